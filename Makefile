@@ -1,0 +1,60 @@
+# make demo · test · lint · train · train-reference: each sets up what it needs by itself.
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUNS ?= runs
+export PORT ?= 7860
+
+.PHONY: help setup demo test lint train train-reference browser clean
+
+help:
+	@echo "make demo             serve the Gradio page on http://127.0.0.1:$(PORT) (PORT=... changes it)"
+	@echo "make test             set everything up, browser included, and run all tests"
+	@echo "make lint             ruff"
+	@echo "make train            train, export and score the default model (needs BLOOD_CELLS_DIR)"
+	@echo "make train-reference  the same for the published recipe (hours)"
+
+# Two sets of packages in one environment: the page needs no TensorFlow, and should be up in a minute.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Leukoscope needs Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "the venv module is missing: apt-get install python3-venv"; exit 1; }
+
+.venv/demo.stamp: .venv/bin/python space/requirements.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r space/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.venv/dev.stamp: .venv/demo.stamp requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+setup: .venv/dev.stamp
+
+demo: .venv/demo.stamp
+	$(BIN)/python space/app.py
+
+browser:
+	@command -v "$${CHROME:-chromium}" >/dev/null || command -v google-chrome >/dev/null || { \
+	  echo "installing chromium for the browser tests"; \
+	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+
+test: setup browser
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+train: setup
+	$(BIN)/python -m training.train training/configs/default.toml --out $(RUNS)/default
+	$(BIN)/python -m training.export $(RUNS)/default leukoscope/pretrained
+	$(BIN)/python -m training.evaluate leukoscope/pretrained
+
+train-reference: setup
+	$(BIN)/python -m training.train training/configs/reference.toml --out $(RUNS)/reference
+	$(BIN)/python -m training.export $(RUNS)/reference $(RUNS)/reference-checkpoint
+	$(BIN)/python -m training.evaluate $(RUNS)/reference-checkpoint
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache

@@ -1,0 +1,40 @@
+"""Leukoscope: tells eosinophil, lymphocyte, monocyte and neutrophil apart in a photo of a stained blood smear.
+
+    from leukoscope import Classifier
+    prediction = Classifier.from_pretrained().predict("smear.jpg")
+
+For teaching and research; not a medical device.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leukoscope.cells import CELL_TYPES, CELLS
+    from leukoscope.checkpoint import CheckpointError
+    from leukoscope.classifier import Classifier, Prediction
+    from leukoscope.images import ImageError
+
+__version__ = "0.1.0"
+
+__all__ = ["CELLS", "CELL_TYPES", "CheckpointError", "Classifier", "ImageError", "Prediction", "__version__"]
+
+_HOMES = {
+    "CELLS": "cells",
+    "CELL_TYPES": "cells",
+    "CheckpointError": "checkpoint",
+    "Classifier": "classifier",
+    "ImageError": "images",
+    "Prediction": "classifier",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: `leukoscope --help` must not wait for ONNX Runtime and OpenCV.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

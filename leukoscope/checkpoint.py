@@ -1,0 +1,165 @@
+"""The checkpoint folder: its files, its spec, reading, writing, checking.
+
+A checkpoint is data alone: a JSON spec, an ONNX graph, Keras's own unpacked files, numbers and pictures.
+Loading one runs nothing from it. Every file name on disk is a constant here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leukoscope.cells import CELL_TYPES
+from leukoscope.preprocess import Framing, Normalisation
+
+FORMAT_VERSION = 1
+
+SPEC_FILE = "classifier.json"
+ONNX_FILE = "model.onnx"
+KERAS_FILES = ("config.json", "metadata.json", "model.weights.h5")
+METRICS_FILE = "metrics.json"
+HISTORY_FILE = "history.csv"
+GOLDEN_PICTURE = "golden.png"
+GOLDEN_FILE = "golden.json"
+FIGURES_FOLDER = "figures"
+
+GOLDEN_TOLERANCE = 1e-4  # of a probability, across processors and ONNX Runtime versions
+
+
+class CheckpointError(ValueError):
+    """A checkpoint folder that cannot be used; the message names the file and the reason."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where a verdict changes.
+
+    confident: calibrated probability (0-1) from which a label stands; below it the verdict is `review`.
+    """
+
+    confident: float
+
+
+@dataclass(frozen=True)
+class Spec:
+    """All that answering needs beside the graph, saved as `classifier.json`.
+
+    labels: cell types in the order of the logits. temperature: divides the logits before the softmax.
+    files: SHA-256 of each file that loading relies on. trained: what it was trained from, for people to read.
+    """
+
+    name: str
+    framing: Framing
+    normalisation: Normalisation
+    temperature: float
+    thresholds: Thresholds
+    labels: tuple[str, ...] = CELL_TYPES
+    files: dict[str, str] = field(default_factory=dict)
+    trained: dict[str, Any] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if self.labels != CELL_TYPES:
+            raise ValueError(f"labels must be {list(CELL_TYPES)} in this order, not {list(self.labels)}")
+        if not (np.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"temperature must be above 0, not {self.temperature}")
+        if not 0 <= self.thresholds.confident <= 1:
+            raise ValueError(f"thresholds.confident must be 0-1, not {self.thresholds.confident}")
+
+
+def read_spec(folder: str | os.PathLike) -> Spec:
+    """Read and check a folder's `classifier.json`.
+
+    Raises:
+        CheckpointError: if there is none, or it is of a newer format, or a value is missing, unknown or wrong.
+    """
+    path = Path(folder) / SPEC_FILE
+    values = _read_json(path)
+    version = values.get("format_version")
+    if not isinstance(version, int):
+        raise CheckpointError(f"{path}: no format_version: not a checkpoint of Leukoscope")
+    if version > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: format {version} is newer than this library reads ({FORMAT_VERSION}): upgrade leukoscope"
+        )
+    try:
+        return Spec(
+            **_known(Spec, values, "")
+            | {
+                "framing": Framing(**_known(Framing, values.get("framing"), "framing")),
+                "normalisation": Normalisation(
+                    **{k: tuple(v) for k, v in _known(Normalisation, values.get("normalisation"), "normalisation").items()}
+                ),
+                "thresholds": Thresholds(**_known(Thresholds, values.get("thresholds"), "thresholds")),
+                "labels": tuple(values.get("labels", ())),
+            }
+        )
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def write_spec(folder: str | os.PathLike, spec: Spec) -> None:
+    """Write `classifier.json`, in one step so that no reader sees half of it."""
+    write_json(Path(folder) / SPEC_FILE, asdict(spec))
+
+
+def check_files(folder: str | os.PathLike, spec: Spec) -> None:
+    """Compare every file of the manifest with its hash.
+
+    Raises:
+        CheckpointError: naming the first file that is missing or differs.
+    """
+    if ONNX_FILE not in spec.files:
+        raise CheckpointError(f"{Path(folder) / SPEC_FILE}: no hash for {ONNX_FILE}")
+    for name, expected in spec.files.items():
+        if Path(name).name != name:
+            raise CheckpointError(f"{Path(folder) / SPEC_FILE}: {name!r} is no plain file name")
+        path = Path(folder) / name
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing")
+        if sha256(path) != expected:
+            raise CheckpointError(f"{path} is damaged: its SHA-256 differs from the one in {SPEC_FILE}")
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write JSON to a temporary file, then rename it."""
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "w") as file:
+        json.dump(values, file, indent=1)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        values = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise CheckpointError(f"{path.parent} is not a checkpoint: it has no {path.name}") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from None
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} must hold an object")
+    return values
+
+
+def _known(kind: type, values: Any, where: str) -> dict:
+    if not isinstance(values, dict):
+        raise ValueError(f"{where} must be an object")
+    unknown = set(values) - {f.name for f in fields(kind)}
+    if unknown:
+        raise ValueError(f"unknown key {', '.join(sorted(unknown))}{' in ' + where if where else ''}")
+    return values

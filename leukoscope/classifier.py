@@ -1,0 +1,166 @@
+"""The classifier: picture in, prediction out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from leukoscope.checkpoint import (
+    GOLDEN_FILE,
+    GOLDEN_PICTURE,
+    GOLDEN_TOLERANCE,
+    ONNX_FILE,
+    CheckpointError,
+    Spec,
+    _read_json,
+    check_files,
+    read_spec,
+)
+from leukoscope.images import ImageSource, read_image
+from leukoscope.locate import principal_cell
+from leukoscope.preprocess import frame, normalise
+
+EMBEDDED = Path(__file__).parent / "pretrained"
+BATCH = 32  # crops to one run of the network when many pictures are given
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one white cell.
+
+    label: one of `CELL_TYPES`, or None if no white cell was found.
+    probabilities: of all four types, calibrated, summing to 1; without a cell all are 0.25.
+    confidence: probability of the label; 0 without a cell.
+    box: (x0, y0, x1, y1), px of the picture as given, after EXIF; None without a cell or for a model that looks at
+        the whole picture.
+    verdict: "confident" (the label stands), "review" (types are close: look yourself) or "no_cell".
+    """
+
+    label: str | None
+    probabilities: dict[str, float]
+    confidence: float
+    box: tuple[int, int, int, int] | None
+    verdict: str
+
+
+class Classifier:
+    """Tells the four cell types apart. Make one with `from_pretrained`; it may be shared between threads."""
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        """Load a checkpoint folder; see `from_pretrained`."""
+        self.folder = Path(folder)
+        self.spec: Spec = read_spec(self.folder)
+        check_files(self.folder, self.spec)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                (self.folder / ONNX_FILE).read_bytes(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime raises its own kinds, one for each status
+            raise CheckpointError(f"{self.folder / ONNX_FILE} is no graph that can be run: {error}") from None
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | os.PathLike | None = None) -> Classifier:
+        """Load a model.
+
+        Args:
+            name_or_path: a checkpoint folder; None: the embedded default.
+
+        Raises:
+            CheckpointError: naming what is missing, damaged or too new.
+        """
+        if name_or_path is None:
+            return cls(EMBEDDED)
+        if not Path(name_or_path).is_dir():
+            raise CheckpointError(f"no such checkpoint folder: {name_or_path}")
+        return cls(name_or_path)
+
+    def predict(self, source: ImageSource) -> Prediction:
+        """Classify the most prominent white cell of one picture.
+
+        Args:
+            source: a path, encoded bytes, a PIL image, or a uint8 array (H, W), (H, W, 3) or (H, W, 4).
+
+        Raises:
+            ImageError: if it cannot be read.
+        """
+        return next(self.predict_batch([source]))
+
+    def predict_batch(self, sources: Iterable[ImageSource]) -> Iterator[Prediction]:
+        """Classify many pictures, in order, holding no more than a batch of them in memory.
+
+        Raises:
+            ImageError: at the first picture that cannot be read.
+        """
+        pending = iter(sources)
+        while chunk := list(islice(pending, BATCH)):
+            yield from self._predict_chunk(chunk)
+
+    def _predict_chunk(self, sources: list[ImageSource]) -> list[Prediction]:
+        cells, crops = [], []
+        for source in sources:
+            image = read_image(source)
+            cell = principal_cell(image) if self.spec.framing.kind == "cell" else None
+            found = cell is not None or self.spec.framing.kind == "photo"
+            cells.append((found, cell))
+            if found:
+                crops.append(frame(image, self.spec.framing, cell))
+        rows = iter(self.probabilities(self.logits(np.stack(crops))) if crops else ())
+        return [self._prediction(next(rows), cell) if found else _no_cell() for found, cell in cells]
+
+    def logits(self, crops: np.ndarray) -> np.ndarray:
+        """Run the network on framed crops: uint8 (N, S, S, 3) -> float32 (N, 4)."""
+        inputs = normalise(crops, self.spec.normalisation)
+        return self._session.run(["logits"], {"image": inputs})[0]
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Softmax of the logits over the temperature: float64 (N, 4), rows summing to 1."""
+        scaled = logits.astype(np.float64) / self.spec.temperature
+        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def _prediction(self, row: np.ndarray, cell) -> Prediction:
+        best = int(row.argmax())
+        confidence = float(row[best])
+        return Prediction(
+            label=self.spec.labels[best],
+            probabilities=dict(zip(self.spec.labels, map(float, row), strict=True)),
+            confidence=confidence,
+            box=cell.box if cell else None,
+            verdict="confident" if confidence >= self.spec.thresholds.confident else "review",
+        )
+
+    def replay_golden(self) -> float:
+        """Answer the checkpoint's own test picture.
+
+        Returns:
+            The largest difference between its probabilities and the recorded ones.
+
+        Raises:
+            CheckpointError: if it differs by more than 1e-4, or the pair is missing.
+        """
+        recorded = _read_json(self.folder / GOLDEN_FILE)["probabilities"]
+        given = self.predict(self.folder / GOLDEN_PICTURE).probabilities
+        worst = max(abs(given[label] - recorded[label]) for label in self.spec.labels)
+        if worst > GOLDEN_TOLERANCE:
+            raise CheckpointError(f"{self.folder}: the golden picture's probabilities are off by {worst:.2g}")
+        return worst
+
+    def info(self) -> dict:
+        """What this model is: its spec as plain values, its folder, and the size of its graph in bytes."""
+        return {
+            "source": "embedded" if self.folder == EMBEDDED else str(self.folder),
+            "model_bytes": (self.folder / ONNX_FILE).stat().st_size,
+            **asdict(self.spec),
+        }
+
+
+def _no_cell() -> Prediction:
+    return Prediction(None, dict.fromkeys(Spec.labels, 0.25), 0.0, None, "no_cell")

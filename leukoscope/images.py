@@ -1,0 +1,147 @@
+"""Untrusted bytes, a path, a PIL image or an array -> an upright RGB uint8 array (H, W, 3).
+
+This is the only decoder in the project: training, the apps and the command line all read pictures here.
+Formats are told by content, never by file name.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
+MAX_BYTES = 64 * 2**20
+MAX_PIXELS = 50_000_000
+MIN_SIDE = 24  # px; below this even a lymphocyte has too few pixels for its nucleus to be seen
+
+ImageSource = str | os.PathLike | bytes | bytearray | memoryview | Image.Image | np.ndarray
+
+
+class ImageError(ValueError):
+    """A picture that cannot be used; the message says why and is safe to show to a visitor."""
+
+
+def read_image(source: ImageSource) -> np.ndarray:
+    """Decode a picture.
+
+    Args:
+        source: path, encoded bytes (JPEG, PNG, TIFF, BMP, WebP or GIF), PIL image, or uint8 array
+            of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Of an animated or multi-page file the first
+            page is read. EXIF orientation is applied; transparency is laid on white; 16-bit grey is
+            scaled to 8 bit.
+
+    Returns:
+        RGB uint8 array of shape (H, W, 3), each side at least 24 px, at most 50 million pixels.
+
+    Raises:
+        ImageError: if there is no such file, or it is not a picture that can be read.
+        TypeError: if `source` is of none of the types above.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, Image.Image):
+        return _from_pil(source)
+    if isinstance(source, str | os.PathLike):
+        source = _read_file(Path(source))
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _from_bytes(bytes(source))
+    raise TypeError(
+        f"cannot read a picture from {type(source).__name__}: give a path, bytes, a PIL image or a uint8 array"
+    )
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder, not a picture")
+        if path.stat().st_size > MAX_BYTES:
+            raise ImageError(f"{path.name}: larger than {MAX_BYTES // 2**20} MB")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ImageError(f"no such file: {path}") from None
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _from_bytes(data: bytes) -> np.ndarray:
+    if not data:
+        raise ImageError("the file is empty (0 bytes)")
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"the file is larger than {MAX_BYTES // 2**20} MB")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of a decompression bomb and of broken metadata; our own pixel limit decides.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                return _from_pil(image)
+    except ImageError:
+        raise
+    except UnidentifiedImageError:
+        raise ImageError(f"not a picture of a known format ({', '.join(FORMATS)})") from None
+    except Image.DecompressionBombError:
+        raise ImageError(_too_large()) from None
+    except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
+        raise ImageError(f"the picture is damaged or cut short ({type(error).__name__})") from None
+
+
+def _from_pil(image: Image.Image) -> np.ndarray:
+    _check_size(*image.size)
+    try:
+        image.load()
+        image = ImageOps.exif_transpose(image)
+        return _pil_to_rgb(image)
+    except OSError as error:
+        raise ImageError(f"the picture is damaged or cut short ({error})") from None
+
+
+def _pil_to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I;16"):
+        return _grey16_to_rgb(np.asarray(image))
+    if image.mode == "I":  # Pillow opens 16-bit PNG and TIFF as 32-bit integers
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise ImageError("32-bit integer pictures are not supported: save it with 8 or 16 bits")
+        return _grey16_to_rgb(values)
+    if image.mode == "F":
+        raise ImageError("floating-point pictures are not supported: save it with 8 bits a channel")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return np.array(image.convert("RGB"))
+
+
+def _grey16_to_rgb(values: np.ndarray) -> np.ndarray:
+    grey = (values.astype(np.uint32) * 255 + 32767) // 65535
+    return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _from_array(array: np.ndarray) -> np.ndarray:
+    if array.dtype != np.uint8:
+        raise ImageError(f"an array must be uint8 with values 0-255, not {array.dtype}")
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise ImageError(f"an array must have shape (H, W), (H, W, 3) or (H, W, 4), not {array.shape}")
+    _check_size(array.shape[1], array.shape[0])
+    if array.shape[2] == 1:
+        return np.repeat(array, 3, axis=2)
+    if array.shape[2] == 4:
+        return _pil_to_rgb(Image.fromarray(array, "RGBA"))
+    return np.ascontiguousarray(array)
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageError(_too_large(f"{width} x {height}"))
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"the picture is too small: {width} x {height} px, at least {MIN_SIDE} px a side needed")
+
+
+def _too_large(size: str = "it") -> str:
+    return f"the picture is too large: {size} has more than {MAX_PIXELS // 10**6} million pixels"

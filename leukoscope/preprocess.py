@@ -1,0 +1,88 @@
+"""Photo + white cell -> network input. The only such path: training frames its examples here too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from leukoscope.locate import Cell
+
+FRAMING_KINDS = ("cell", "photo")
+
+
+@dataclass(frozen=True)
+class Framing:
+    """What part of a photo the network sees.
+
+    kind: "cell" frames one white cell at a scale at which every red cell is equally wide, so that size tells
+        the types apart and the camera does not; "photo" squeezes the whole photo into the input.
+    size: side of the square input, px.
+    field: side of the framed square in nucleus diameters; 0 for kind "photo".
+    """
+
+    kind: str
+    size: int
+    field: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in FRAMING_KINDS:
+            raise ValueError(f"framing kind must be one of {', '.join(FRAMING_KINDS)}, not {self.kind!r}")
+        if not 8 <= self.size <= 1024:
+            raise ValueError(f"framing size must be 8-1024 px, not {self.size}")
+        if (self.kind == "cell") != (self.field > 0):
+            raise ValueError("framing field must be above 0 for kind 'cell' and 0 for kind 'photo'")
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Per-channel mean and standard deviation of inputs scaled to 0-1 (RGB)."""
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+def frame(image: np.ndarray, framing: Framing, cell: Cell | None = None, margin: int = 0) -> np.ndarray:
+    """Cut what the network sees out of a photo.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        framing: how.
+        cell: the white cell to frame; needed for kind "cell".
+        margin: px of surroundings added on each side at the same scale, for augmentation to move into.
+
+    Returns:
+        RGB uint8 (S, S, 3), S = framing.size + 2 * margin. What lies outside the photo is black.
+    """
+    side = framing.size + 2 * margin
+    if framing.kind == "photo":
+        inner = cv2.resize(image, (framing.size, framing.size), interpolation=cv2.INTER_AREA)
+        return cv2.copyMakeBorder(inner, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    if cell is None:
+        raise ValueError("framing kind 'cell' needs the cell to frame")
+    x0, y0, x1, y1 = cell.box
+    reach = framing.field * cell.nucleus_px * side / framing.size  # px of the photo
+    left, top = round((x0 + x1 - reach) / 2), round((y0 + y1 - reach) / 2)
+    cut = _cut(image, left, top, max(1, round(reach)))
+    shrinking = reach > side
+    return cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+
+
+def _cut(image: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
+    """A square of the photo, black where it reaches outside."""
+    height, width = image.shape[:2]
+    inside = image[max(top, 0) : top + side, max(left, 0) : left + side]
+    if inside.shape[:2] == (side, side):
+        return inside
+    cut = np.zeros((side, side, 3), np.uint8)
+    y, x = max(-top, 0), max(-left, 0)
+    cut[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+    return cut
+
+
+def normalise(crops: np.ndarray, normalisation: Normalisation) -> np.ndarray:
+    """uint8 (N, S, S, 3) -> float32 (N, S, S, 3), the network's input."""
+    scale = 1.0 / (255.0 * np.asarray(normalisation.std, np.float32))
+    shift = np.asarray(normalisation.mean, np.float32) / np.asarray(normalisation.std, np.float32)
+    return crops * scale.astype(np.float32) - shift

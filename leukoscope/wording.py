@@ -1,0 +1,212 @@
+"""What the apps say about a prediction: words, and HTML made of them.
+
+Plain functions from a `Prediction` or a `CellType` to strings. All text is escaped; `STYLE` holds the rules
+that the HTML needs, in colours that follow the page's own, light or dark.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE, REFERENCES, CellType
+from leukoscope.classifier import Prediction
+
+TAGLINE = (
+    "Give it a photo of a stained blood smear: it finds the white cell, says which of four types it is "
+    "and how sure it is, and shows what that type does in the body."
+)
+
+NOT_A_DIAGNOSIS = "A guess by a program, for teaching and research: not a diagnosis."
+
+NO_CELL_ADVICE = (
+    "Nothing in the picture stands out as the violet nucleus of a white cell. Try a sharp, bright photo of a "
+    "stained smear (Wright, Giemsa or alike) in which one white cell fills a good part of the picture."
+)
+
+
+def percent(share: float) -> str:
+    """A share of 0-1 as a percentage with one decimal; never a 0 or a 100 that it is not."""
+    if 0 < share < 0.001:
+        return "<0.1\u00a0%"
+    if 0.999 < share < 1:
+        return ">99.9\u00a0%"
+    return f"{100 * share:.1f}\u00a0%"
+
+
+def ranked(prediction: Prediction) -> list[str]:
+    """The cell types, the most probable first."""
+    return sorted(CELL_TYPES, key=lambda name: -prediction.probabilities[name])
+
+
+def shown_types(prediction: Prediction) -> list[str]:
+    """The types that an answer speaks of: the label, both rivals of a `review`, none without a cell."""
+    return ranked(prediction)[: {"confident": 1, "review": 2, "no_cell": 0}[prediction.verdict]]
+
+
+def headline(prediction: Prediction) -> str:
+    """The answer in a few words."""
+    if prediction.verdict == "no_cell":
+        return "No white cell found"
+    names = " or ".join(shown_types(prediction)).capitalize()
+    return names + "?" if prediction.verdict == "review" else names
+
+
+def explanation(prediction: Prediction) -> str:
+    """How sure the model is, and what to do when it is not."""
+    if prediction.verdict == "no_cell":
+        return NO_CELL_ADVICE
+    first, second = ranked(prediction)[:2]
+    p_first, p_second = (percent(prediction.probabilities[name]) for name in (first, second))
+    if prediction.verdict == "review":
+        return (
+            f"The model is not sure enough to decide: {first} {p_first}, {second} {p_second}. "
+            "Look yourself, and compare the cards of both below."
+        )
+    return f"The model is {p_first} sure. Next comes {second} with {p_second}."
+
+
+def picture_text(prediction: Prediction) -> str:
+    """Alternative text of the picture that shows where the cell is."""
+    if prediction.verdict == "no_cell":
+        return "Your picture; no white cell was found in it."
+    name = " or ".join(shown_types(prediction))
+    return f"Your picture{' with a box around the white cell' if prediction.box else ''}: {name}."
+
+
+def verdict_html(prediction: Prediction) -> str:
+    """Headline and explanation of a prediction."""
+    tag = {"confident": "Predicted type", "review": "Uncertain", "no_cell": "No answer"}[prediction.verdict]
+    colour = CELLS[prediction.label].colour if prediction.verdict == "confident" else ""
+    note = "" if prediction.verdict == "no_cell" else NOT_A_DIAGNOSIS
+    return message_html(headline(prediction), explanation(prediction), tag, colour, note)
+
+
+def message_html(title: str, text: str, tag: str = "", colour: str = "", note: str = "") -> str:
+    """A message where a verdict would stand, such as why a picture cannot be read."""
+    return (
+        f'<section class="lk lk-verdict"{_colour(colour)}>'
+        f'<p class="lk-tag">{escape(tag)}</p><h2>{escape(title)}</h2><p>{escape(text)}</p>'
+        f'<p class="lk-note">{escape(note)}</p></section>'
+    )
+
+
+def bars_html(prediction: Prediction | None = None) -> str:
+    """How probable each type is, in the order of `CELL_TYPES`; without a cell the bars are empty."""
+    given = prediction is not None and prediction.verdict != "no_cell"
+    rows = [_bar(CELLS[name], prediction.probabilities[name] if given else None) for name in CELL_TYPES]
+    return f'<ul class="lk lk-bars" aria-label="Probability of each type">{"".join(rows)}</ul>'
+
+
+def _bar(cell: CellType, share: float | None) -> str:
+    name = cell.name.capitalize()
+    if share is None:
+        value, meter, width = "–", 'aria-hidden="true"', 0.0
+    else:
+        value, width = percent(share), 100 * share
+        meter = (
+            f'role="meter" aria-label="{escape(name)}" aria-valuemin="0" aria-valuemax="100" '
+            f'aria-valuenow="{width:.2f}" aria-valuetext="{escape(value)}"'
+        )
+    return (
+        f'<li data-type="{escape(cell.name)}"{_colour(cell.colour)}>'
+        f'<span class="lk-name">{escape(name)}</span>'
+        f'<span class="lk-track" {meter}><span class="lk-fill" style="width:{width:.2f}%"></span></span>'
+        f'<span class="lk-value">{escape(value)}</span></li>'
+    )
+
+
+def cards_html(prediction: Prediction | None = None) -> str:
+    """The role cards that belong to a prediction; an empty string if none does."""
+    if prediction is None or not (names := shown_types(prediction)):
+        return ""
+    return f'<div class="lk-cards">{"".join(card_html(CELLS[name]) for name in names)}</div>'
+
+
+def card_html(cell: CellType) -> str:
+    """One role card: looks, role, normal values, what raises and lowers the count, and the sources."""
+    looks = {
+        "Size": f"{span(cell.size_um)} µm across in a smear",
+        "Nucleus": cell.nucleus,
+        "Cytoplasm": cell.cytoplasm,
+        "Granules": cell.granules,
+    }
+    blood = {
+        "Share": f"{span(cell.share_percent)} % of white cells in adults",
+        "Absolute count": f"{span(cell.absolute_per_litre)} × 10⁹ per litre in adults",
+        "Raised in": "; ".join(cell.raised_in),
+        "Lowered in": "; ".join(cell.lowered_in),
+        "Lifespan": cell.lifespan,
+    }
+    return (
+        f'<article class="lk lk-card"{_colour(cell.colour)}>'
+        f"<h2>{escape(cell.name.capitalize())}</h2><p>{escape(cell.summary)}</p>"
+        f'<div class="lk-columns"><div><h3>How to know it</h3>{_facts(looks)}'
+        f"<h3>What it does</h3><p>{escape(cell.role)}</p></div>"
+        f'<div><h3>In the blood</h3>{_facts(blood)}<p class="lk-note">{escape(RANGE_NOTE)}</p></div></div>'
+        f"<details><summary>Sources for the {escape(cell.name)}</summary>{_references(cell)}</details>"
+        "</article>"
+    )
+
+
+def span(limits: tuple[float, float]) -> str:
+    """A range: "0.2–0.95"."""
+    return f"{limits[0]:g}–{limits[1]:g}"
+
+
+def disclaimer_html() -> str:
+    """The line that no page may go without."""
+    return f'<p class="lk lk-disclaimer" role="note"><strong>{escape(NOT_A_MEDICAL_DEVICE)}</strong></p>'
+
+
+def _facts(facts: dict[str, str]) -> str:
+    rows = (f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts.items())
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def _references(cell: CellType) -> str:
+    items = []
+    for reference in (REFERENCES[key] for key in cell.references):
+        title = escape(reference.title)
+        if reference.url:
+            title = f'<a href="{escape(reference.url)}" target="_blank" rel="noopener noreferrer">{title}</a>'
+        items.append(f"<li>{title}<br><span>{escape(reference.supports)}</span></li>")
+    return f"<ul>{''.join(items)}</ul>"
+
+
+def _colour(code: str) -> str:
+    return f' style="--lk-colour:{escape(code)}"' if code else ""
+
+
+STYLE = """
+.lk, .lk * { box-sizing: border-box; }
+.lk { --lk-line: color-mix(in srgb, currentColor 22%, transparent); color: inherit; line-height: 1.45; }
+.lk p, .lk h2, .lk h3, .lk ul, .lk dl, .lk dd { margin: 0; padding: 0; color: inherit; }
+.lk h2 { font-size: 1.6rem; line-height: 1.2; font-weight: 650; }
+.lk h3 { font-size: 1rem; font-weight: 650; margin-top: .9rem; }
+.lk-verdict, .lk-card { border-style: solid; border-width: 1px 1px 1px 6px; border-radius: 8px; padding: .8rem 1rem; }
+.lk-verdict, .lk-card { border-color: var(--lk-line) var(--lk-line) var(--lk-line) var(--lk-colour, currentColor); }
+.lk-verdict { min-height: 10rem; }
+.lk-tag { font-size: .85rem; min-height: 1.3em; opacity: .8; }
+.lk-verdict h2 + p { margin-top: .4rem; }
+.lk-note { font-size: .85rem; margin-top: .6rem !important; }
+.lk-bars { list-style: none; display: grid; gap: .5rem; }
+.lk-bars li {
+  display: grid; grid-template-columns: 6.5rem 1fr 4.2rem; align-items: center; gap: .6rem; margin: 0;
+}
+.lk-track { display: block; height: 1rem; border-radius: 4px; background: var(--lk-line); overflow: hidden; }
+.lk-fill { display: block; height: 100%; background: var(--lk-colour); }
+.lk-value { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.lk-cards { display: grid; gap: 1rem; }
+.lk-columns {
+  display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr));
+}
+.lk-card dl > div { padding: .35rem 0; border-bottom: 1px solid var(--lk-line); }
+.lk-card dt { font-size: .85rem; opacity: .8; }
+.lk-card details { margin-top: .9rem; }
+.lk-card summary { cursor: pointer; }
+.lk-card details ul { margin: .5rem 0 0 1.2rem; font-size: .85rem; overflow-wrap: anywhere; }
+.lk-card details li { margin-bottom: .4rem; }
+.lk-card a { color: inherit; text-decoration: underline; }
+.lk-disclaimer { border: 1px solid currentColor; border-radius: 8px; padding: .5rem .8rem; }
+"""
+"""Rules for the HTML of this module; every class begins with `lk`."""

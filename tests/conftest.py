@@ -1,0 +1,39 @@
+"""Fixtures shared by all tests. Pictures are drawn by the project; real ones are used where their folder is given."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def blood_cells() -> Path:
+    """The Kaggle folder; tests that need it are left out, and say so, where BLOOD_CELLS_DIR is not set."""
+    return _folder("BLOOD_CELLS_DIR")
+
+
+@pytest.fixture(scope="session")
+def pbc() -> Path:
+    """The PBC folder, likewise."""
+    return _folder("PBC_DIR")
+
+
+def _folder(variable: str) -> Path:
+    if variable not in os.environ:
+        pytest.skip(f"{variable} is not set: not run on real pictures")
+    folder = Path(os.environ[variable])
+    assert folder.is_dir(), f"{variable}={folder} is no folder"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def classifier():
+    """The embedded default model."""
+    from leukoscope import Classifier
+
+    return Classifier.from_pretrained()

@@ -1,0 +1,74 @@
+import cv2
+import numpy as np
+import pytest
+
+from leukoscope.locate import Cell, principal_cell
+from leukoscope.preprocess import Framing, Normalisation, frame, normalise
+from leukoscope.synthetic import draw_photo
+
+
+def noise(height=100, width=120) -> np.ndarray:
+    return np.random.default_rng(1).integers(1, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_a_cell_framed_at_its_own_scale_is_copied_unchanged():
+    image = noise()
+    crop = frame(image, Framing("cell", 40, 2.0), Cell((40, 30, 60, 50), 20.0))
+    np.testing.assert_array_equal(crop, image[20:60, 30:70])
+
+
+def test_scale_follows_the_nucleus():
+    """A photo twice as large gives the same crop, but for resampling."""
+    photo, _ = draw_photo(["monocyte"], seed=2)
+    cell = principal_cell(photo)
+    double = Cell(tuple(2 * v for v in cell.box), 2 * cell.nucleus_px)
+    large = cv2.resize(photo, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    framing = Framing("cell", 64, 2.4)
+    difference = np.abs(frame(photo, framing, cell).astype(int) - frame(large, framing, double))
+    assert difference.mean() < 4
+
+
+def test_what_lies_outside_the_photo_is_black():
+    crop = frame(np.full((50, 50, 3), 200, np.uint8), Framing("cell", 40, 2.0), Cell((-5, -5, 5, 5), 20.0))
+    assert (crop[:20] == 0).all() and (crop[:, :20] == 0).all()
+    assert (crop[20:, 20:] == 200).all()
+    elsewhere = frame(np.full((50, 50, 3), 200, np.uint8), Framing("cell", 40, 2.0), Cell((500, 500, 520, 520), 20.0))
+    assert not elsewhere.any()
+
+
+def test_a_margin_adds_surroundings_at_the_same_scale():
+    image = noise()
+    framing, cell = Framing("cell", 20, 2.0), Cell((50, 40, 60, 50), 10.0)
+    wide = frame(image, framing, cell, margin=10)
+    assert wide.shape == (40, 40, 3)
+    np.testing.assert_array_equal(wide[10:30, 10:30], frame(image, framing, cell))
+
+
+def test_the_whole_photo_is_squeezed():
+    image = noise(240, 320)
+    crop = frame(image, Framing("photo", 128))
+    np.testing.assert_array_equal(crop, cv2.resize(image, (128, 128), interpolation=cv2.INTER_AREA))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"kind": "oval", "size": 64, "field": 2.0}, "cell, photo"),
+        ({"kind": "cell", "size": 4, "field": 2.0}, "8-1024"),
+        ({"kind": "cell", "size": 64, "field": 0.0}, "above 0"),
+        ({"kind": "photo", "size": 64, "field": 2.0}, "0 for kind"),
+    ],
+)
+def test_impossible_framings_are_refused(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        Framing(**wrong)
+    with pytest.raises(ValueError, match="needs the cell"):
+        frame(noise(), Framing("cell", 64, 2.0))
+
+
+def test_normalise():
+    crops = np.array([[[[0, 128, 255]]]], np.uint8)
+    np.testing.assert_allclose(normalise(crops, Normalisation()), [[[[0, 128 / 255, 1]]]], atol=1e-6)
+    shifted = normalise(crops, Normalisation(mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.5)))
+    np.testing.assert_allclose(shifted, [[[[-1, (128 / 255 - 0.5) / 0.25, 1]]]], atol=1e-6)
+    assert shifted.dtype == np.float32

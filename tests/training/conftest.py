@@ -1,0 +1,80 @@
+"""A whole training run on drawn cells, made once: small, on the same code path as the real ones."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+SMOKE = """
+name = "smoke"
+seed = 3
+
+[data]
+kind = "photo"
+labs = ["synthetic"]
+drop_test_fields = true
+folds = 4
+fold = 0
+
+[framing]
+kind = "cell"
+size = 32
+field = 2.4
+
+[network]
+kind = "compact"
+filters = [8, 8, 16, 16]
+dropout = [0.1]
+
+[augment]
+rotation = 90.0
+mirror = "both"
+zoom = 0.1
+
+[fit]
+epochs = 3
+steps = 12
+batch = 16
+balance = "sampling"
+learning_rate = 5e-3
+schedule = "cosine"
+average = 0.9
+patience = 0
+"""
+
+
+def run_module(*words: str, **options) -> subprocess.CompletedProcess:
+    """`python -m words...` in the project's root, output captured."""
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=300, **options
+    )
+
+
+@pytest.fixture(scope="session")
+def smoke_config(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("config") / "smoke.toml"
+    file.write_text(SMOKE)
+    return file
+
+
+@pytest.fixture(scope="session")
+def smoke_run(smoke_config, tmp_path_factory) -> Path:
+    """A run folder, trained to its end."""
+    folder = tmp_path_factory.mktemp("runs") / "smoke"
+    done = run_module("training.train", smoke_config, "--data", "synthetic:80", "--out", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def smoke_checkpoint(smoke_run, tmp_path_factory) -> Path:
+    """Its checkpoint, exported and scored."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "smoke"
+    done = run_module("training.export", smoke_run, folder, "--data", "synthetic:80")
+    assert done.returncode == 0, done.stderr
+    done = run_module("training.evaluate", folder, "--data", "synthetic:80", "--lab", "synthetic")
+    assert done.returncode == 0, done.stderr
+    return folder

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from training.augment import augment, random_matrix
+from training.config import Augment
+
+
+def picture(side=64) -> np.ndarray:
+    return np.random.default_rng(0).integers(1, 256, (side, side, 3), dtype=np.uint8)
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def test_nothing_asked_gives_the_centre_unchanged():
+    np.testing.assert_array_equal(augment(picture(64), 64, Augment(), rng()), picture(64))
+    np.testing.assert_array_equal(augment(picture(64), 32, Augment(), rng()), picture(64)[16:48, 16:48])
+
+
+def test_the_same_generator_gives_the_same_variant():
+    settings = Augment(rotation=180, shift=0.1, zoom=0.2, shear=0.1, mirror="both", brightness=0.2, contrast=0.2,
+                       channel=0.1, stain=0.3, blur=1.5, noise=10, wedge=0.5)
+    one, two, three = (augment(picture(96), 64, settings, rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, three)
+    assert one.shape == (64, 64, 3)
+    assert one.dtype == np.uint8
+
+
+def test_mirrors():
+    seen = set()
+    for seed in range(40):
+        variant = augment(picture(), 64, Augment(mirror="both"), rng(seed))
+        for name, expected in {
+            "as it was": picture(), "left-right": picture()[:, ::-1],
+            "up-down": picture()[::-1], "both": picture()[::-1, ::-1],
+        }.items():
+            if np.array_equal(variant, expected):
+                seen.add(name)
+    assert seen == {"as it was", "left-right", "up-down", "both"}
+    for seed in range(20):
+        variant = augment(picture(), 64, Augment(mirror="horizontal"), rng(seed))
+        assert np.array_equal(variant, picture()) or np.array_equal(variant, picture()[:, ::-1])
+
+
+def test_matrix_keeps_the_centre_and_the_ranges():
+    settings = Augment(rotation=30, zoom=0.2)
+    centre = np.array([63.5, 63.5, 1.0])
+    for seed in range(50):
+        matrix = random_matrix(128, 64, settings, rng(seed))
+        np.testing.assert_allclose(matrix @ centre, [31.5, 31.5], atol=1e-9)
+        linear = matrix[:, :2]
+        scale = np.sqrt(np.linalg.det(linear))
+        assert 0.8 <= scale <= 1.2
+        assert abs(np.degrees(np.arctan2(linear[1, 0], linear[0, 0]))) <= 30
+    shifts = [random_matrix(64, 64, Augment(shift=0.1), rng(s))[:, 2] for s in range(50)]
+    assert np.abs(shifts).max() <= 6.4
+    assert np.abs(shifts).max() > 4
+
+
+@pytest.mark.parametrize("kind", ["brightness", "contrast", "channel", "stain"])
+def test_colour_changes_leave_black_borders_black(kind):
+    image = picture()
+    image[:10] = 0
+    variant = augment(image, 64, Augment(**{kind: 0.5}), rng(3))
+    assert not variant[:10].any()
+    assert not np.array_equal(variant, image)
+
+
+def test_a_stronger_stain_darkens_what_is_stained_and_not_the_glass():
+    image = np.full((64, 64, 3), 255, np.uint8)
+    image[20:40, 20:40] = 128
+    for seed in range(10):
+        variant = augment(image, 64, Augment(stain=0.5), rng(seed))
+        assert (variant[0, 0] == 255).all()
+        assert 128**1.5 / 255**0.5 - 2 <= variant[30, 30].min() <= variant[30, 30].max() <= (128 * 255) ** 0.5 + 2
+
+
+def test_a_wedge_blackens_an_edge_and_never_the_centre():
+    black = []
+    for seed in range(50):
+        variant = augment(np.full((64, 64, 3), 200, np.uint8), 64, Augment(wedge=1.0), rng(seed))
+        assert (variant[30:34, 30:34] == 200).all()
+        black.append((variant == 0).mean())
+    assert 0 < np.mean(black) < 0.4
+
+
+def test_borders():
+    inside = np.full((32, 32, 3), 99, np.uint8)
+    settings = {"shift": 0.5, "rotation": 45.0}
+    assert (augment(inside, 32, Augment(**settings, border="nearest"), rng(1)) == 99).all()
+    assert (augment(inside, 32, Augment(**settings, border="black"), rng(1)) == 0).any()

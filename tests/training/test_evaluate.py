@@ -1,0 +1,141 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
+
+from leukoscope.checkpoint import sha256
+from leukoscope.classifier import EMBEDDED
+from training import evaluate
+from training.evaluate import Answers, by_photo, calibration_error, record, results, scores
+
+
+def answers(labels, predicted, confidence=None, fields=None, photos=None, doubtful=None) -> Answers:
+    n = len(labels)
+    return Answers(
+        np.asarray(labels),
+        np.asarray(predicted),
+        np.full(n, 0.9) if confidence is None else np.asarray(confidence, float),
+        np.arange(n).astype(str) if fields is None else np.asarray(fields),
+        np.arange(n).astype(str) if photos is None else np.asarray(photos),
+        np.zeros(n, bool) if doubtful is None else np.asarray(doubtful),
+    )
+
+
+@pytest.fixture
+def noisy() -> Answers:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 400)
+    predicted = np.where(rng.random(400) < 0.8, labels, rng.integers(0, 4, 400))
+    return answers(labels, predicted, rng.random(400), fields=rng.integers(0, 50, 400).astype(str))
+
+
+def test_scores_agree_with_scikit_learn(noisy):
+    ours = scores(noisy)
+    truth, given = noisy.labels, noisy.predicted
+    assert ours["accuracy"] == pytest.approx(accuracy_score(truth, given))
+    assert ours["macro_f1"] == pytest.approx(f1_score(truth, given, average="macro"))
+    np.testing.assert_array_equal(np.array(ours["confusion"])[:, :4], confusion_matrix(truth, given))
+    precision, recall, f1, support = precision_recall_fscore_support(truth, given)
+    for i, row in enumerate(ours["per_class"].values()):
+        assert (row["precision"], row["recall"], row["f1"]) == pytest.approx((precision[i], recall[i], f1[i]))
+        assert row["support"] == support[i]
+
+
+def test_no_cell_found_counts_as_wrong():
+    ours = scores(answers([0, 1, 2, 3], [0, 1, 2, 4], [0.9, 0.9, 0.9, 0.0]))
+    assert ours["accuracy"] == 0.75
+    assert ours["no_cell_found"] == 1
+    assert ours["per_class"]["neutrophil"]["recall"] == 0.0
+
+
+def test_intervals_are_of_fields_not_of_copies():
+    """A hundred copies of each picture are no more evidence than one."""
+    rng = np.random.default_rng(2)
+    labels, hit = rng.integers(0, 4, 40), rng.random(40) < 0.8
+    predicted = np.where(hit, labels, (labels + 1) % 4)
+    fields = np.arange(40).astype(str)
+    once = scores(answers(labels, predicted, fields=fields))
+    copied = scores(answers(*(np.repeat(a, 100) for a in (labels, predicted)), fields=np.repeat(fields, 100)))
+    np.testing.assert_allclose(copied["accuracy_95"], once["accuracy_95"], atol=1e-9)
+    low, high = once["accuracy_95"]
+    assert low < once["accuracy"] < high
+    # Of 40 independent pictures the interval has about the width of the normal approximation.
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(hit.mean() * (1 - hit.mean()) / 40), rel=0.25)
+
+
+def test_calibration_error_of_known_answers():
+    assert calibration_error(answers([0] * 10, [0] * 8 + [1] * 2, [0.8] * 10)) == pytest.approx(0.0)
+    assert calibration_error(answers([0] * 10, [0] * 5 + [1] * 5, [0.9] * 10)) == pytest.approx(0.4)
+    mixed = answers([0] * 20, [0] * 10 + [1] * 10, [0.95] * 10 + [0.35] * 10)
+    assert calibration_error(mixed) == pytest.approx(0.5 * 0.05 + 0.5 * 0.35)
+
+
+def test_a_photo_gets_what_most_of_its_copies_get():
+    copies = answers(
+        labels=[0, 0, 0, 1, 1, 2],
+        predicted=[0, 0, 3, 1, 2, 4],
+        confidence=[0.6, 0.8, 0.99, 0.5, 0.9, 0.0],
+        photos=["a", "a", "a", "b", "b", "c"],
+    )
+    photos = by_photo(copies)
+    assert photos.photos.tolist() == ["a", "b", "c"]
+    assert photos.predicted.tolist() == [0, 2, 4], "most votes; of equals the more confident; no cell stays none"
+    np.testing.assert_allclose(photos.confidence, [0.7, 0.9, 0.0])
+
+
+def test_doubtful_photos_are_left_out_of_the_second_set_only():
+    given = answers([0, 1, 2, 3], [1, 1, 2, 3], doubtful=[True, False, False, False])
+    result = results(given)
+    assert result["images"]["all"]["accuracy"] == 0.75
+    assert result["images"]["without_doubtful"]["accuracy"] == 1.0
+    assert result["images"]["without_doubtful"]["n"] == 3
+    assert result["photos_missed"] == ["0"]
+    assert result["doubtful_photos"] == ["0"]
+
+
+def test_metrics_belong_to_the_weights(smoke_checkpoint, tmp_path):
+    folder = shutil.copytree(smoke_checkpoint, tmp_path / "c")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["model_sha256"] == sha256(folder / "model.onnx")
+    assert set(metrics["results"]) == {"synthetic-test-photo"}
+    record(folder, "more", {"n": 1})
+    assert set(json.loads((folder / "metrics.json").read_text())["results"]) == {"synthetic-test-photo", "more"}
+    (folder / "model.onnx").write_bytes(b"other weights")
+    record(folder, "new", {"n": 2})
+    assert set(json.loads((folder / "metrics.json").read_text())["results"]) == {"new"}
+
+
+def test_figures_are_drawn(smoke_checkpoint):
+    folder = smoke_checkpoint / "figures" / "synthetic-test-photo"
+    for name in ("confusion", "report", "reliability", "curves"):
+        with Image.open(folder / f"{name}.png") as image:
+            assert image.width > 400
+            assert len(set(image.convert("L").resize((50, 50)).tobytes())) > 5, "not blank"
+
+
+def test_the_command_says_what_is_wrong(smoke_checkpoint, tmp_path, capsys):
+    assert evaluate.main([str(tmp_path), "--data", "synthetic:20"]) == 2
+    assert "is not a checkpoint" in capsys.readouterr().err
+    assert evaluate.main([str(smoke_checkpoint), "--data", "synthetic:20", "--lab", "mars"]) == 2
+    assert "no pictures of lab 'mars'" in capsys.readouterr().err
+    assert evaluate.main([str(smoke_checkpoint), "--data", "synthetic:20", "--lab", "synthetic", "--kind", "copy"]) == 2
+    assert "kind 'copy'" in capsys.readouterr().err
+
+
+def test_embedded_results_are_those_of_the_real_test_set(blood_cells, classifier):
+    """The kept numbers come out again, and clear the bar that the embedded model was made for."""
+    from training.data import load_examples, where
+
+    kept = json.loads((EMBEDDED / "metrics.json").read_text())
+    assert kept["model_sha256"] == sha256(EMBEDDED / "model.onnx")
+    test = where(load_examples(blood_cells, kinds=("copy",)), split="test")
+    fresh = results(evaluate.ask(classifier, test))
+    before = kept["results"]["bccd-test-copy"]
+    assert fresh["images"]["all"]["n"] == 2487
+    for key in ("accuracy", "macro_f1"):
+        assert fresh["images"]["all"][key] == pytest.approx(before["images"]["all"][key], abs=0.002)
+        assert fresh["images"]["all"][key] > 0.88
+    assert fresh["photos"]["all"]["n"] == 71

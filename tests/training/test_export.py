@@ -1,0 +1,153 @@
+import json
+import os
+
+import keras
+import numpy as np
+import pytest
+from scipy.special import softmax
+from tests.training.conftest import run_module
+
+from leukoscope import Classifier
+from leukoscope.checkpoint import HISTORY_FILE, KERAS_FILES, read_spec
+from leukoscope.preprocess import frame, normalise
+from training.config import CONFIGS, read_config
+from training.data import load_examples, only_cell_types, pictures
+from training.export import (
+    CONFIDENT_ACCURACY,
+    ONNX_OUTPUTS,
+    export_onnx,
+    fit_confident,
+    fit_temperature,
+    parity,
+    run_onnx,
+)
+from training.networks import build
+
+
+@pytest.fixture(scope="module")
+def drawn_crops(smoke_checkpoint):
+    from leukoscope.locate import principal_cell
+
+    framing = read_spec(smoke_checkpoint).framing
+    return np.stack([frame(p, framing, principal_cell(p)) for p in pictures(load_examples("synthetic:200"))])
+
+
+def test_onnx_and_keras_agree(smoke_checkpoint, drawn_crops):
+    model = keras.saving.load_model(smoke_checkpoint)
+    assert len(drawn_crops) == 200
+    assert parity(model, smoke_checkpoint / "model.onnx", drawn_crops) <= 1e-4
+
+
+def test_embedded_onnx_and_keras_agree_on_real_crops(blood_cells, classifier):
+    from leukoscope.classifier import EMBEDDED
+    from leukoscope.locate import principal_cell
+
+    photos = only_cell_types(load_examples(blood_cells, kinds=("photo",))).select(range(200))
+    crops = np.stack([frame(p, classifier.spec.framing, principal_cell(p)) for p in pictures(photos)])
+    assert parity(keras.saving.load_model(EMBEDDED), EMBEDDED / "model.onnx", crops) <= 1e-4
+
+
+def test_parity_notices_other_weights(smoke_checkpoint, drawn_crops):
+    model = keras.saving.load_model(smoke_checkpoint)
+    weights = model.get_weights()
+    model.set_weights([w + 0.05 for w in weights])
+    assert parity(model, smoke_checkpoint / "model.onnx", drawn_crops[:20]) > 1e-4
+
+
+@pytest.mark.parametrize("name", ["reference", "default"])
+def test_both_networks_export_with_a_free_batch_axis(name, tmp_path):
+    import onnxruntime
+
+    config = read_config(CONFIGS / f"{name}.toml")
+    size = config.framing.size
+    model = build(config.network, size, seed=0)
+    export_onnx(model, tmp_path / "m.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    for batch in (1, 3):
+        inputs = np.random.default_rng(0).random((batch, size, size, 3), np.float32)
+        logits, features, feature_map = session.run(list(ONNX_OUTPUTS), {"image": inputs})
+        assert logits.shape == (batch, 4)
+        assert features.shape == (batch, 128)
+        assert feature_map.ndim == 4
+        assert feature_map.shape[0] == batch
+        np.testing.assert_allclose(logits, model.predict(inputs, verbose=0), atol=1e-4)
+    if name == "default":
+        assert model.count_params() <= 2_500_000
+        assert min(feature_map.shape[1:3]) >= 8
+
+
+def test_checkpoint_is_whole(smoke_run, smoke_checkpoint):
+    spec = read_spec(smoke_checkpoint)
+    assert spec.name == "smoke"
+    assert spec.trained["drawn"] is True
+    assert set(spec.files) == {"model.onnx", *KERAS_FILES}
+    assert (smoke_checkpoint / HISTORY_FILE).read_bytes() == (smoke_run / "history.csv").read_bytes()
+    assert Classifier(smoke_checkpoint).replay_golden() < 1e-6
+    assert {f.suffix for f in smoke_checkpoint.iterdir()} <= {".json", ".h5", ".onnx", ".csv", ".png", ""}, "no code"
+
+
+def test_keras_opens_the_folder_and_agrees_with_the_classifier(smoke_checkpoint, drawn_crops):
+    spec = read_spec(smoke_checkpoint)
+    logits = keras.saving.load_model(smoke_checkpoint).predict(normalise(drawn_crops[:8], spec.normalisation), verbose=0)
+    classifier = Classifier(smoke_checkpoint)
+    np.testing.assert_allclose(
+        softmax(logits / spec.temperature, axis=1), classifier.probabilities(classifier.logits(drawn_crops[:8])), atol=1e-4
+    )
+
+
+def test_exporting_again_gives_the_same_answers(smoke_run, smoke_checkpoint, tmp_path, drawn_crops):
+    done = run_module("training.export", smoke_run, tmp_path / "again", "--data", "synthetic:80")
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(
+        run_onnx(tmp_path / "again" / "model.onnx", drawn_crops[:8]),
+        run_onnx(smoke_checkpoint / "model.onnx", drawn_crops[:8]),
+    )
+    assert read_spec(tmp_path / "again").temperature == read_spec(smoke_checkpoint).temperature
+
+
+def test_a_folder_that_is_no_checkpoint_is_not_replaced(smoke_run, tmp_path):
+    target = tmp_path / "thesis"
+    target.mkdir()
+    (target / "chapter1.txt").write_text("years of work")
+    done = run_module("training.export", smoke_run, target, "--data", "synthetic:80")
+    assert done.returncode == 2
+    assert "not replaced" in done.stderr
+    assert os.listdir(target) == ["chapter1.txt"]
+    assert os.listdir(tmp_path) == ["thesis"], "nothing half-made is left beside it"
+
+
+def test_a_run_without_weights_is_refused(smoke_run, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.toml").write_bytes((smoke_run / "config.toml").read_bytes())
+    done = run_module("training.export", tmp_path / "run", tmp_path / "out", "--data", "synthetic:80")
+    assert done.returncode == 2
+    assert "no epoch was completed" in done.stderr
+
+
+def test_temperature_is_the_one_that_made_the_labels():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (20_000, 4))
+    for true in (0.7, 1.0, 2.0):
+        labels = np.array([rng.choice(4, p=p) for p in softmax(logits / true, axis=1)])
+        assert fit_temperature(logits, labels) == pytest.approx(true, rel=0.06)
+
+
+def test_confident_is_the_lowest_threshold_that_keeps_the_promise():
+    rng = np.random.default_rng(1)
+    scaled = rng.normal(0, 2, (5_000, 4))
+    labels = np.array([rng.choice(4, p=p) for p in softmax(scaled, axis=1)])
+    threshold = fit_confident(scaled, labels)
+    probabilities = softmax(scaled, axis=1)
+    sure = probabilities.max(axis=1) >= threshold
+    right = probabilities.argmax(axis=1) == labels
+    assert right[sure].mean() >= CONFIDENT_ACCURACY - 1e-3
+    lower = probabilities.max(axis=1) >= threshold - 0.03
+    assert right[lower].mean() < CONFIDENT_ACCURACY
+    assert fit_confident(scaled, (probabilities.argmax(axis=1) + 1) % 4) == 1.0, "never right: never confident"
+    assert fit_confident(np.tile([0.1, 0, 0, 0], (9, 1)), np.zeros(9, int)) == 0.5, "never below a half"
+
+
+def test_spec_json_is_readable(smoke_checkpoint):
+    spec = json.loads((smoke_checkpoint / "classifier.json").read_text())
+    assert spec["labels"] == ["eosinophil", "lymphocyte", "monocyte", "neutrophil"]
+    assert spec["trained"]["versions"].keys() == {"keras", "tensorflow", "onnxruntime", "numpy"}

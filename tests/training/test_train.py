@@ -1,0 +1,152 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from tests.training.conftest import ROOT, SMOKE, run_module
+
+from training.config import read_config
+from training.data import load_examples
+from training.train import Batches, read_history, stopped_early, training_rows
+
+
+def best_weights(folder):
+    import h5py
+
+    arrays = []
+    with h5py.File(folder / "best.weights.h5") as file:
+        file.visititems(lambda name, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+    return arrays
+
+
+def test_a_run_keeps_what_it_promises(smoke_run):
+    history = read_history(smoke_run)
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert (smoke_run / "config.toml").read_text() == SMOKE
+    assert (smoke_run / "best.weights.h5").exists()
+    assert list((smoke_run / "tensorboard").glob("events*"))
+
+
+def test_a_run_learns_the_drawn_cells(smoke_run):
+    assert max(row["val_accuracy"] for row in read_history(smoke_run)) > 0.6
+
+
+def test_killed_mid_epoch_it_goes_on_and_ends_as_if_never_stopped(smoke_config, smoke_run, tmp_path):
+    """SIGKILL in the second epoch, then the same command: the same weights as the undisturbed run's."""
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-m", "training.train", smoke_config, "--data", "synthetic:80", "--out", folder]
+    process = subprocess.Popen(
+        [*map(str, command)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    seen = ""
+    deadline = time.monotonic() + 240
+    # The bar of the second epoch has moved: the epoch is in flight.
+    while "epoch 2/3:   8%" not in seen and time.monotonic() < deadline:
+        seen += os.read(process.stdout.fileno(), 4096).decode(errors="replace")
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert len(read_history(folder)) == 1, "one epoch was whole, the next was in flight"
+
+    again = run_module("training.train", smoke_config, "--data", "synthetic:80", "--out", folder)
+    assert again.returncode == 0, again.stderr
+    assert "going on after epoch 1" in again.stdout
+    assert [row["epoch"] for row in read_history(folder)] == [1, 2, 3]
+    for resumed, straight in zip(read_history(folder), read_history(smoke_run), strict=True):
+        assert resumed["loss"] == pytest.approx(straight["loss"], rel=1e-3)
+    for resumed, straight in zip(best_weights(folder), best_weights(smoke_run), strict=True):
+        np.testing.assert_allclose(resumed, straight, rtol=0.05, atol=2e-3)
+
+
+def test_a_finished_run_started_again_trains_no_more(smoke_config, smoke_run):
+    before = (smoke_run / "history.csv").read_bytes()
+    again = run_module("training.train", smoke_config, "--data", "synthetic:80", "--out", smoke_run)
+    assert again.returncode == 0, again.stderr
+    assert (smoke_run / "history.csv").read_bytes() == before
+
+
+def test_a_folder_of_another_run_is_not_touched(smoke_config, smoke_run, tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text(SMOKE.replace("seed = 3", "seed = 4"))
+    refused = run_module("training.train", other, "--data", "synthetic:80", "--out", smoke_run)
+    assert refused.returncode == 2
+    assert "another config" in refused.stderr
+    refused = run_module("training.train", smoke_config, "--data", "synthetic:40", "--out", smoke_run)
+    assert refused.returncode == 2
+    assert "another pictures and data_sha256" in refused.stderr
+
+
+def test_bad_settings_and_data_end_with_2(smoke_config, tmp_path):
+    bad = tmp_path / "bad.toml"
+    bad.write_text(SMOKE.replace("epochs", "epoch"))
+    refused = run_module("training.train", bad, "--data", "synthetic:80")
+    assert refused.returncode == 2
+    assert "unknown key 'fit.epoch'" in refused.stderr
+    refused = run_module("training.train", smoke_config, "--data", str(tmp_path / "none" / "x"))
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+
+
+def test_interrupt_says_how_to_go_on(smoke_config, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training.train", smoke_config, "--data", "synthetic:80", "--out", tmp_path / "run"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )
+    seen = ""
+    while "epoch 1/3:" not in seen:
+        seen += os.read(process.stdout.fileno(), 4096).decode(errors="replace")
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on" in rest
+
+
+def test_training_and_validation_share_no_field_and_spare_test(smoke_config):
+    config = read_config(smoke_config)
+    examples = load_examples("synthetic:80")
+    train, validation = training_rows(config, examples)
+    assert not set(train["field"]) & set(validation["field"])
+    assert set(train["split"]) == set(validation["split"]) == {"train"}
+
+
+@pytest.mark.parametrize(("balance", "steps"), [("sampling", 25), ("class-weights", 0), ("none", 7)])
+def test_batches(smoke_config, balance, steps):
+    config = read_config(smoke_config)
+    config = config.model_copy(update={"fit": config.fit.model_copy(update={"balance": balance, "steps": steps})})
+    labels = np.repeat([0, 1, 2, 3], [30, 6, 4, 60])
+    crops = np.zeros((100, 32, 32, 3), np.uint8)
+    crops[:, :, :, 0] = labels[:, None, None] * 50
+    batches = Batches(crops, labels, config)
+    epoch = list(batches.epoch(0))
+    assert len(epoch) == batches.steps == (steps or 7)
+    shown = np.concatenate([one_hot.argmax(axis=1) for _, one_hot, _ in epoch])
+    weights = np.concatenate([w for _, _, w in epoch])
+    for inputs, one_hot, _ in epoch:
+        np.testing.assert_allclose(inputs[:, 16, 16, 0] * 255, one_hot.argmax(axis=1) * 50, atol=0.01)
+    if balance == "sampling":
+        assert np.bincount(shown).tolist() == [100, 100, 100, 100]
+        assert (weights == 1).all()
+    if balance == "class-weights":
+        assert len(shown) == 100
+        totals = [weights[shown == c].sum() for c in range(4)]
+        np.testing.assert_allclose(totals, 25)
+    for one, two in zip(epoch, batches.epoch(0), strict=True):
+        np.testing.assert_array_equal(one[0], two[0])
+    assert not np.array_equal(epoch[0][1], next(batches.epoch(1))[1])
+
+
+def test_early_stop():
+    losses = lambda *values: [{"val_loss": v} for v in values]  # noqa: E731
+    assert not stopped_early(losses(3, 2, 1), 2)
+    assert not stopped_early(losses(3, 1, 2), 2)
+    assert stopped_early(losses(3, 1, 2, 2), 2)
+    assert not stopped_early(losses(3, 1, 2, 2), 0)
+
+
+def test_history_is_plain_csv(smoke_run):
+    with (smoke_run / "history.csv").open(newline="") as file:
+        assert list(csv.DictReader(file))[0].keys() >= {"epoch", "loss", "accuracy", "val_loss", "val_accuracy"}

@@ -1,0 +1,82 @@
+"""Live augmentation: what turning, moving and another stain would have made of the same cell."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from training.config import Augment
+
+
+def augment(picture: np.ndarray, size: int, settings: Augment, rng: np.random.Generator) -> np.ndarray:
+    """One random variant.
+
+    Args:
+        picture: RGB uint8 (S, S, 3), S >= size; what `preprocess.frame` gave, with a margin or without.
+        size: side of the result, px.
+        settings: the ranges.
+        rng: where the random values come from.
+
+    Returns:
+        RGB uint8 (size, size, 3).
+    """
+    matrix = random_matrix(picture.shape[0], size, settings, rng)
+    border = cv2.BORDER_REPLICATE if settings.border == "nearest" else cv2.BORDER_CONSTANT
+    crop = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
+    crop = _recolour(crop, settings, rng)
+    if settings.blur:
+        # Always drawn, seldom strong: a smear is mostly in focus.
+        sigma = settings.blur * rng.random() ** 2
+        if sigma > 0.2:
+            crop = cv2.GaussianBlur(crop, (0, 0), sigma)
+    if settings.noise:
+        sigma = settings.noise * rng.random() ** 2
+        crop = np.clip(crop + rng.normal(0.0, sigma, crop.shape), 0, 255).astype(np.uint8)
+    if settings.wedge and rng.random() < settings.wedge:
+        _blacken_edge(crop, rng)
+    return crop
+
+
+def random_matrix(side: int, size: int, settings: Augment, rng: np.random.Generator) -> np.ndarray:
+    """Affine matrix (2, 3) from a picture of `side` px to a crop of `size` px about its centre."""
+    either_way = lambda reach: rng.uniform(-reach, reach)  # noqa: E731
+    angle = np.deg2rad(either_way(settings.rotation))
+    zoom = 1.0 + either_way(settings.zoom)
+    shear = either_way(settings.shear)
+    flip_x = -1.0 if settings.mirror != "none" and rng.random() < 0.5 else 1.0
+    flip_y = -1.0 if settings.mirror == "both" and rng.random() < 0.5 else 1.0
+    cos, sin = np.cos(angle), np.sin(angle)
+    linear = zoom * np.array([[cos, -sin], [sin, cos]]) @ np.array([[1.0, shear], [0.0, 1.0]]) @ np.diag([flip_x, flip_y])
+    shift = np.array([either_way(settings.shift), either_way(settings.shift)]) * size
+    offset = (size - 1) / 2 + shift - linear @ np.full(2, (side - 1) / 2)
+    return np.column_stack([linear, offset])
+
+
+def _recolour(crop: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
+    if not (settings.brightness or settings.contrast or settings.channel or settings.stain):
+        return crop
+    values = crop.astype(np.float32) / 255.0
+    outside = (crop == 0).all(axis=2)
+    if settings.stain:
+        # Beer-Lambert: a stronger stain multiplies the optical density, here of each channel by itself.
+        density = -np.log(np.maximum(values, 1 / 255))
+        values = np.exp(-density * rng.uniform(1 - settings.stain, 1 + settings.stain, 3).astype(np.float32))
+    if settings.channel:
+        values = values * rng.uniform(1 - settings.channel, 1 + settings.channel, 3).astype(np.float32)
+    if settings.contrast:
+        mean = values.mean()
+        values = mean + (values - mean) * np.float32(rng.uniform(1 - settings.contrast, 1 + settings.contrast))
+    if settings.brightness:
+        values = values * np.float32(rng.uniform(1 - settings.brightness, 1 + settings.brightness))
+    crop = (np.clip(values, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    crop[outside] = 0
+    return crop
+
+
+def _blacken_edge(crop: np.ndarray, rng: np.random.Generator) -> None:
+    """Blacken what lies beyond a random line near the rim, as a turned photo's corner does."""
+    size = crop.shape[0]
+    angle = rng.uniform(0, 2 * np.pi)
+    distance = rng.uniform(0.15, 0.6) * size  # from the centre to the line
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    crop[x * np.cos(angle) + y * np.sin(angle) > distance] = 0

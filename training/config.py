@@ -1,0 +1,121 @@
+"""The settings of a training run: a short TOML file, checked by name and type."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+CONFIGS = Path(__file__).parent / "configs"
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class ConfigError(ValueError):
+    """A settings file with unknown, missing or ill-typed keys; the message names each."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Data(_Section):
+    kind: Literal["photo", "copy"]  # train on the original photos or on their augmented copies
+    labs: list[str]  # labs that are trained on
+    drop_test_fields: bool  # leave out training photos that overlap a TEST photo
+    folds: Annotated[int, Field(ge=2, le=20)]  # validation is one of so many folds, grouped by field
+    fold: Annotated[int, Field(ge=0)]
+
+
+class FramingSettings(_Section):
+    kind: Literal["cell", "photo"]
+    size: Annotated[int, Field(ge=16, le=512)]  # px
+    field: Annotated[float, Field(ge=0.0)] = 0.0  # red-cell diameters
+
+
+class Network(_Section):
+    kind: Literal["reference", "compact"]
+    filters: Annotated[list[int], Field(min_length=4, max_length=4)]
+    dense: list[int] = []
+    dropout: list[Fraction]
+    l2: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class Augment(_Section):
+    """Ranges that one value each is drawn from, evenly, for every picture anew."""
+
+    rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0  # degrees, either way
+    shift: Fraction = 0.0  # of the input's side, either way
+    zoom: Fraction = 0.0  # 1 - zoom to 1 + zoom
+    shear: Fraction = 0.0  # either way
+    mirror: Literal["none", "horizontal", "both"] = "none"
+    brightness: Fraction = 0.0  # factor 1 - b to 1 + b
+    contrast: Fraction = 0.0  # factor about the picture's mean
+    channel: Fraction = 0.0  # factor of each colour channel by itself: white balance
+    stain: Fraction = 0.0  # factor of each optical density by itself: stain strength
+    blur: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0  # px, largest sigma
+    noise: Annotated[float, Field(ge=0.0, le=50.0)] = 0.0  # grey levels, largest sigma
+    wedge: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # chance of a black edge, as rotation and shift leave
+    border: Literal["black", "nearest"] = "black"  # what stands outside the picture
+
+
+class Fit(_Section):
+    epochs: Annotated[int, Field(ge=1)]
+    steps: Annotated[int, Field(ge=0)] = 0  # batches an epoch; 0: as many as show each picture once
+    batch: Annotated[int, Field(ge=1)]
+    balance: Literal["none", "class-weights", "sampling"]
+    learning_rate: Annotated[float, Field(gt=0.0)]
+    schedule: Literal["constant", "cosine"]
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    label_smoothing: Fraction = 0.0
+    average: Fraction = 0.0  # momentum of the weights' moving average; 0: none
+    patience: Annotated[int, Field(ge=0)]  # epochs without a lower validation loss before stopping; 0: never stop
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+
+
+class Config(_Section):
+    """One training run."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    seed: int
+    data: Data
+    framing: FramingSettings
+    network: Network
+    augment: Augment
+    fit: Fit
+
+
+def read_config(path: str | os.PathLike) -> Config:
+    """Read and check a settings file.
+
+    Raises:
+        ConfigError: naming every unknown, missing or ill-typed key, or why the file cannot be read.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text())
+    except OSError as error:
+        known = ", ".join(sorted(str(p) for p in CONFIGS.glob("*.toml")))
+        raise ConfigError(f"cannot read {path}: {error.strerror}; there are {known}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(_problem(e) for e in error.errors())
+        raise ConfigError(f"{path}: {problems}") from None
+    if config.data.fold >= config.data.folds:
+        raise ConfigError(f"{path}: data.fold: {config.data.fold} must be below data.folds = {config.data.folds}")
+    return config
+
+
+def _problem(error) -> str:
+    where = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {where!r}"
+    if error["type"] == "missing":
+        return f"missing key {where!r}"
+    return f"{where}: {error['msg']} (given: {error['input']!r})"

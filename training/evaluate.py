@@ -1,0 +1,334 @@
+"""Score a checkpoint on pictures that it was not trained on, as the apps would answer them.
+
+    python -m training.evaluate CHECKPOINT                      # TEST of the Kaggle set, 2,487 images as published
+    python -m training.evaluate CHECKPOINT --kind photo         # the 71 photos they were made from
+    python -m training.evaluate CHECKPOINT --lab barcelona      # a second lab ($PBC_DIR)
+
+Adds the result to CHECKPOINT/metrics.json and draws CHECKPOINT/figures/<result>/. Every number stands there for
+all pictures and without those of doubtful label, for images and for the photos they are copies of. Intervals are
+95 % percentile intervals of a bootstrap that draws whole fields: copies and overlapping photos are no new evidence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from leukoscope.cells import CELL_TYPES, CELLS
+from leukoscope.checkpoint import FIGURES_FOLDER, HISTORY_FILE, METRICS_FILE, ONNX_FILE, CheckpointError, sha256, write_json
+from training.data import KINDS, DataError, add_data_arguments, labels_of, load_examples, only_cell_types, pictures, where
+
+NO_CELL = len(CELL_TYPES)  # column of the confusion matrix for pictures in which no white cell was found
+BINS = 15
+RESAMPLES = 2000
+
+
+# --- numbers ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was answered, one row a picture (or a photo).
+
+    labels: true types, int (N,). predicted: types given, int (N,), 4 where no white cell was found.
+    confidence: of the type given, float (N,), 0-1. fields: field of each picture (N,). photos: its photo (N,).
+    doubtful: bool (N,), whether its label is doubtful.
+    """
+
+    labels: np.ndarray
+    predicted: np.ndarray
+    confidence: np.ndarray
+    fields: np.ndarray
+    photos: np.ndarray
+    doubtful: np.ndarray
+
+    def where(self, keep: np.ndarray) -> Answers:
+        """The rows of a boolean mask (N,)."""
+        return Answers(*(getattr(self, f.name)[keep] for f in fields(self)))
+
+
+def ask(classifier, examples) -> Answers:
+    """Ask the classifier about every row of the table, with a progress bar."""
+    from tqdm import tqdm
+
+    predictions = tqdm(
+        classifier.predict_batch(pictures(examples)), "evaluating", len(examples), unit=" pictures", leave=False
+    )
+    given = [(NO_CELL if p.label is None else CELL_TYPES.index(p.label), p.confidence) for p in predictions]
+    columns = (np.asarray(examples[c]) for c in ("field", "photo", "doubt"))
+    predicted, confidence = map(np.array, zip(*given, strict=True))
+    field, photo, doubt = columns
+    return Answers(labels_of(examples), predicted, confidence, field, photo, doubt != "")
+
+
+def by_photo(answers: Answers) -> Answers:
+    """One answer a photo: the type that most of its copies were given, of equals the more confident.
+
+    The confidence is the mean over the copies that were given this type.
+    """
+    photos, first, index = np.unique(answers.photos, return_index=True, return_inverse=True)
+    votes = np.zeros((len(photos), NO_CELL + 1))
+    trust = np.zeros_like(votes)
+    np.add.at(votes, (index, answers.predicted), 1)
+    np.add.at(trust, (index, answers.predicted), answers.confidence)
+    trust /= np.maximum(votes, 1)
+    winner = (votes + trust / 2).argmax(axis=1)  # confidence stays below a vote: it only parts equals
+    alike = answers.where(first)
+    return replace(alike, predicted=winner, confidence=trust[np.arange(len(photos)), winner])
+
+
+def scores(answers: Answers) -> dict:
+    """Every number for one set of answers.
+
+    Returns:
+        n, fields, accuracy, macro_f1, their intervals, expected_calibration_error, no_cell_found, per_class
+        (precision, recall, f1, support) and confusion (rows: truth; columns: the four types, then no cell).
+    """
+    per_field = _confusion_per_field(answers)
+    confusion = per_field.sum(axis=0)
+    accuracy, precision, recall, f1 = _rates(confusion[None])
+    draws = np.random.default_rng(0).multinomial(len(per_field), np.full(len(per_field), 1 / len(per_field)), RESAMPLES)
+    resampled = np.tensordot(draws, per_field, axes=1)
+    boot_accuracy, _, _, boot_f1 = _rates(resampled)
+    support = confusion.sum(axis=1)
+    # A type that a resample happens not to draw has no F1 there: the mean is over those it has.
+    present = resampled.sum(axis=2) > 0
+    boot_macro = (boot_f1 * present).sum(axis=1) / present.sum(axis=1)
+    return {
+        "n": len(answers.labels),
+        "fields": len(per_field),
+        "accuracy": float(accuracy[0]),
+        "accuracy_95": _interval(boot_accuracy),
+        "macro_f1": float(f1[0][support > 0].mean()),
+        "macro_f1_95": _interval(boot_macro),
+        "expected_calibration_error": calibration_error(answers),
+        "no_cell_found": int(confusion[:, NO_CELL].sum()),
+        "per_class": {
+            name: {
+                "precision": float(precision[0][i]),
+                "recall": float(recall[0][i]),
+                "f1": float(f1[0][i]),
+                "support": int(support[i]),
+            }
+            for i, name in enumerate(CELL_TYPES)
+        },
+        "confusion": confusion.tolist(),
+    }
+
+
+def _confusion_per_field(answers: Answers) -> np.ndarray:
+    """int (fields, 4, 5)."""
+    _, index = np.unique(answers.fields, return_inverse=True)
+    counts = np.zeros((index.max() + 1, len(CELL_TYPES), len(CELL_TYPES) + 1), np.int64)
+    np.add.at(counts, (index, answers.labels, answers.predicted), 1)
+    return counts
+
+
+def _rates(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Accuracy (B,), and precision, recall and F1 (B, 4), of confusion matrices (B, 4, 5); 0 where undefined."""
+    hits = np.diagonal(confusion[:, :, :NO_CELL], axis1=1, axis2=2)
+    given, true = confusion[:, :, :NO_CELL].sum(axis=1), confusion.sum(axis=2)
+    accuracy = hits.sum(axis=1) / true.sum(axis=1)
+    return accuracy, hits / np.maximum(given, 1), hits / np.maximum(true, 1), 2 * hits / np.maximum(given + true, 1)
+
+
+def _interval(values: np.ndarray) -> list[float]:
+    return [float(v) for v in np.percentile(values, [2.5, 97.5])]
+
+
+def calibration_bins(answers: Answers) -> list[tuple[int, float, float]]:
+    """(count, mean confidence, accuracy) in each of 15 bins of equal width over 0-1; zeros for an empty bin."""
+    right = answers.predicted == answers.labels
+    index = np.minimum((answers.confidence * BINS).astype(int), BINS - 1)
+    bins = []
+    for i in range(BINS):
+        here = index == i
+        count = int(here.sum())
+        bins.append((count, float(answers.confidence[here].mean()), float(right[here].mean())) if count else (0, 0.0, 0.0))
+    return bins
+
+
+def calibration_error(answers: Answers) -> float:
+    """Expected calibration error (Naeini et al. 2015): mean gap of confidence and accuracy, weighted by bin count."""
+    bins = calibration_bins(answers)
+    return sum(count * abs(confidence - accuracy) for count, confidence, accuracy in bins) / len(answers.labels)
+
+
+def results(images: Answers) -> dict:
+    """The numbers as they stand in metrics.json: images and photos, each with and without doubtful labels."""
+    photos = by_photo(images)
+    return {
+        **{
+            level: {"all": scores(answers), "without_doubtful": scores(answers.where(~answers.doubtful))}
+            for level, answers in (("images", images), ("photos", photos))
+        },
+        "doubtful_photos": photos.photos[photos.doubtful].tolist(),
+        "photos_missed": photos.photos[photos.predicted != photos.labels].tolist(),
+    }
+
+
+# --- pictures --------------------------------------------------------------------------------------------
+
+
+def draw_figures(folder: Path, result: dict, images: Answers, history: list[dict]) -> None:
+    """Write confusion.png, report.png, reliability.png and, where a history is given, curves.png."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {
+        "confusion": _confusion_figure(result["images"]["all"]),
+        "report": _report_figure(result["images"]["all"]),
+        "reliability": _reliability_figure(calibration_bins(images), result["images"]["all"]),
+    }
+    if history:
+        figures["curves"] = _curves_figure(history)
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
+
+
+def _new_figure(width: float, height: float, columns: int = 1):
+    from matplotlib.figure import Figure
+
+    figure = Figure((width, height), layout="constrained")
+    return figure, figure.subplots(1, columns)
+
+
+def _confusion_figure(score: dict):
+    counts = np.array(score["confusion"])
+    if not counts[:, NO_CELL].any():
+        counts = counts[:, :NO_CELL]
+    columns = [*CELL_TYPES, "no cell"][: counts.shape[1]]
+    figure, axes = _new_figure(11, 4.8, 2)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    for ax, values, title, form in ((axes[0], counts, "images", "{:,}"), (axes[1], shares, "share of each true type", "{:.1%}")):
+        ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), value in np.ndenumerate(values):
+            dark = shares[row, column] > 0.5
+            ax.text(column, row, form.format(value), ha="center", va="center", color="white" if dark else "black")
+        ax.set_xticks(range(len(columns)), columns, rotation=20)
+        ax.set_yticks(range(len(CELL_TYPES)), CELL_TYPES)
+        ax.set(xlabel="predicted", ylabel="true", title=title)
+    figure.suptitle(f"Confusion matrix: accuracy {score['accuracy']:.2%}, macro-F1 {score['macro_f1']:.3f}")
+    return figure
+
+
+def _report_figure(score: dict):
+    figure, ax = _new_figure(7.5, 3.4)
+    columns = ("precision", "recall", "f1")
+    values = np.array([[score["per_class"][name][c] for c in columns] for name in CELL_TYPES])
+    ax.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        ax.text(column, row, f"{value:.3f}", ha="center", va="center", color="white" if value > 0.5 else "black")
+    ax.set_xticks(range(3), ["precision", "recall", "F1"])
+    ax.set_yticks(range(4), [f"{name} (n = {score['per_class'][name]['support']:,})" for name in CELL_TYPES])
+    ax.set_title("Classification report")
+    return figure
+
+
+def _reliability_figure(bins: list[tuple[int, float, float]], score: dict):
+    figure, ax = _new_figure(5.2, 5)
+    ax.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1, label="perfect")
+    total = sum(count for count, _, _ in bins)
+    for count, confidence, accuracy in bins:
+        if count:
+            ax.scatter(confidence, accuracy, s=20 + 400 * count / total, color="#0072B2", alpha=0.75, zorder=2)
+    ax.set(xlim=(0, 1.02), ylim=(0, 1.04), xlabel="mean confidence", ylabel="accuracy")
+    ax.set_title(f"Reliability, {BINS} bins: expected calibration error {score['expected_calibration_error']:.3f}", fontsize=10)
+    ax.text(0.03, 0.94, "area of a disc: share of the images", fontsize=9)
+    return figure
+
+
+def _curves_figure(history: list[dict]):
+    figure, axes = _new_figure(11, 4, 2)
+    epochs = [row["epoch"] for row in history]
+    best = min(history, key=lambda row: row["val_loss"])["epoch"]
+    for ax, key in zip(axes, ("accuracy", "loss"), strict=True):
+        ax.plot(epochs, [row[key] for row in history], color="#0072B2", label="training (augmented)")
+        ax.plot(epochs, [row[f"val_{key}"] for row in history], color="#D55E00", label="validation (fields held out)")
+        ax.axvline(best, color="grey", linestyle=":", label=f"kept: epoch {best:.0f}")
+        ax.set(xlabel="epoch", ylabel=key, title=key.capitalize())
+        ax.legend()
+    return figure
+
+
+# --- command ---------------------------------------------------------------------------------------------
+
+
+def report(name: str, result: dict) -> str:
+    """The result as lines to read."""
+    lines = [name]
+    for level in ("images", "photos"):
+        for subset in ("all", "without_doubtful"):
+            s = result[level][subset]
+            (a0, a1), (f0, f1) = s["accuracy_95"], s["macro_f1_95"]
+            lines.append(
+                f"  {level:<7}{subset.replace('_', ' '):<18}n {s['n']:>6,}   accuracy {s['accuracy']:.4f} [{a0:.3f}-{a1:.3f}]"
+                f"   macro-F1 {s['macro_f1']:.4f} [{f0:.3f}-{f1:.3f}]   ECE {s['expected_calibration_error']:.3f}"
+            )
+    for cell, row in result["images"]["all"]["per_class"].items():
+        lines.append(
+            f"  {CELLS[cell].name:<13}precision {row['precision']:.3f}  recall {row['recall']:.3f}  "
+            f"F1 {row['f1']:.3f}  n {row['support']:,}"
+        )
+    lines.append(f"  photos missed: {', '.join(result['photos_missed']) or 'none'}")
+    return "\n".join(lines)
+
+
+def record(folder: Path, name: str, result: dict) -> None:
+    """Put a result into metrics.json; results of other weights that stand there are dropped."""
+    path = folder / METRICS_FILE
+    weights = sha256(folder / ONNX_FILE)
+    metrics = json.loads(path.read_text()) if path.exists() else {}
+    if metrics.get("model_sha256") != weights:
+        metrics = {"model_sha256": weights, "results": {}}
+    metrics["results"][name] = result
+    write_json(path, metrics)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate", description="Score a checkpoint; adds to its metrics.json and figures."
+    )
+    parser.add_argument("checkpoint", type=Path, help="checkpoint folder, such as leukoscope/pretrained")
+    add_data_arguments(parser)
+    parser.add_argument("--lab", default="bccd", help="lab to score: bccd (Kaggle), barcelona (PBC), synthetic, ...")
+    parser.add_argument("--split", default="test", help="official split to score; ignored for a lab that has none")
+    parser.add_argument("--kind", choices=KINDS, help="default: copy where the lab has copies, else photo")
+    args = parser.parse_args(argv)
+    from leukoscope.classifier import Classifier
+    from training.train import read_history
+
+    try:
+        classifier = Classifier(args.checkpoint)
+        examples = only_cell_types(where(load_examples(args.data, pbc=args.pbc), lab=args.lab))
+        if not len(examples):
+            raise DataError(f"the data has no pictures of lab {args.lab!r}")
+        if any(examples["split"]):
+            examples = where(examples, split=args.split)
+        kind = args.kind or ("copy" if "copy" in set(examples["kind"]) else "photo")
+        examples = where(examples, kind=kind)
+        if not len(examples):
+            raise DataError(f"lab {args.lab!r} has no pictures of split {args.split!r} and kind {kind!r}")
+    except (CheckpointError, DataError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    name = "-".join(filter(None, (args.lab, examples[0]["split"], kind)))
+    images = ask(classifier, examples)
+    result = results(images)
+    record(args.checkpoint, name, result)
+    history = read_history(args.checkpoint) if (args.checkpoint / HISTORY_FILE).exists() else []
+    draw_figures(args.checkpoint / FIGURES_FOLDER / name, result, images, history)
+    print(report(name, result))
+    print(f"-> {args.checkpoint / METRICS_FILE}, {args.checkpoint / FIGURES_FOLDER / name}{os.sep}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

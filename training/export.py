@@ -1,0 +1,257 @@
+"""A finished run -> a checkpoint folder that the library, the apps and Keras load.
+
+    python -m training.export runs/default CHECKPOINT
+
+Exports the best weights to ONNX and to Keras's unpacked layout, compares the two on real crops, fits the
+temperature and the threshold of `confident` on the validation fold, and records a golden pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from leukoscope.checkpoint import (
+    GOLDEN_FILE,
+    GOLDEN_PICTURE,
+    HISTORY_FILE,
+    KERAS_FILES,
+    ONNX_FILE,
+    Spec,
+    Thresholds,
+    sha256,
+    write_json,
+    write_spec,
+)
+from training.config import Config, ConfigError, read_config
+from training.data import DataError, add_data_arguments, labels_of, load_examples
+from training.train import RunError, framed, framing_of, read_history, training_rows
+
+PARITY_CROPS = 256
+PARITY_TOLERANCE = 1e-4  # of a probability
+CONFIDENT_ACCURACY = 0.985  # what answers marked confident must reach on the validation fold
+ONNX_OUTPUTS = ("logits", "features", "feature_map")
+
+
+class ExportError(RuntimeError):
+    """An exported graph that does not answer as the Keras model does."""
+
+
+def export(run: Path, checkpoint: Path, examples) -> Spec:
+    """Write the checkpoint folder of a run; an older one there is replaced as a whole, once the new one stands.
+
+    Args:
+        run: run folder that `training.train` made.
+        checkpoint: folder to write.
+        examples: the table that the run trained on.
+
+    Raises:
+        RunError: if the run has no weights yet.
+        ExportError: if ONNX Runtime and Keras differ by more than 1e-4.
+    """
+    import keras
+
+    from training.networks import NORMALISATION, build
+
+    config = read_config(run / "config.toml")
+    if not (run / "best.weights.h5").exists():
+        raise RunError(f"{run} holds no weights yet: no epoch was completed")
+    model = build(config.network, config.framing.size, config.seed)  # float32, whatever the run trained in
+    model.load_weights(run / "best.weights.h5")
+
+    train_rows, val_rows = training_rows(config, examples)
+    val_crops = framed(val_rows, config, 0, "validation")
+    val_labels = labels_of(val_rows)
+
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=f".{checkpoint.name}-") as workshop:
+        folder = Path(workshop) / "checkpoint"
+        folder.mkdir()
+        keras.saving.save_model(model, folder / "keras", zipped=False)
+        for name in KERAS_FILES:
+            shutil.move(folder / "keras" / name, folder / name)
+        shutil.rmtree(folder / "keras")
+        export_onnx(model, folder / ONNX_FILE)
+        shutil.copyfile(run / "history.csv", folder / HISTORY_FILE)
+
+        more = max(0, PARITY_CROPS - len(val_crops))
+        parity_crops = np.concatenate([val_crops, framed(train_rows.select(range(min(more, len(train_rows)))), config, 0, "parity")])
+        difference = parity(model, folder / ONNX_FILE, parity_crops[:PARITY_CROPS])
+        if difference > PARITY_TOLERANCE:
+            raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
+
+        logits = run_onnx(folder / ONNX_FILE, val_crops)
+        temperature = fit_temperature(logits, val_labels)
+        spec = Spec(
+            name=config.name,
+            framing=framing_of(config),
+            normalisation=NORMALISATION,
+            temperature=temperature,
+            thresholds=Thresholds(confident=fit_confident(logits / temperature, val_labels)),
+            files={name: sha256(folder / name) for name in (ONNX_FILE, *KERAS_FILES)},
+            trained={
+                "labs": config.data.labs,
+                "kind": config.data.kind,
+                "pictures": len(train_rows),
+                "photos": len(set(train_rows["photo"])),
+                "validation_pictures": len(val_rows),
+                "drawn": "synthetic" in config.data.labs,
+                "epochs": len(read_history(run)),
+                "parameters": model.count_params(),
+                "parity": {"crops": len(parity_crops[:PARITY_CROPS]), "largest_difference": difference},
+                "config": config.model_dump(),
+                "commit": _commit(),
+                "versions": {name: version(name) for name in ("keras", "tensorflow", "onnxruntime", "numpy")},
+            },
+        )
+        write_spec(folder, spec)
+        write_golden(folder, config)
+        _replace_folder(folder, checkpoint)
+    return spec
+
+
+def export_onnx(model, path: Path) -> None:
+    """Write the graph with outputs logits, features and feature_map; the batch axis is free."""
+    import keras
+    import onnx
+
+    many = keras.Model(model.input, {name: model.get_layer(name).output for name in ONNX_OUTPUTS})
+    many(np.zeros((1, *model.input.shape[1:]), np.float32))  # Keras exports only what has been called
+    many.export(path, format="onnx", verbose=False)
+    graph = onnx.load(path)
+    for value in (*graph.graph.input, *graph.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    names = [v.name for v in graph.graph.input], {v.name for v in graph.graph.output}
+    if names != (["image"], set(ONNX_OUTPUTS)):
+        raise ExportError(f"the graph's inputs and outputs came out as {names}")
+    onnx.checker.check_model(graph)
+    onnx.save(graph, path)
+
+
+def run_onnx(path: Path, crops: np.ndarray) -> np.ndarray:
+    """Logits of framed crops by ONNX Runtime: uint8 (N, S, S, 3) -> float32 (N, 4)."""
+    import onnxruntime
+
+    from leukoscope.preprocess import normalise
+    from training.networks import NORMALISATION
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    parts = np.array_split(crops, -(-len(crops) // 64))
+    return np.concatenate([session.run(["logits"], {"image": normalise(part, NORMALISATION)})[0] for part in parts])
+
+
+def parity(model, path: Path, crops: np.ndarray) -> float:
+    """Largest difference of a probability between Keras and ONNX Runtime over framed crops."""
+    from scipy.special import softmax
+
+    from leukoscope.preprocess import normalise
+    from training.networks import NORMALISATION
+
+    ours = softmax(run_onnx(path, crops), axis=1)
+    keras_ = softmax(model.predict(normalise(crops, NORMALISATION), batch_size=64, verbose=0), axis=1)
+    return float(np.abs(ours - keras_).max())
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature with the lowest log loss (Guo et al. 2017, arXiv 1706.04599), within 0.25-4."""
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    def log_loss(log_temperature: float) -> float:
+        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return -scaled[np.arange(len(labels)), labels].mean()
+
+    result = minimize_scalar(log_loss, bounds=(np.log(0.25), np.log(4.0)), method="bounded")
+    return round(float(np.exp(result.x)), 4)
+
+
+def fit_confident(scaled: np.ndarray, labels: np.ndarray) -> float:
+    """The lowest probability from which upwards answers are right often enough; 1 if none is.
+
+    Args:
+        scaled: logits over the temperature (N, 4).
+        labels: (N,).
+    """
+    from scipy.special import softmax
+
+    probabilities = softmax(scaled.astype(np.float64), axis=1)
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    order = np.argsort(-confidence)
+    accuracy = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    enough = np.flatnonzero(accuracy >= CONFIDENT_ACCURACY)
+    # Never below a half: a label that is likelier wrong than right must not stand.
+    return round(max(0.5, float(confidence[order][enough[-1]])), 4) if len(enough) else 1.0
+
+
+def write_golden(folder: Path, config: Config) -> None:
+    """Record the answer to one drawn cell, so that any copy of the checkpoint can prove itself."""
+    from PIL import Image
+
+    from leukoscope.classifier import Classifier
+    from leukoscope.synthetic import draw_photo
+
+    picture, _ = draw_photo(["neutrophil"], seed=7, width=320, height=240, red_cell_px=48.0)
+    Image.fromarray(picture).save(folder / GOLDEN_PICTURE)
+    prediction = Classifier(folder).predict(folder / GOLDEN_PICTURE)
+    write_json(folder / GOLDEN_FILE, {
+        "note": "a drawn cell and what this checkpoint answers to it; a check of the software, not of accuracy",
+        "label": prediction.label,
+        "probabilities": prediction.probabilities,
+        "box": prediction.box,
+    })
+
+
+def _replace_folder(fresh: Path, target: Path) -> None:
+    if target.exists():
+        if not (target / ONNX_FILE).exists() and any(target.iterdir()):
+            raise RunError(f"{target} holds something that is no checkpoint: not replaced")
+        shutil.rmtree(target)
+    os.replace(fresh, target)
+
+
+def _commit() -> str | None:
+    """Commit of the source that is running, with "+" if files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        git = lambda *words: subprocess.run(  # noqa: E731
+            ["git", *words], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.export", description="Write the checkpoint folder of a training run."
+    )
+    parser.add_argument("run", type=Path, help="run folder, such as runs/default")
+    parser.add_argument("checkpoint", type=Path, help="folder to write")
+    add_data_arguments(parser)
+    args = parser.parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        config = read_config(args.run / "config.toml")
+        kinds = (config.data.kind,)
+        spec = export(args.run, args.checkpoint, load_examples(args.data, pbc=args.pbc, kinds=kinds, seed=config.seed))
+    except (ConfigError, DataError, RunError, ExportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps({k: spec.trained[k] for k in ("pictures", "photos", "epochs", "parameters", "parity")}))
+    print(f"temperature {spec.temperature}, confident from {spec.thresholds.confident}")
+    print(f"checkpoint: {args.checkpoint}\nnext: python -m training.evaluate {args.checkpoint}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

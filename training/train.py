@@ -1,0 +1,356 @@
+"""Train a network.
+
+    python -m training.train training/configs/default.toml      # about 10 minutes on 2 CPU cores
+    python -m training.train training/configs/reference.toml    # 1-3 hours
+
+The run folder (runs/<name>) gets config.toml, history.csv, tensorboard/, the best weights so far and the state
+to go on from. Stop it at any moment, with Ctrl-C or SIGKILL; the same command goes on after the last whole
+epoch, and gives what a run without the stop would have given.
+
+Then: python -m training.export runs/<name> CHECKPOINT, and python -m training.evaluate CHECKPOINT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from training.config import Config, ConfigError, read_config
+from training.data import DataError, add_data_arguments, load_examples
+
+HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+
+
+class RunError(ValueError):
+    """A run folder that this run cannot use; the message says why."""
+
+
+# --- examples --------------------------------------------------------------------------------------------
+
+
+def training_rows(config: Config, examples):
+    """(training rows, validation rows) of a table: TRAIN of the labs named, one fold held out by field."""
+    from training.data import drop_fields_of, grouped_folds, labels_of, only_cell_types, where
+
+    examples = only_cell_types(examples)
+    test = where(examples, split="test")
+    labs, kinds, splits = (np.asarray(examples[c]) for c in ("lab", "kind", "split"))
+    wanted = np.isin(labs, config.data.labs) & (kinds == config.data.kind) & (splits != "test")
+    rows = examples.select(np.flatnonzero(wanted))
+    absent = set(config.data.labs) - set(rows["lab"])
+    if absent:
+        raise DataError(
+            f"no training pictures of kind {config.data.kind!r} from lab {', '.join(sorted(absent))}; "
+            f"the data has labs {', '.join(sorted(set(labs)))}"
+        )
+    if config.data.drop_test_fields:
+        rows = drop_fields_of(rows, test)
+    train, validation = grouped_folds(rows, config.data.folds, config.seed)[config.data.fold]
+    train, validation = rows.select(train), rows.select(validation)
+    missing = set(range(4)) - set(labels_of(train))
+    if missing:
+        raise DataError(f"the training rows lack {len(missing)} of the four cell types")
+    return train, validation
+
+
+def framed(examples, config: Config, margin: int, what: str) -> np.ndarray:
+    """Decode and frame every row: uint8 (N, S, S, 3), S = size + 2 * margin."""
+    from tqdm import tqdm
+
+    from leukoscope.locate import principal_cell
+    from leukoscope.preprocess import frame
+    from training.data import pictures
+
+    framing = framing_of(config)
+    side = framing.size + 2 * margin
+    crops = np.empty((len(examples), side, side, 3), np.uint8)
+    for i, image in enumerate(tqdm(pictures(examples), total=len(examples), desc=f"reading {what}", unit=" pictures")):
+        cell = principal_cell(image) if framing.kind == "cell" else None
+        if framing.kind == "cell" and cell is None:
+            raise DataError(f"no white cell found in {examples[i]['photo']}")
+        crops[i] = frame(image, framing, cell, margin)
+    return crops
+
+
+def framing_of(config: Config):
+    """The serving library's framing for this run."""
+    from leukoscope.preprocess import Framing
+
+    return Framing(**config.framing.model_dump())
+
+
+class Batches:
+    """The batches of one epoch: which pictures, and how each is augmented, follows from seed and epoch alone."""
+
+    def __init__(self, crops: np.ndarray, labels: np.ndarray, config: Config) -> None:
+        self.crops, self.labels, self.config = crops, labels, config
+        counts = np.bincount(labels, minlength=4)
+        self.class_weight = len(labels) / (4 * counts)
+        self.steps = config.fit.steps or -(-len(labels) // config.fit.batch)
+
+    def epoch(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield (inputs float32, one-hot labels, sample weights), prepared ahead on another thread."""
+        order = self._order(np.random.default_rng([self.config.seed, epoch]))
+        with ThreadPoolExecutor(1) as pool:
+            ahead = [pool.submit(self._batch, epoch, step, order) for step in range(min(4, self.steps))]
+            for step in range(self.steps):
+                if step + 4 < self.steps:
+                    ahead.append(pool.submit(self._batch, epoch, step + 4, order))
+                yield ahead.pop(0).result()
+
+    def _order(self, rng: np.random.Generator) -> np.ndarray:
+        total = self.steps * self.config.fit.batch
+        if self.config.fit.balance == "sampling":
+            # Each class equally often, and within a class each picture as often as any other.
+            rounds = -(-total // 4)
+            by_class = [np.resize(rng.permutation(np.flatnonzero(self.labels == c)), rounds) for c in range(4)]
+            return rng.permutation(np.stack(by_class, axis=1).ravel()[:total])
+        passes = -(-total // len(self.labels))
+        order = np.concatenate([rng.permutation(len(self.labels)) for _ in range(passes)])
+        return order[:total] if self.config.fit.steps else order[: len(self.labels)]
+
+    def _batch(self, epoch: int, step: int, order: np.ndarray):
+        from leukoscope.preprocess import normalise
+        from training.augment import augment
+        from training.networks import NORMALISATION
+
+        size = self.config.framing.size
+        rng = np.random.default_rng([self.config.seed, epoch, step])
+        chosen = order[step * self.config.fit.batch : (step + 1) * self.config.fit.batch]
+        crops = np.stack([augment(self.crops[i], size, self.config.augment, rng) for i in chosen])
+        labels = self.labels[chosen]
+        weights = self.class_weight[labels] if self.config.fit.balance == "class-weights" else np.ones(len(chosen))
+        return normalise(crops, NORMALISATION), np.eye(4, dtype=np.float32)[labels], weights.astype(np.float32)
+
+
+# --- the run folder --------------------------------------------------------------------------------------
+
+
+def open_run(folder: Path, config_file: Path, config: Config, examples) -> None:
+    """Make the run folder, or check that the one there holds the same run.
+
+    Raises:
+        RunError: if it holds a run with other settings or other data.
+    """
+    identity = {
+        "config": config.model_dump(),
+        "pictures": len(examples),
+        "data_sha256": hashlib.sha256("\n".join(map(str, zip(
+            examples["photo"], examples["label"], examples["kind"], examples["split"], strict=True
+        ))).encode()).hexdigest(),
+    }
+    record = folder / "run.json"
+    if record.exists():
+        before = json.loads(record.read_text())
+        if before != json.loads(json.dumps(identity)):
+            changed = " and ".join(k for k in identity if before.get(k) != json.loads(json.dumps(identity[k])))
+            raise RunError(f"{folder} holds a run with another {changed}: give another --out, or remove it")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(config_file, folder / "config.toml")
+    record.write_text(json.dumps(identity, indent=1) + "\n")
+
+
+def save_state(folder: Path, epochs_done: int, model, average: list[np.ndarray] | None) -> None:
+    """Keep all that the next epoch needs. A state folder under its final name is whole: it is renamed there."""
+    fresh = folder / f"state-{epochs_done:04d}"
+    partial = folder / "state-partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    model.save(partial / "model.keras")
+    if average is not None:
+        np.savez(partial / "average.npz", *average)
+    os.replace(partial, fresh)
+    for old in folder.glob("state-[0-9]*"):
+        if old != fresh:
+            shutil.rmtree(old)
+
+
+def load_state(folder: Path):
+    """(epochs done, compiled model, averaged weights or None), or None if no epoch was completed."""
+    import keras
+
+    states = sorted(folder.glob("state-[0-9]*"))
+    if not states:
+        return None
+    model = keras.saving.load_model(states[-1] / "model.keras")
+    average = None
+    if (states[-1] / "average.npz").exists():
+        with np.load(states[-1] / "average.npz", allow_pickle=False) as arrays:
+            average = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+    return int(states[-1].name.removeprefix("state-")), model, average
+
+
+def read_history(folder: Path) -> list[dict[str, float]]:
+    """The rows of history.csv, one an epoch; empty if there is none."""
+    file = folder / "history.csv"
+    if not file.exists():
+        return []
+    with open(file, newline="") as lines:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
+
+
+def write_history(folder: Path, history: list[dict[str, float]]) -> None:
+    partial = folder / "history.csv.partial"
+    with open(partial, "w", newline="") as file:
+        writer = csv.DictWriter(file, HISTORY_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+    os.replace(partial, folder / "history.csv")
+
+
+# --- the loop --------------------------------------------------------------------------------------------
+
+
+def compiled(config: Config, steps: int):
+    """A fresh network with its optimizer and loss."""
+    import keras
+
+    from training.networks import build
+
+    keras.config.set_dtype_policy(config.fit.precision)
+    model = build(config.network, config.framing.size, config.seed)
+    keras.config.set_dtype_policy("float32")
+    rate = config.fit.learning_rate
+    if config.fit.schedule == "cosine":
+        warm = 2 * steps  # two epochs: the first steps of Adam are wild
+        rate = keras.optimizers.schedules.CosineDecay(
+            rate / 10, max(1, config.fit.epochs * steps - warm), 1e-3, warmup_target=rate, warmup_steps=warm
+        )
+    if config.fit.weight_decay:
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=config.fit.weight_decay)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    else:
+        optimizer = keras.optimizers.Adam(rate)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.fit.label_smoothing)
+    # XLA on the CPU was no faster for these networks and costs a minute of compilation.
+    model.compile(optimizer, loss, weighted_metrics=["accuracy"], jit_compile=False)
+    return model
+
+
+def train(config: Config, examples, folder: Path) -> Path:
+    """Train, or go on training, until the last epoch or an early stop.
+
+    Returns:
+        The file with the best weights (lowest validation loss), averaged ones if the run averages.
+    """
+    import tensorflow as tf
+    from tqdm import tqdm
+
+    from leukoscope.preprocess import normalise
+    from training.data import labels_of
+    from training.networks import NORMALISATION
+
+    train_rows, val_rows = training_rows(config, examples)
+    # Room for the crop to turn and move in without showing what lies beyond; a whole photo has no more to show.
+    margin = config.framing.size // 4 if config.framing.kind == "cell" else 0
+    batches = Batches(framed(train_rows, config, margin, "training"), labels_of(train_rows), config)
+    val_inputs = normalise(framed(val_rows, config, 0, "validation"), NORMALISATION)
+    val_labels = np.eye(4, dtype=np.float32)[labels_of(val_rows)]
+
+    state = load_state(folder)
+    done, model, average = state or (0, compiled(config, batches.steps), None)
+    history = read_history(folder)[:done]
+    if done:
+        print(f"going on after epoch {done}", flush=True)
+    if average is None and config.fit.average:
+        average = model.get_weights()
+    board = tf.summary.create_file_writer(str(folder / "tensorboard"))
+    best = folder / "best.weights.h5"
+
+    for epoch in range(done, config.fit.epochs):
+        if stopped_early(history, config.fit.patience):
+            break
+        began = time.perf_counter()
+        totals = np.zeros(3)  # pictures, loss, accuracy: Keras reports each batch by itself
+        bar = tqdm(batches.epoch(epoch), f"epoch {epoch + 1}/{config.fit.epochs}", batches.steps, leave=False)
+        for inputs, labels, weights in bar:
+            logs = model.train_on_batch(inputs, labels, weights, return_dict=True)
+            totals += len(inputs) * np.array([1.0, logs["loss"], logs["accuracy"]])
+            _, loss, accuracy = totals / totals[0]
+            if average is not None:
+                # Early on the average must not remember the random start: its memory grows with the steps.
+                step = int(model.optimizer.iterations)
+                keep = min(config.fit.average, (1 + step) / (10 + step))
+                average = [keep * a + (1 - keep) * w for a, w in zip(average, model.get_weights(), strict=True)]
+            bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
+
+        own = model.get_weights()
+        if average is not None:
+            model.set_weights(average)
+        val = model.evaluate(val_inputs, val_labels, batch_size=128, verbose=0, return_dict=True)
+        row = {
+            "epoch": epoch + 1,
+            "loss": loss,
+            "accuracy": accuracy,
+            "val_loss": float(val["loss"]),
+            "val_accuracy": float(val["accuracy"]),
+            "learning_rate": float(model.optimizer.learning_rate),
+            "seconds": round(time.perf_counter() - began, 2),
+        }
+        if all(row["val_loss"] < earlier["val_loss"] for earlier in history):
+            partial = folder / "partial.weights.h5"
+            model.save_weights(partial)
+            os.replace(partial, best)
+        model.set_weights(own)
+        history.append(row)
+        write_history(folder, history)
+        save_state(folder, epoch + 1, model, average)
+        with board.as_default(step=epoch + 1):
+            for key in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
+                tf.summary.scalar(key, row[key])
+        board.flush()
+        print("  ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
+    if stopped_early(history, config.fit.patience):
+        print(f"stopped: no lower validation loss in {config.fit.patience} epochs", flush=True)
+    return best
+
+
+def stopped_early(history: list[dict[str, float]], patience: int) -> bool:
+    """Whether the validation loss has not fallen for `patience` epochs."""
+    if not patience or len(history) <= patience:
+        return False
+    losses = [row["val_loss"] for row in history]
+    return len(losses) - 1 - losses.index(min(losses)) >= patience
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train",
+        description="Train a network, or go on with a run that was stopped.",
+    )
+    parser.add_argument("config", type=Path, help="settings, such as training/configs/default.toml")
+    add_data_arguments(parser)
+    parser.add_argument("--out", type=Path, metavar="RUN", help="run folder; default runs/<name in the settings>")
+    args = parser.parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        config = read_config(args.config)
+        kinds = (config.data.kind,)
+        examples = load_examples(args.data, pbc=args.pbc, kinds=kinds, seed=config.seed)
+        folder = args.out or Path("runs") / config.name
+        open_run(folder, args.config, config, examples)
+        best = train(config, examples, folder)
+    except (ConfigError, DataError, RunError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command goes on after the last whole epoch", file=sys.stderr)
+        return 130
+    print(f"best weights: {best}\nnext: python -m training.export {folder} CHECKPOINT")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
