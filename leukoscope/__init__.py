@@ -11,20 +11,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leukoscope.cells import CELL_TYPES, CELLS
-    from leukoscope.checkpoint import CheckpointError
     from leukoscope.classifier import Classifier, Prediction
-    from leukoscope.images import ImageError
+    from leukoscope.errors import CheckpointError, ImageError, LeukoscopeError
 
 __version__ = "0.1.0"
 
-__all__ = ["CELLS", "CELL_TYPES", "CheckpointError", "Classifier", "ImageError", "Prediction", "__version__"]
+__all__ = [
+    "CELLS",
+    "CELL_TYPES",
+    "CheckpointError",
+    "Classifier",
+    "ImageError",
+    "LeukoscopeError",
+    "Prediction",
+    "__version__",
+]
 
 _HOMES = {
     "CELLS": "cells",
     "CELL_TYPES": "cells",
-    "CheckpointError": "checkpoint",
+    "CheckpointError": "errors",
     "Classifier": "classifier",
-    "ImageError": "images",
+    "ImageError": "errors",
+    "LeukoscopeError": "errors",
     "Prediction": "classifier",
 }
 

@@ -113,8 +113,7 @@ REFERENCES: dict[str, Reference] = {
     ),
     "sysmex_monocyte": Reference(
         "Sysmex Academy: Monocyte",
-        "https://www.sysmex-mea.com/academy/library/white-papers/flow-cytometry/detail-view/"
-        "monocyte-21238.html",
+        "https://www.sysmex-mea.com/academy/library/white-papers/flow-cytometry/detail-view/monocyte-21238.html",
         "Monocytes phagocytose, and become macrophages in tissue.",
     ),
     "biolegend_monocytes": Reference(
@@ -179,8 +178,7 @@ REFERENCES: dict[str, Reference] = {
     ),
     "merck_lymphocytosis": Reference(
         "Merck Manual, Consumer Version: Lymphocytic leukocytosis",
-        "https://www.merckmanuals.com/en-ca/home/blood-disorders/white-blood-cell-disorders/"
-        "lymphocytic-leukocytosis",
+        "https://www.merckmanuals.com/en-ca/home/blood-disorders/white-blood-cell-disorders/lymphocytic-leukocytosis",
         "Viral infection, lymphoma and lymphocytic leukaemia raise the lymphocyte count.",
     ),
     "medscape_pertussis": Reference(

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from leukoscope.cells import CELL_TYPES
+from leukoscope.errors import CheckpointError
 from leukoscope.preprocess import Framing, Normalisation
 
 FORMAT_VERSION = 1
@@ -30,10 +31,6 @@ GOLDEN_FILE = "golden.json"
 FIGURES_FOLDER = "figures"
 
 GOLDEN_TOLERANCE = 1e-4  # of a probability, across processors and ONNX Runtime versions
-
-
-class CheckpointError(ValueError):
-    """A checkpoint folder that cannot be used; the message names the file and the reason."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def read_spec(folder: str | os.PathLike) -> Spec:
         CheckpointError: if there is none, or it is of a newer format, or a value is missing, unknown or wrong.
     """
     path = Path(folder) / SPEC_FILE
-    values = _read_json(path)
+    values = read_json(path)
     version = values.get("format_version")
     if not isinstance(version, int):
         raise CheckpointError(f"{path}: no format_version: not a checkpoint of Leukoscope")
@@ -94,7 +91,10 @@ def read_spec(folder: str | os.PathLike) -> Spec:
             | {
                 "framing": Framing(**_known(Framing, values.get("framing"), "framing")),
                 "normalisation": Normalisation(
-                    **{k: tuple(v) for k, v in _known(Normalisation, values.get("normalisation"), "normalisation").items()}
+                    **{
+                        k: tuple(v)
+                        for k, v in _known(Normalisation, values.get("normalisation"), "normalisation").items()
+                    }
                 ),
                 "thresholds": Thresholds(**_known(Thresholds, values.get("thresholds"), "thresholds")),
                 "labels": tuple(values.get("labels", ())),
@@ -144,7 +144,12 @@ def write_json(path: Path, values: Any) -> None:
     os.replace(partial, path)
 
 
-def _read_json(path: Path) -> dict:
+def read_json(path: Path) -> dict:
+    """Read a JSON object of a checkpoint.
+
+    Raises:
+        CheckpointError: if there is no such file, or it holds something else.
+    """
     try:
         values = json.loads(path.read_text())
     except FileNotFoundError:

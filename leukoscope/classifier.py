@@ -16,12 +16,12 @@ from leukoscope.checkpoint import (
     GOLDEN_PICTURE,
     GOLDEN_TOLERANCE,
     ONNX_FILE,
-    CheckpointError,
     Spec,
-    _read_json,
     check_files,
+    read_json,
     read_spec,
 )
+from leukoscope.errors import CheckpointError
 from leukoscope.images import ImageSource, read_image
 from leukoscope.locate import principal_cell
 from leukoscope.preprocess import frame, normalise
@@ -146,7 +146,7 @@ class Classifier:
         Raises:
             CheckpointError: if it differs by more than 1e-4, or the pair is missing.
         """
-        recorded = _read_json(self.folder / GOLDEN_FILE)["probabilities"]
+        recorded = read_json(self.folder / GOLDEN_FILE)["probabilities"]
         given = self.predict(self.folder / GOLDEN_PICTURE).probabilities
         worst = max(abs(given[label] - recorded[label]) for label in self.spec.labels)
         if worst > GOLDEN_TOLERANCE:

@@ -57,7 +57,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def _classify(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from leukoscope.images import ImageError
+    from leukoscope.errors import ImageError
 
     classifier = _load(args.model)
     if classifier is None:
@@ -98,8 +98,8 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _load(model: str | None):
-    from leukoscope.checkpoint import CheckpointError
     from leukoscope.classifier import Classifier
+    from leukoscope.errors import CheckpointError
 
     try:
         return Classifier.from_pretrained(model)

@@ -14,16 +14,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from leukoscope.errors import ImageError
+
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000
 MIN_SIDE = 24  # px; below this even a lymphocyte has too few pixels for its nucleus to be seen
 
 ImageSource = str | os.PathLike | bytes | bytearray | memoryview | Image.Image | np.ndarray
-
-
-class ImageError(ValueError):
-    """A picture that cannot be used; the message says why and is safe to show to a visitor."""
 
 
 def read_image(source: ImageSource) -> np.ndarray:

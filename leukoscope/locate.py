@@ -52,9 +52,10 @@ def locate(image: np.ndarray) -> list[Cell]:
         h, w = patch.shape
         here = patch & (mask[y : y + h, x : x + w] > 0)
         inside = density[y : y + h, x : x + w][here]
-        if inside.mean() < NUCLEUS_FLOOR:
-            continue
         diameter = _hull_diameter(patch)
+        # What reaches from edge to edge both ways is a coloured or noisy picture, not a nucleus.
+        if inside.mean() < NUCLEUS_FLOOR or patch.shape == mask.shape:
+            continue
         rim = CYTOPLASM * diameter
         box = (
             max(0, int((x - rim) / scale)),

@@ -71,7 +71,6 @@ def frame(image: np.ndarray, framing: Framing, cell: Cell | None = None, margin:
 
 def _cut(image: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
     """A square of the photo, black where it reaches outside."""
-    height, width = image.shape[:2]
     inside = image[max(top, 0) : top + side, max(left, 0) : left + side]
     if inside.shape[:2] == (side, side):
         return inside

@@ -16,7 +16,7 @@ TAGLINE = (
     "and how sure it is, and shows what that type does in the body."
 )
 
-NOT_A_DIAGNOSIS = "A guess by a program, for teaching and research: not a diagnosis."
+NOT_A_DIAGNOSIS = "For teaching and research: not a diagnosis."
 
 NO_CELL_ADVICE = (
     "Nothing in the picture stands out as the violet nucleus of a white cell. Try a sharp, bright photo of a "
@@ -70,7 +70,7 @@ def picture_text(prediction: Prediction) -> str:
     if prediction.verdict == "no_cell":
         return "Your picture; no white cell was found in it."
     name = " or ".join(shown_types(prediction))
-    return f"Your picture{' with a box around the white cell' if prediction.box else ''}: {name}."
+    return f"Your picture{' with a box where the white cell is' if prediction.box else ''}: {name}."
 
 
 def verdict_html(prediction: Prediction) -> str:
@@ -185,10 +185,10 @@ STYLE = """
 .lk h3 { font-size: 1rem; font-weight: 650; margin-top: .9rem; }
 .lk-verdict, .lk-card { border-style: solid; border-width: 1px 1px 1px 6px; border-radius: 8px; padding: .8rem 1rem; }
 .lk-verdict, .lk-card { border-color: var(--lk-line) var(--lk-line) var(--lk-line) var(--lk-colour, currentColor); }
-.lk-verdict { min-height: 10rem; }
+.lk-verdict { min-height: 11.2rem; }
 .lk-tag { font-size: .85rem; min-height: 1.3em; opacity: .8; }
 .lk-verdict h2 + p { margin-top: .4rem; }
-.lk-note { font-size: .85rem; margin-top: .6rem !important; }
+.lk .lk-note { font-size: .85rem; margin-top: .6rem; }
 .lk-bars { list-style: none; display: grid; gap: .5rem; }
 .lk-bars li {
   display: grid; grid-template-columns: 6.5rem 1fr 4.2rem; align-items: center; gap: .6rem; margin: 0;

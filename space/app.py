@@ -15,7 +15,7 @@ import cv2
 import gradio as gr
 import numpy as np
 
-from leukoscope import CELL_TYPES, Classifier, ImageError, Prediction, wording
+from leukoscope import CELL_TYPES, Classifier, ImageError, wording
 from leukoscope.images import FORMATS, read_image
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -30,7 +30,7 @@ WAITING = wording.message_html(
 FAILED = wording.message_html(
     "That did not work", "Nothing was classified. Choose the picture again, or wait a minute.", "No answer"
 )
-NO_PICTURE_TEXT = "Your picture appears here with a box around the white cell."
+NO_PICTURE_TEXT = "Your picture appears here with a box where the white cell is."
 
 # A screen reader reads the answer out; on a phone, where it stands below the examples, it comes into view.
 ANNOUNCE = "() => { document.getElementById('verdict').setAttribute('aria-live', 'polite') }"
@@ -65,6 +65,7 @@ CSS = (
 .examples button { flex-direction: column; justify-content: flex-start; gap: .3rem; padding: .5rem .2rem; }
 .examples button { min-width: 0 !important; font-weight: 500; }
 .examples img { width: 3.5rem; height: 3.5rem; border-radius: 6px; margin: 0; padding: 0; }
+#verdict { scroll-margin-top: .8rem; }
 footer .divider { display: none; }
 :focus-visible { outline: 3px solid var(--primary-500) !important; outline-offset: 2px; }
 """
@@ -117,7 +118,7 @@ def _one_cell(classifier: Classifier) -> None:
             verdict = gr.HTML(WAITING, apply_default_css=False, elem_id="verdict")
             bars = gr.HTML(wording.bars_html(), apply_default_css=False, elem_id="bars")
             marked = gr.Image(
-                label="The white cell that was found",
+                label="What was found",
                 height=HEIGHT,
                 format="jpeg",
                 interactive=False,
@@ -131,10 +132,10 @@ def _one_cell(classifier: Classifier) -> None:
         if not photo:
             return WAITING, *_nothing()
         try:
-            image = _read(photo)
+            image = _read(photo, picture.GRADIO_CACHE)
             prediction = classifier.predict(image)
         except ImageError as error:
-            return _refusal(error), *_nothing()
+            return wording.message_html("This picture cannot be read", _sentence(error), "No answer"), *_nothing()
         return (
             wording.verdict_html(prediction),
             wording.bars_html(prediction),
@@ -152,7 +153,7 @@ def _one_cell(classifier: Classifier) -> None:
         if not photo:
             raise gr.Error("No picture was given.", print_exception=False)
         try:
-            return to_json(classifier.predict(_read(photo)))
+            return asdict(classifier.predict(_read(photo, picture.GRADIO_CACHE)))
         except ImageError as error:
             raise gr.Error(_sentence(error), print_exception=False) from None
 
@@ -172,7 +173,7 @@ def _one_cell(classifier: Classifier) -> None:
     answer.then(None, js=REVEAL)
     # In the browser, since the server may be what failed: no answer to another picture may stand.
     answer.failure(None, outputs=shown, js=f"() => {json.dumps([FAILED, wording.bars_html(), None, ''])}")
-    gr.on([], classify, outputs=gr.JSON(visible=False), api_name="classify", **model)
+    gr.on([], classify, outputs=gr.JSON(label="answer", visible=False), api_name="classify", **model)
 
 
 def _hint(html: str) -> None:
@@ -185,21 +186,8 @@ def example_paths() -> list[Path]:
     return sorted(EXAMPLES.glob("*.png"), key=lambda path: (order.get(path.stem, len(order)), path.stem))
 
 
-def to_json(prediction: Prediction) -> dict:
-    """A prediction as `/classify` gives it."""
-    return asdict(prediction) | {"box": list(prediction.box) if prediction.box else None}
-
-
 def mark(image: np.ndarray, box: tuple[int, int, int, int] | None) -> np.ndarray:
-    """The picture, made smaller if large, with the box drawn in white on black to stand out on any stain.
-
-    Args:
-        image: RGB uint8 (H, W, 3).
-        box: (x0, y0, x1, y1), px; None draws nothing.
-
-    Returns:
-        RGB uint8, longer side at most 900 px.
-    """
+    """RGB uint8 (H, W, 3) -> the same, at most 900 px a side, its box drawn white on black to stand out."""
     scale = min(1.0, SHOWN_SIDE / max(image.shape[:2]))
     shown = image.copy()
     if scale < 1:
@@ -212,18 +200,18 @@ def mark(image: np.ndarray, box: tuple[int, int, int, int] | None) -> np.ndarray
     return shown
 
 
-def _read(photo: dict) -> np.ndarray:
-    """The picture that Gradio stored, by our own decoder."""
-    return read_image(Path(photo["path"]).read_bytes())
+def _read(photo: dict, folder: str) -> np.ndarray:
+    """The picture that Gradio stored in its upload folder, by our own decoder."""
+    path = Path(photo["path"] or "").resolve()
+    # Gradio checks this only where the request marks the path as a file; one that does not could name any file.
+    if not path.is_relative_to(Path(folder).resolve()):
+        raise ImageError("the picture was not uploaded to this page")
+    return read_image(path.read_bytes())
 
 
 def _nothing() -> tuple:
     """What stands beside a message: no bars, no picture, no card."""
     return wording.bars_html(), gr.Image(value=None, alt_text=NO_PICTURE_TEXT), ""
-
-
-def _refusal(error: ImageError) -> str:
-    return wording.message_html("This picture cannot be read", _sentence(error), "No answer")
 
 
 def _sentence(error: ImageError) -> str:

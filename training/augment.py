@@ -46,7 +46,9 @@ def random_matrix(side: int, size: int, settings: Augment, rng: np.random.Genera
     flip_x = -1.0 if settings.mirror != "none" and rng.random() < 0.5 else 1.0
     flip_y = -1.0 if settings.mirror == "both" and rng.random() < 0.5 else 1.0
     cos, sin = np.cos(angle), np.sin(angle)
-    linear = zoom * np.array([[cos, -sin], [sin, cos]]) @ np.array([[1.0, shear], [0.0, 1.0]]) @ np.diag([flip_x, flip_y])
+    linear = (
+        zoom * np.array([[cos, -sin], [sin, cos]]) @ np.array([[1.0, shear], [0.0, 1.0]]) @ np.diag([flip_x, flip_y])
+    )
     shift = np.array([either_way(settings.shift), either_way(settings.shift)]) * size
     offset = (size - 1) / 2 + shift - linear @ np.full(2, (side - 1) / 2)
     return np.column_stack([linear, offset])

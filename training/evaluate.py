@@ -2,7 +2,7 @@
 
     python -m training.evaluate CHECKPOINT                      # TEST of the Kaggle set, 2,487 images as published
     python -m training.evaluate CHECKPOINT --kind photo         # the 71 photos they were made from
-    python -m training.evaluate CHECKPOINT --lab barcelona      # a second lab ($PBC_DIR)
+    python -m training.evaluate CHECKPOINT --lab barcelona      # a lab it was not trained on ($PBC_DIR)
 
 Adds the result to CHECKPOINT/metrics.json and draws CHECKPOINT/figures/<result>/. Every number stands there for
 all pictures and without those of doubtful label, for images and for the photos they are copies of. Intervals are
@@ -21,8 +21,18 @@ from pathlib import Path
 import numpy as np
 
 from leukoscope.cells import CELL_TYPES, CELLS
-from leukoscope.checkpoint import FIGURES_FOLDER, HISTORY_FILE, METRICS_FILE, ONNX_FILE, CheckpointError, sha256, write_json
-from training.data import KINDS, DataError, add_data_arguments, labels_of, load_examples, only_cell_types, pictures, where
+from leukoscope.checkpoint import FIGURES_FOLDER, HISTORY_FILE, METRICS_FILE, ONNX_FILE, sha256, write_json
+from leukoscope.errors import CheckpointError
+from training.data import (
+    KINDS,
+    DataError,
+    add_data_arguments,
+    labels_of,
+    load_examples,
+    only_cell_types,
+    pictures,
+    where,
+)
 
 NO_CELL = len(CELL_TYPES)  # column of the confusion matrix for pictures in which no white cell was found
 BINS = 15
@@ -150,7 +160,9 @@ def calibration_bins(answers: Answers) -> list[tuple[int, float, float]]:
     for i in range(BINS):
         here = index == i
         count = int(here.sum())
-        bins.append((count, float(answers.confidence[here].mean()), float(right[here].mean())) if count else (0, 0.0, 0.0))
+        bins.append(
+            (count, float(answers.confidence[here].mean()), float(right[here].mean())) if count else (0, 0.0, 0.0)
+        )
     return bins
 
 
@@ -207,7 +219,10 @@ def _confusion_figure(score: dict):
     columns = [*CELL_TYPES, "no cell"][: counts.shape[1]]
     figure, axes = _new_figure(11, 4.8, 2)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    for ax, values, title, form in ((axes[0], counts, "images", "{:,}"), (axes[1], shares, "share of each true type", "{:.1%}")):
+    for ax, values, title, form in (
+        (axes[0], counts, "images", "{:,}"),
+        (axes[1], shares, "share of each true type", "{:.1%}"),
+    ):
         ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for (row, column), value in np.ndenumerate(values):
             dark = shares[row, column] > 0.5
@@ -240,7 +255,9 @@ def _reliability_figure(bins: list[tuple[int, float, float]], score: dict):
         if count:
             ax.scatter(confidence, accuracy, s=20 + 400 * count / total, color="#0072B2", alpha=0.75, zorder=2)
     ax.set(xlim=(0, 1.02), ylim=(0, 1.04), xlabel="mean confidence", ylabel="accuracy")
-    ax.set_title(f"Reliability, {BINS} bins: expected calibration error {score['expected_calibration_error']:.3f}", fontsize=10)
+    ax.set_title(
+        f"Reliability, {BINS} bins: expected calibration error {score['expected_calibration_error']:.3f}", fontsize=10
+    )
     ax.text(0.03, 0.94, "area of a disc: share of the images", fontsize=9)
     return figure
 
@@ -269,8 +286,10 @@ def report(name: str, result: dict) -> str:
             s = result[level][subset]
             (a0, a1), (f0, f1) = s["accuracy_95"], s["macro_f1_95"]
             lines.append(
-                f"  {level:<7}{subset.replace('_', ' '):<18}n {s['n']:>6,}   accuracy {s['accuracy']:.4f} [{a0:.3f}-{a1:.3f}]"
-                f"   macro-F1 {s['macro_f1']:.4f} [{f0:.3f}-{f1:.3f}]   ECE {s['expected_calibration_error']:.3f}"
+                f"  {level:<7}{subset.replace('_', ' '):<18}n {s['n']:>6,}"
+                f"   accuracy {s['accuracy']:.4f} [{a0:.3f}-{a1:.3f}]"
+                f"   macro-F1 {s['macro_f1']:.4f} [{f0:.3f}-{f1:.3f}]"
+                f"   ECE {s['expected_calibration_error']:.3f}"
             )
     for cell, row in result["images"]["all"]["per_class"].items():
         lines.append(
@@ -312,6 +331,8 @@ def main(argv: list[str] | None = None) -> int:
             raise DataError(f"the data has no pictures of lab {args.lab!r}")
         if any(examples["split"]):
             examples = where(examples, split=args.split)
+        elif args.lab in classifier.spec.trained.get("labs", ()):
+            raise DataError(f"this checkpoint was trained on lab {args.lab!r}, which has no split held out of training")
         kind = args.kind or ("copy" if "copy" in set(examples["kind"]) else "photo")
         examples = where(examples, kind=kind)
         if not len(examples):

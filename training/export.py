@@ -33,7 +33,8 @@ from leukoscope.checkpoint import (
     write_spec,
 )
 from training.config import Config, ConfigError, read_config
-from training.data import DataError, add_data_arguments, labels_of, load_examples
+from training.data import add_data_arguments, labels_of, load_examples
+from training.sources import DataError
 from training.train import RunError, framed, framing_of, read_history, training_rows
 
 PARITY_CROPS = 256
@@ -83,9 +84,9 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
         export_onnx(model, folder / ONNX_FILE)
         shutil.copyfile(run / "history.csv", folder / HISTORY_FILE)
 
-        more = max(0, PARITY_CROPS - len(val_crops))
-        parity_crops = np.concatenate([val_crops, framed(train_rows.select(range(min(more, len(train_rows)))), config, 0, "parity")])
-        difference = parity(model, folder / ONNX_FILE, parity_crops[:PARITY_CROPS])
+        more = train_rows.select(range(min(max(0, PARITY_CROPS - len(val_crops)), len(train_rows))))
+        parity_crops = np.concatenate([val_crops, framed(more, config, 0, "parity")])[:PARITY_CROPS]
+        difference = parity(model, folder / ONNX_FILE, parity_crops)
         if difference > PARITY_TOLERANCE:
             raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
 
@@ -107,7 +108,7 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
                 "drawn": "synthetic" in config.data.labs,
                 "epochs": len(read_history(run)),
                 "parameters": model.count_params(),
-                "parity": {"crops": len(parity_crops[:PARITY_CROPS]), "largest_difference": difference},
+                "parity": {"crops": len(parity_crops), "largest_difference": difference},
                 "config": config.model_dump(),
                 "commit": _commit(),
                 "versions": {name: version(name) for name in ("keras", "tensorflow", "onnxruntime", "numpy")},
@@ -195,20 +196,23 @@ def fit_confident(scaled: np.ndarray, labels: np.ndarray) -> float:
 
 def write_golden(folder: Path, config: Config) -> None:
     """Record the answer to one drawn cell, so that any copy of the checkpoint can prove itself."""
+    from leukoscope.synthetic import draw_photo
     from PIL import Image
 
     from leukoscope.classifier import Classifier
-    from leukoscope.synthetic import draw_photo
 
     picture, _ = draw_photo(["neutrophil"], seed=7, width=320, height=240, red_cell_px=48.0)
     Image.fromarray(picture).save(folder / GOLDEN_PICTURE)
     prediction = Classifier(folder).predict(folder / GOLDEN_PICTURE)
-    write_json(folder / GOLDEN_FILE, {
-        "note": "a drawn cell and what this checkpoint answers to it; a check of the software, not of accuracy",
-        "label": prediction.label,
-        "probabilities": prediction.probabilities,
-        "box": prediction.box,
-    })
+    write_json(
+        folder / GOLDEN_FILE,
+        {
+            "note": "a drawn cell and what this checkpoint answers to it; a check of the software, not of accuracy",
+            "label": prediction.label,
+            "probabilities": prediction.probabilities,
+            "box": prediction.box,
+        },
+    )
 
 
 def _replace_folder(fresh: Path, target: Path) -> None:

@@ -27,7 +27,8 @@ from pathlib import Path
 import numpy as np
 
 from training.config import Config, ConfigError, read_config
-from training.data import DataError, add_data_arguments, load_examples
+from training.data import add_data_arguments, load_examples
+from training.sources import DataError
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
@@ -93,8 +94,8 @@ def framing_of(config: Config):
 class Batches:
     """The batches of one epoch: which pictures, and how each is augmented, follows from seed and epoch alone."""
 
-    def __init__(self, crops: np.ndarray, labels: np.ndarray, config: Config) -> None:
-        self.crops, self.labels, self.config = crops, labels, config
+    def __init__(self, crops: np.ndarray, labels: np.ndarray, labs: np.ndarray, config: Config) -> None:
+        self.crops, self.labels, self.labs, self.config = crops, labels, labs, config
         counts = np.bincount(labels, minlength=4)
         self.class_weight = len(labels) / (4 * counts)
         self.steps = config.fit.steps or -(-len(labels) // config.fit.batch)
@@ -112,10 +113,17 @@ class Batches:
     def _order(self, rng: np.random.Generator) -> np.ndarray:
         total = self.steps * self.config.fit.batch
         if self.config.fit.balance == "sampling":
-            # Each class equally often, and within a class each picture as often as any other.
-            rounds = -(-total // 4)
-            by_class = [np.resize(rng.permutation(np.flatnonzero(self.labels == c)), rounds) for c in range(4)]
-            return rng.permutation(np.stack(by_class, axis=1).ravel()[:total])
+            # Each type equally often, within a type each lab, and within these each picture.
+            strata = [
+                np.flatnonzero((self.labels == label) & (self.labs == lab))
+                for label in range(4)
+                for lab in np.unique(self.labs[self.labels == label])
+            ]
+            strata = [rng.permutation(rows) for rows in strata]
+            share = [1 / len(np.unique(self.labs[self.labels == self.labels[rows[0]]])) for rows in strata]
+            counts = np.ceil(np.array(share) * total / 4).astype(int)
+            drawn = [np.resize(rows, count) for rows, count in zip(strata, counts, strict=True)]
+            return rng.permutation(np.concatenate(drawn))[:total]
         passes = -(-total // len(self.labels))
         order = np.concatenate([rng.permutation(len(self.labels)) for _ in range(passes)])
         return order[:total] if self.config.fit.steps else order[: len(self.labels)]
@@ -146,9 +154,11 @@ def open_run(folder: Path, config_file: Path, config: Config, examples) -> None:
     identity = {
         "config": config.model_dump(),
         "pictures": len(examples),
-        "data_sha256": hashlib.sha256("\n".join(map(str, zip(
-            examples["photo"], examples["label"], examples["kind"], examples["split"], strict=True
-        ))).encode()).hexdigest(),
+        "data_sha256": hashlib.sha256(
+            "\n".join(
+                map(str, zip(examples["photo"], examples["label"], examples["kind"], examples["split"], strict=True))
+            ).encode()
+        ).hexdigest(),
     }
     record = folder / "run.json"
     if record.exists():
@@ -169,8 +179,9 @@ def save_state(folder: Path, epochs_done: int, model, average: list[np.ndarray] 
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     model.save(partial / "model.keras")
-    if average is not None:
-        np.savez(partial / "average.npz", *average)
+    arrays = {f"seed_{i}": seed.numpy() for i, seed in enumerate(_dropout_seeds(model))}
+    arrays |= {f"average_{i}": array for i, array in enumerate(average or [])}
+    np.savez(partial / "arrays.npz", **arrays)
     os.replace(partial, fresh)
     for old in folder.glob("state-[0-9]*"):
         if old != fresh:
@@ -185,11 +196,17 @@ def load_state(folder: Path):
     if not states:
         return None
     model = keras.saving.load_model(states[-1] / "model.keras")
-    average = None
-    if (states[-1] / "average.npz").exists():
-        with np.load(states[-1] / "average.npz", allow_pickle=False) as arrays:
-            average = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+    with np.load(states[-1] / "arrays.npz", allow_pickle=False) as arrays:
+        for i, seed in enumerate(_dropout_seeds(model)):
+            seed.assign(arrays[f"seed_{i}"])
+        count = sum(name.startswith("average_") for name in arrays.files)
+        average = [arrays[f"average_{i}"] for i in range(count)] or None
     return int(states[-1].name.removeprefix("state-")), model, average
+
+
+def _dropout_seeds(model) -> list:
+    """The dropout layers' random states, which Keras's own file leaves out."""
+    return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
@@ -252,12 +269,15 @@ def train(config: Config, examples, folder: Path) -> Path:
     from training.data import labels_of
     from training.networks import NORMALISATION
 
+    tf.config.experimental.enable_op_determinism()  # the same seed gives the same weights, to the last bit
     train_rows, val_rows = training_rows(config, examples)
     # Room for the crop to turn and move in without showing what lies beyond; a whole photo has no more to show.
     margin = config.framing.size // 4 if config.framing.kind == "cell" else 0
-    batches = Batches(framed(train_rows, config, margin, "training"), labels_of(train_rows), config)
+    crops = framed(train_rows, config, margin, "training")
+    batches = Batches(crops, labels_of(train_rows), np.asarray(train_rows["lab"]), config)
     val_inputs = normalise(framed(val_rows, config, 0, "validation"), NORMALISATION)
     val_labels = np.eye(4, dtype=np.float32)[labels_of(val_rows)]
+    val_weights = even_labs(np.asarray(val_rows["lab"]))
 
     state = load_state(folder)
     done, model, average = state or (0, compiled(config, batches.steps), None)
@@ -289,7 +309,9 @@ def train(config: Config, examples, folder: Path) -> Path:
         own = model.get_weights()
         if average is not None:
             model.set_weights(average)
-        val = model.evaluate(val_inputs, val_labels, batch_size=128, verbose=0, return_dict=True)
+        val = model.evaluate(
+            val_inputs, val_labels, batch_size=128, sample_weight=val_weights, verbose=0, return_dict=True
+        )
         row = {
             "epoch": epoch + 1,
             "loss": loss,
@@ -315,6 +337,12 @@ def train(config: Config, examples, folder: Path) -> Path:
     if stopped_early(history, config.fit.patience):
         print(f"stopped: no lower validation loss in {config.fit.patience} epochs", flush=True)
     return best
+
+
+def even_labs(labs: np.ndarray) -> np.ndarray:
+    """Weights (N,) with mean 1 that let each lab count the same, however many pictures it gave."""
+    names, index, counts = np.unique(labs, return_inverse=True, return_counts=True)
+    return (len(labs) / (len(names) * counts[index])).astype(np.float32)
 
 
 def stopped_early(history: list[dict[str, float]], patience: int) -> bool:

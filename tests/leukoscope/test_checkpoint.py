@@ -9,11 +9,11 @@ from leukoscope.checkpoint import (
     GOLDEN_FILE,
     ONNX_FILE,
     SPEC_FILE,
-    CheckpointError,
     read_spec,
     write_spec,
 )
 from leukoscope.classifier import EMBEDDED
+from leukoscope.errors import CheckpointError
 
 
 @pytest.fixture

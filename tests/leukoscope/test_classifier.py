@@ -3,11 +3,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from leukoscope.synthetic import draw_photo
 from PIL import Image
 
 from leukoscope import CELL_TYPES, ImageError
 from leukoscope.classifier import BATCH
-from leukoscope.synthetic import draw_photo
 
 
 def drawn(cell_type="neutrophil", seed=0) -> np.ndarray:
@@ -104,12 +104,11 @@ def test_info_says_which_model_answers(classifier):
 
 def test_training_and_serving_see_the_same_tensor(classifier, monkeypatch):
     """What training feeds its network unaugmented equals, bit for bit, what serving feeds the graph."""
+    from leukoscope.preprocess import normalise
     from training.config import CONFIGS, read_config
     from training.data import load_examples, pictures
     from training.networks import NORMALISATION
     from training.train import framed
-
-    from leukoscope.preprocess import normalise
 
     config = read_config(CONFIGS / "default.toml")
     examples = load_examples("synthetic:20")

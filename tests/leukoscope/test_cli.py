@@ -4,10 +4,10 @@ import sys
 import time
 
 import pytest
+from leukoscope.synthetic import draw_photo
 from PIL import Image
 
 from leukoscope import CELL_TYPES, Classifier, cli
-from leukoscope.synthetic import draw_photo
 
 
 @pytest.fixture
@@ -76,7 +76,9 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
     assert done.returncode == 0
     assert "not a medical device" in done.stdout
     assert min(times) < 0.3
-    script = "import sys, leukoscope.cli; print([m for m in ('numpy', 'cv2', 'onnxruntime', 'PIL') if m in sys.modules])"
+    script = (
+        "import sys, leukoscope.cli; print([m for m in ('numpy', 'cv2', 'onnxruntime', 'PIL') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
 

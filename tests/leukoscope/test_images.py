@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukoscope.images import MIN_SIDE, ImageError, read_image
+from leukoscope.errors import ImageError
+from leukoscope.images import MIN_SIDE, read_image
 
 
 def picture(width=40, height=30) -> np.ndarray:
@@ -49,7 +50,8 @@ def test_16_bit_grey_is_scaled_not_clipped(depth):
     values = np.linspace(0, 65535, 30 * 40).reshape(30, 40).astype(np.uint16)
     image = read_image(encode(Image.fromarray(values), "PNG" if depth == "png16" else "TIFF"))
     assert image.shape == (30, 40, 3)
-    assert image[0, 0, 0] == 0 and image[-1, -1, 0] == 255
+    assert image[0, 0, 0] == 0
+    assert image[-1, -1, 0] == 255
     assert abs(int(image[15, 0, 0]) - 128) <= 2
 
 

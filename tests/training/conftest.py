@@ -36,7 +36,7 @@ zoom = 0.1
 
 [fit]
 epochs = 3
-steps = 12
+steps = 40
 batch = 16
 balance = "sampling"
 learning_rate = 5e-3

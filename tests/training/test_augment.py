@@ -19,8 +19,20 @@ def test_nothing_asked_gives_the_centre_unchanged():
 
 
 def test_the_same_generator_gives_the_same_variant():
-    settings = Augment(rotation=180, shift=0.1, zoom=0.2, shear=0.1, mirror="both", brightness=0.2, contrast=0.2,
-                       channel=0.1, stain=0.3, blur=1.5, noise=10, wedge=0.5)
+    settings = Augment(
+        rotation=180,
+        shift=0.1,
+        zoom=0.2,
+        shear=0.1,
+        mirror="both",
+        brightness=0.2,
+        contrast=0.2,
+        channel=0.1,
+        stain=0.3,
+        blur=1.5,
+        noise=10,
+        wedge=0.5,
+    )
     one, two, three = (augment(picture(96), 64, settings, rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, two)
     assert not np.array_equal(one, three)
@@ -33,8 +45,10 @@ def test_mirrors():
     for seed in range(40):
         variant = augment(picture(), 64, Augment(mirror="both"), rng(seed))
         for name, expected in {
-            "as it was": picture(), "left-right": picture()[:, ::-1],
-            "up-down": picture()[::-1], "both": picture()[::-1, ::-1],
+            "as it was": picture(),
+            "left-right": picture()[:, ::-1],
+            "up-down": picture()[::-1],
+            "both": picture()[::-1, ::-1],
         }.items():
             if np.array_equal(variant, expected):
                 seen.add(name)

@@ -9,23 +9,19 @@ import pytest
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
+from leukoscope.cells import CELL_TYPES
 from training import data
 from training.data import (
-    CELL_TYPES,
-    COPY_FOLDER,
-    PHOTO_FOLDER,
-    DataError,
-    copy_table,
     drop_fields_of,
     grouped_folds,
     labels_of,
     load_examples,
     only_cell_types,
-    photo_table,
     pictures,
     summary,
     where,
 )
+from training.sources import COPY_FOLDER, KINDS, PHOTO_FOLDER, DataError, copy_table, from_hub, photo_table
 
 
 def png() -> bytes:
@@ -83,7 +79,7 @@ def test_kaggle_layout_loads_with_splits_and_fields(fake_kaggle):
 def test_no_field_is_on_two_sides_of_any_split(fake_kaggle):
     table = only_cell_types(load_examples(fake_kaggle))
     test = where(table, split="test")
-    for kind in data.KINDS:
+    for kind in KINDS:
         train = drop_fields_of(where(table, split="train", kind=kind), test)
         assert not set(train["field"]) & set(test["field"])
         dropped = set(where(table, split="train")["photo"]) - set(train["photo"])
@@ -166,7 +162,7 @@ def test_the_table_survives_parquet_and_load_dataset(tmp_path):
     embedded.with_format(None).to_parquet(folder / "train.parquet")
     for file in (tmp_path / "lab").rglob("*.png"):
         file.unlink()
-    again = data._from_hub(str(folder))
+    again = from_hub(str(folder))
     assert again.features == table.features
     assert again["photo"][:] == table["photo"][:]
     assert next(pictures(again)).shape == (32, 32, 3)
@@ -175,9 +171,9 @@ def test_the_table_survives_parquet_and_load_dataset(tmp_path):
 def test_a_foreign_hub_data_set_is_refused_by_its_columns(tmp_path):
     (tmp_path / "train.csv").write_text("text\nhello\n")
     with pytest.raises(DataError, match="another format: it lacks the columns doubt, field, image"):
-        data._from_hub(str(tmp_path))
+        from_hub(str(tmp_path))
     with pytest.raises(DataError, match="cannot load the data set"):
-        data._from_hub(str(tmp_path / "none"))
+        from_hub(str(tmp_path / "none"))
 
 
 def test_summary_counts_and_lists_unreadable_files(tmp_path, capsys):

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
+from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import sha256
 from leukoscope.classifier import EMBEDDED
 from training import evaluate
@@ -123,6 +124,19 @@ def test_the_command_says_what_is_wrong(smoke_checkpoint, tmp_path, capsys):
     assert "no pictures of lab 'mars'" in capsys.readouterr().err
     assert evaluate.main([str(smoke_checkpoint), "--data", "synthetic:20", "--lab", "synthetic", "--kind", "copy"]) == 2
     assert "kind 'copy'" in capsys.readouterr().err
+
+
+def test_pictures_trained_on_are_not_scored(smoke_checkpoint, tmp_path, capsys):
+    """A lab without a held-out split, named as one of those that the checkpoint was trained on."""
+    folder = shutil.copytree(smoke_checkpoint, tmp_path / "c")
+    spec = json.loads((folder / "classifier.json").read_text())
+    spec["trained"]["labs"] = ["ward"]
+    (folder / "classifier.json").write_text(json.dumps(spec))
+    for name in CELL_TYPES:
+        (tmp_path / "ward" / name).mkdir(parents=True)
+        Image.new("RGB", (40, 40)).save(tmp_path / "ward" / name / "0.png")
+    assert evaluate.main([str(folder), "--data", str(tmp_path / "ward"), "--lab", "ward"]) == 2
+    assert "was trained on lab 'ward'" in capsys.readouterr().err
 
 
 def test_embedded_results_are_those_of_the_real_test_set(blood_cells, classifier):

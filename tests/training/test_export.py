@@ -5,11 +5,11 @@ import keras
 import numpy as np
 import pytest
 from scipy.special import softmax
-from tests.training.conftest import run_module
 
 from leukoscope import Classifier
 from leukoscope.checkpoint import HISTORY_FILE, KERAS_FILES, read_spec
 from leukoscope.preprocess import frame, normalise
+from tests.training.conftest import run_module
 from training.config import CONFIGS, read_config
 from training.data import load_examples, only_cell_types, pictures
 from training.export import (
@@ -88,10 +88,14 @@ def test_checkpoint_is_whole(smoke_run, smoke_checkpoint):
 
 def test_keras_opens_the_folder_and_agrees_with_the_classifier(smoke_checkpoint, drawn_crops):
     spec = read_spec(smoke_checkpoint)
-    logits = keras.saving.load_model(smoke_checkpoint).predict(normalise(drawn_crops[:8], spec.normalisation), verbose=0)
+    logits = keras.saving.load_model(smoke_checkpoint).predict(
+        normalise(drawn_crops[:8], spec.normalisation), verbose=0
+    )
     classifier = Classifier(smoke_checkpoint)
     np.testing.assert_allclose(
-        softmax(logits / spec.temperature, axis=1), classifier.probabilities(classifier.logits(drawn_crops[:8])), atol=1e-4
+        softmax(logits / spec.temperature, axis=1),
+        classifier.probabilities(classifier.logits(drawn_crops[:8])),
+        atol=1e-4,
     )
 
 

@@ -1,0 +1,23 @@
+"""The errors that the library raises on purpose. Their messages name what was given and what is valid.
+
+LeukoscopeError
+  ImageError          a picture that cannot be used
+  CheckpointError     a checkpoint folder that cannot be used
+  ModelUnavailable    a model that cannot be had from the Hub
+"""
+
+
+class LeukoscopeError(Exception):
+    """Any error below: input or a model that cannot be used, with the reason."""
+
+
+class ImageError(LeukoscopeError, ValueError):
+    """A picture that cannot be used; the message says why and is safe to show to a visitor."""
+
+
+class CheckpointError(LeukoscopeError, ValueError):
+    """A checkpoint folder that cannot be used; the message names the file and the reason."""
+
+
+class ModelUnavailable(LeukoscopeError, OSError):
+    """A model that cannot be had from the Hub; the message names what was tried."""
