@@ -39,7 +39,7 @@ class Prediction:
     confidence: probability of the label; 0 without a cell.
     box: (x0, y0, x1, y1), px of the picture as given, after EXIF; None without a cell or for a model that looks at
         the whole picture.
-    verdict: "confident" (the label stands), "review" (types are close: look yourself) or "no_cell".
+    verdict: "confident" (the label stands), "review" (not sure enough: look yourself) or "no_cell".
     """
 
     label: str | None
