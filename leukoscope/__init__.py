@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from leukoscope.cells import CELL_TYPES, CELLS
     from leukoscope.classifier import Classifier, Prediction
-    from leukoscope.errors import CheckpointError, ImageError, LeukoscopeError
+    from leukoscope.errors import CheckpointError, ImageError, LeukoscopeError, ModelUnavailable, PublishError
 
 __version__ = "0.1.0"
 
@@ -23,7 +23,9 @@ __all__ = [
     "Classifier",
     "ImageError",
     "LeukoscopeError",
+    "ModelUnavailable",
     "Prediction",
+    "PublishError",
     "__version__",
 ]
 
@@ -34,7 +36,9 @@ _HOMES = {
     "Classifier": "classifier",
     "ImageError": "errors",
     "LeukoscopeError": "errors",
+    "ModelUnavailable": "errors",
     "Prediction": "classifier",
+    "PublishError": "errors",
 }
 
 

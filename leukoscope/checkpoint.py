@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,20 @@ HISTORY_FILE = "history.csv"
 GOLDEN_PICTURE = "golden.png"
 GOLDEN_FILE = "golden.json"
 FIGURES_FOLDER = "figures"
+CARD_FILE = "README.md"
+
+# All that a checkpoint may hold; nothing else is downloaded, copied or uploaded.
+FILE_PATTERNS = (
+    SPEC_FILE,
+    ONNX_FILE,
+    *KERAS_FILES,
+    METRICS_FILE,
+    HISTORY_FILE,
+    GOLDEN_PICTURE,
+    GOLDEN_FILE,
+    CARD_FILE,
+    f"{FIGURES_FOLDER}/*/*.png",
+)
 
 GOLDEN_TOLERANCE = 1e-4  # of a probability, across processors and ONNX Runtime versions
 
@@ -125,6 +141,41 @@ def check_files(folder: str | os.PathLike, spec: Spec) -> None:
             raise CheckpointError(f"{path} is missing")
         if sha256(path) != expected:
             raise CheckpointError(f"{path} is damaged: its SHA-256 differs from the one in {SPEC_FILE}")
+
+
+def files_of(folder: str | os.PathLike) -> list[str]:
+    """The checkpoint's files, as paths with forward slashes below the folder, sorted."""
+    root = Path(folder)
+    return sorted(f.relative_to(root).as_posix() for pattern in FILE_PATTERNS for f in root.glob(pattern))
+
+
+def copy_checkpoint(source: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Copy a checkpoint's files into a folder that is new, empty or an older checkpoint, all of them or none.
+
+    Raises:
+        CheckpointError: if the target holds something else.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as workshop:
+        fresh = Path(workshop) / "checkpoint"
+        for name in files_of(source):
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(Path(source) / name, fresh / name)
+        replace_checkpoint(fresh, target)
+
+
+def replace_checkpoint(fresh: Path, target: Path) -> None:
+    """Move a finished folder to its place; an older checkpoint there goes, anything else is left alone.
+
+    Raises:
+        CheckpointError: if the target holds something that is no checkpoint.
+    """
+    if target.exists():
+        if not target.is_dir() or (any(target.iterdir()) and not (target / SPEC_FILE).exists()):
+            raise CheckpointError(f"{target} holds something that is no checkpoint: not replaced")
+        shutil.rmtree(target)
+    os.replace(fresh, target)
 
 
 def sha256(path: str | os.PathLike) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
@@ -18,15 +18,19 @@ from leukoscope.checkpoint import (
     ONNX_FILE,
     Spec,
     check_files,
+    copy_checkpoint,
     read_json,
     read_spec,
 )
 from leukoscope.errors import CheckpointError
+from leukoscope.hub import Source, find, upload
 from leukoscope.images import ImageSource, read_image
 from leukoscope.locate import principal_cell
 from leukoscope.preprocess import frame, normalise
 
-EMBEDDED = Path(__file__).parent / "pretrained"
+if TYPE_CHECKING:
+    import keras
+
 BATCH = 32  # crops to one run of the network when many pictures are given
 
 
@@ -52,9 +56,10 @@ class Prediction:
 class Classifier:
     """Tells the four cell types apart. Make one with `from_pretrained`; it may be shared between threads."""
 
-    def __init__(self, folder: str | os.PathLike) -> None:
-        """Load a checkpoint folder; see `from_pretrained`."""
-        self.folder = Path(folder)
+    def __init__(self, source: Source) -> None:
+        """Load a checkpoint that lies on this machine; `from_pretrained` finds it."""
+        self.source = source
+        self.folder = source.folder
         self.spec: Spec = read_spec(self.folder)
         check_files(self.folder, self.spec)
         options = onnxruntime.SessionOptions()
@@ -67,20 +72,63 @@ class Classifier:
             raise CheckpointError(f"{self.folder / ONNX_FILE} is no graph that can be run: {error}") from None
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | os.PathLike | None = None) -> Classifier:
-        """Load a model.
+    def from_pretrained(
+        cls,
+        name_or_path: str | os.PathLike | None = None,
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        cache_dir: str | os.PathLike | None = None,
+        local_files_only: bool = False,
+    ) -> Classifier:
+        """Load a model: the embedded one, a checkpoint folder, or one from the Hugging Face Hub.
 
         Args:
-            name_or_path: a checkpoint folder; None: the embedded default.
+            name_or_path: a folder, "user/name" or "user/name@revision"; None: $LEUKOSCOPE_MODEL, else the embedded
+                model.
+            revision: branch, tag or commit on the Hub. A branch is resolved to the commit it points at now;
+                `info()["source"]` says which.
+            token: of a Hub account, for a private repo.
+            cache_dir: where downloads are kept; None: the Hub's own cache.
+            local_files_only: do not ask the network.
 
         Raises:
-            CheckpointError: naming what is missing, damaged or too new.
+            CheckpointError: naming what is missing, damaged, foreign or too new.
+            ModelUnavailable: if it cannot be had from the Hub. There is no fallback to another model.
         """
-        if name_or_path is None:
-            return cls(EMBEDDED)
-        if not Path(name_or_path).is_dir():
-            raise CheckpointError(f"no such checkpoint folder: {name_or_path}")
-        return cls(name_or_path)
+        return cls(
+            find(name_or_path, revision=revision, token=token, cache_dir=cache_dir, local_files_only=local_files_only)
+        )
+
+    def save_pretrained(self, folder: str | os.PathLike) -> None:
+        """Copy this checkpoint to a folder that is new, empty or an older checkpoint.
+
+        Raises:
+            CheckpointError: if the folder holds something else.
+        """
+        copy_checkpoint(self.folder, folder)
+
+    def push_to_hub(
+        self, repo_id: str, *, private: bool | None = None, tag: str | None = None, token: str | None = None
+    ) -> str:
+        """Upload this checkpoint to the Hub in one commit, then tag it.
+
+        Returns:
+            The commit: 40 hexadecimal digits.
+
+        Raises:
+            PublishError: saying what to do.
+        """
+        return upload(self.folder, repo_id, private=private, tag=tag, token=token)
+
+    def load_keras(self) -> keras.Model:
+        """The Keras model behind the graph, for fine-tuning: float32 (N, S, S, 3) -> logits (N, 4).
+
+        Needs `pip install 'leukoscope[train]'`.
+        """
+        import keras
+
+        return keras.saving.load_model(self.folder, safe_mode=True)
 
     def predict(self, source: ImageSource) -> Prediction:
         """Classify the most prominent white cell of one picture.
@@ -156,7 +204,7 @@ class Classifier:
     def info(self) -> dict:
         """What this model is: its spec as plain values, its folder, and the size of its graph in bytes."""
         return {
-            "source": "embedded" if self.folder == EMBEDDED else str(self.folder),
+            "source": self.source.name,
             "model_bytes": (self.folder / ONNX_FILE).stat().st_size,
             **asdict(self.spec),
         }

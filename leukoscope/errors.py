@@ -21,3 +21,7 @@ class CheckpointError(LeukoscopeError, ValueError):
 
 class ModelUnavailable(LeukoscopeError, OSError):
     """A model that cannot be had from the Hub; the message names what was tried."""
+
+
+class PublishError(LeukoscopeError, OSError):
+    """Something that cannot be sent to the Hub; the message says what to do."""

@@ -15,10 +15,12 @@ import cv2
 import gradio as gr
 import numpy as np
 
-from leukoscope import CELL_TYPES, Classifier, ImageError, wording
+from leukoscope import CELL_TYPES, Classifier, ImageError, ModelUnavailable, wording
+from leukoscope.hub import EMBEDDED, MODEL_VARIABLE
 from leukoscope.images import FORMATS, read_image
 
 EXAMPLES = Path(__file__).parent / "examples"
+PIN_FILE = Path(__file__).parent / "pinned.json"  # in a published Space: the model revision it was made for
 MAX_UPLOAD_MB = 20
 KEEP_SECONDS = 1800  # pictures of visitors are deleted when they are older than this
 SHOWN_SIDE = 900  # px; longer pictures are shown smaller, so that the answer arrives quickly
@@ -60,6 +62,7 @@ CSS = (
 .html-container { padding: 0 !important; }
 .head h1 { font-size: 2rem; line-height: 1.2; margin: 0; font-weight: 700; }
 .head p { margin: .3rem 0 .8rem; }
+.notice { font-weight: 600; margin: .6rem 0; }
 .hint { font-size: .9rem; margin: 0; }
 .examples { display: grid !important; grid-template-columns: repeat(auto-fill, minmax(5.4rem, 1fr)); gap: .5rem; }
 .examples button { flex-direction: column; justify-content: flex-start; gap: .3rem; padding: .5rem .2rem; }
@@ -72,12 +75,29 @@ footer .divider { display: none; }
 )
 
 
-def build_page(classifier: Classifier) -> gr.Blocks:
-    """The page around a classifier, not launched yet."""
+def load_model() -> tuple[Classifier, str]:
+    """The model to answer with, and what visitors must know about it ("" if it is the one asked for).
+
+    $LEUKOSCOPE_MODEL names it, else the Space's pin; with neither it is the embedded one. The page must start even
+    where the Hub cannot be reached: then the embedded model answers, and the page says so.
+    """
+    name = os.environ.get(MODEL_VARIABLE)
+    if not name and PIN_FILE.exists():
+        name = json.loads(PIN_FILE.read_text())["model"]
+    try:
+        return Classifier.from_pretrained(name), ""
+    except ModelUnavailable as error:
+        print(f"warning: {error}; answering with the embedded model", flush=True)
+        return Classifier.from_pretrained(EMBEDDED), f"The model {name} cannot be had: the embedded one answers."
+
+
+def build_page(classifier: Classifier, notice: str = "") -> gr.Blocks:
+    """The page around a classifier, not launched yet; `notice` stands at its top."""
     with gr.Blocks(title="Leukoscope", analytics_enabled=False, delete_cache=(600, KEEP_SECONDS)) as page:
         gr.HTML(
             f'<header class="head"><h1>Leukoscope</h1><p>{escape(wording.TAGLINE)}</p></header>'
-            + wording.disclaimer_html(),
+            + wording.disclaimer_html()
+            + (f'<p class="notice" role="status">{escape(notice)}</p>' if notice else ""),
             apply_default_css=False,
         )
         _one_cell(classifier)
@@ -220,12 +240,12 @@ def _sentence(error: ImageError) -> str:
 
 
 def main() -> None:
-    """Load the embedded model, answer one picture so that no visitor waits for the first run, and serve."""
-    classifier = Classifier.from_pretrained()
+    """Load the model, answer one picture so that no visitor waits for the first run, and serve."""
+    classifier, notice = load_model()
     for path in example_paths()[:1]:
         classifier.predict(path)
     default_name = "0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1"
-    build_page(classifier).queue(max_size=32).launch(
+    build_page(classifier, notice).queue(max_size=32).launch(
         server_name=os.environ.get("GRADIO_SERVER_NAME", default_name),
         server_port=int(os.environ.get("PORT", "7860")),
         theme=THEME,

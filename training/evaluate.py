@@ -325,7 +325,7 @@ def main(argv: list[str] | None = None) -> int:
     from training.train import read_history
 
     try:
-        classifier = Classifier(args.checkpoint)
+        classifier = Classifier.from_pretrained(args.checkpoint)
         examples = only_cell_types(where(load_examples(args.data, pbc=args.pbc), lab=args.lab))
         if not len(examples):
             raise DataError(f"the data has no pictures of lab {args.lab!r}")

@@ -28,10 +28,12 @@ from leukoscope.checkpoint import (
     ONNX_FILE,
     Spec,
     Thresholds,
+    replace_checkpoint,
     sha256,
     write_json,
     write_spec,
 )
+from leukoscope.errors import CheckpointError
 from training.config import Config, ConfigError, read_config
 from training.data import add_data_arguments, labels_of, load_examples
 from training.sources import DataError
@@ -58,6 +60,7 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
     Raises:
         RunError: if the run has no weights yet.
         ExportError: if ONNX Runtime and Keras differ by more than 1e-4.
+        CheckpointError: if the folder holds something that is no checkpoint.
     """
     import keras
 
@@ -110,13 +113,13 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
                 "parameters": model.count_params(),
                 "parity": {"crops": len(parity_crops), "largest_difference": difference},
                 "config": config.model_dump(),
-                "commit": _commit(),
+                "commit": source_commit(),
                 "versions": {name: version(name) for name in ("keras", "tensorflow", "onnxruntime", "numpy")},
             },
         )
         write_spec(folder, spec)
         write_golden(folder, config)
-        _replace_folder(folder, checkpoint)
+        replace_checkpoint(folder, checkpoint)
     return spec
 
 
@@ -196,14 +199,14 @@ def fit_confident(scaled: np.ndarray, labels: np.ndarray) -> float:
 
 def write_golden(folder: Path, config: Config) -> None:
     """Record the answer to one drawn cell, so that any copy of the checkpoint can prove itself."""
-    from leukoscope.synthetic import draw_photo
     from PIL import Image
 
     from leukoscope.classifier import Classifier
+    from leukoscope.synthetic import draw_photo
 
     picture, _ = draw_photo(["neutrophil"], seed=7, width=320, height=240, red_cell_px=48.0)
     Image.fromarray(picture).save(folder / GOLDEN_PICTURE)
-    prediction = Classifier(folder).predict(folder / GOLDEN_PICTURE)
+    prediction = Classifier.from_pretrained(folder).predict(folder / GOLDEN_PICTURE)
     write_json(
         folder / GOLDEN_FILE,
         {
@@ -215,15 +218,7 @@ def write_golden(folder: Path, config: Config) -> None:
     )
 
 
-def _replace_folder(fresh: Path, target: Path) -> None:
-    if target.exists():
-        if not (target / ONNX_FILE).exists() and any(target.iterdir()):
-            raise RunError(f"{target} holds something that is no checkpoint: not replaced")
-        shutil.rmtree(target)
-    os.replace(fresh, target)
-
-
-def _commit() -> str | None:
+def source_commit() -> str | None:
     """Commit of the source that is running, with "+" if files differ from it; None outside a checkout."""
     here = Path(__file__).parent
     try:
@@ -248,7 +243,7 @@ def main(argv: list[str] | None = None) -> int:
         config = read_config(args.run / "config.toml")
         kinds = (config.data.kind,)
         spec = export(args.run, args.checkpoint, load_examples(args.data, pbc=args.pbc, kinds=kinds, seed=config.seed))
-    except (ConfigError, DataError, RunError, ExportError) as error:
+    except (ConfigError, DataError, RunError, ExportError, CheckpointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(json.dumps({k: spec.trained[k] for k in ("pictures", "photos", "epochs", "parameters", "parity")}))

@@ -12,8 +12,8 @@ from leukoscope.checkpoint import (
     read_spec,
     write_spec,
 )
-from leukoscope.classifier import EMBEDDED
 from leukoscope.errors import CheckpointError
+from leukoscope.hub import EMBEDDED
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from leukoscope.synthetic import draw_photo
 from PIL import Image
 
 from leukoscope import CELL_TYPES, ImageError
 from leukoscope.classifier import BATCH
+from leukoscope.synthetic import draw_photo
 
 
 def drawn(cell_type="neutrophil", seed=0) -> np.ndarray:

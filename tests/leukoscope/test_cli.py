@@ -4,10 +4,10 @@ import sys
 import time
 
 import pytest
-from leukoscope.synthetic import draw_photo
 from PIL import Image
 
 from leukoscope import CELL_TYPES, Classifier, cli
+from leukoscope.synthetic import draw_photo
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 import cv2
 import numpy as np
 import pytest
-from leukoscope.synthetic import draw_cell, draw_photo
 
 from leukoscope.cells import CELL_TYPES
 from leukoscope.locate import glass_colour, locate, nucleus_density, principal_cell
+from leukoscope.synthetic import draw_cell, draw_photo
 
 
 def overlap(a, b) -> float:

@@ -1,10 +1,10 @@
 import cv2
 import numpy as np
 import pytest
-from leukoscope.synthetic import draw_photo
 
 from leukoscope.locate import Cell, principal_cell
 from leukoscope.preprocess import Framing, Normalisation, frame, normalise
+from leukoscope.synthetic import draw_photo
 
 
 def noise(height=100, width=120) -> np.ndarray:

@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precisio
 
 from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import sha256
-from leukoscope.classifier import EMBEDDED
+from leukoscope.hub import EMBEDDED
 from training import evaluate
 from training.evaluate import Answers, by_photo, calibration_error, record, results, scores
 

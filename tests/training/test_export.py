@@ -39,7 +39,7 @@ def test_onnx_and_keras_agree(smoke_checkpoint, drawn_crops):
 
 
 def test_embedded_onnx_and_keras_agree_on_real_crops(blood_cells, classifier):
-    from leukoscope.classifier import EMBEDDED
+    from leukoscope.hub import EMBEDDED
     from leukoscope.locate import principal_cell
 
     photos = only_cell_types(load_examples(blood_cells, kinds=("photo",))).select(range(200))
@@ -82,7 +82,7 @@ def test_checkpoint_is_whole(smoke_run, smoke_checkpoint):
     assert spec.trained["drawn"] is True
     assert set(spec.files) == {"model.onnx", *KERAS_FILES}
     assert (smoke_checkpoint / HISTORY_FILE).read_bytes() == (smoke_run / "history.csv").read_bytes()
-    assert Classifier(smoke_checkpoint).replay_golden() < 1e-6
+    assert Classifier.from_pretrained(smoke_checkpoint).replay_golden() < 1e-6
     assert {f.suffix for f in smoke_checkpoint.iterdir()} <= {".json", ".h5", ".onnx", ".csv", ".png", ""}, "no code"
 
 
@@ -91,7 +91,7 @@ def test_keras_opens_the_folder_and_agrees_with_the_classifier(smoke_checkpoint,
     logits = keras.saving.load_model(smoke_checkpoint).predict(
         normalise(drawn_crops[:8], spec.normalisation), verbose=0
     )
-    classifier = Classifier(smoke_checkpoint)
+    classifier = Classifier.from_pretrained(smoke_checkpoint)
     np.testing.assert_allclose(
         softmax(logits / spec.temperature, axis=1),
         classifier.probabilities(classifier.logits(drawn_crops[:8])),

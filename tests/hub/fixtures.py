@@ -1,0 +1,42 @@
+"""Fixtures for tests that talk to the Hub. A test module takes them with `pytest_plugins = ["tests.hub.fixtures"]`."""
+
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hub.server import TOKEN, Hub
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """An empty Hub that listens."""
+    with Hub() as hub:
+        yield hub
+
+
+@pytest.fixture
+def client(hub, tmp_path) -> Callable[..., object]:
+    """Runs a script with the real client in a process of its own.
+
+    `client(script, home="home", token=..., **variables)` returns what the script leaves in `answer`, through JSON.
+    Calls with the same `home` share their cache. With `fails=True` the script must end in an exception, and its
+    traceback is returned; without, a traceback fails the test.
+    """
+
+    def run(
+        script: str, home: str = "home", token: str | None = TOKEN, fails: bool = False, **variables: str
+    ) -> object:
+        source = f"answer = None\n{textwrap.dedent(script)}\nimport json\nprint(json.dumps(answer))"
+        env = hub.env(tmp_path / home, token) | variables
+        done = subprocess.run([sys.executable, "-c", source], env=env, cwd=ROOT, capture_output=True, text=True)
+        assert (done.returncode != 0) == fails, done.stderr or done.stdout
+        return done.stderr if fails else json.loads(done.stdout.splitlines()[-1])
+
+    return run

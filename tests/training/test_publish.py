@@ -1,0 +1,364 @@
+"""Publishing: the real client, real HTTP, a Hub of the tests' own on loopback."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from leukoscope import Classifier
+from leukoscope.checkpoint import files_of
+from leukoscope.hub import EMBEDDED
+from tests.hub.server import Fault
+from training.card import CardError, render_card
+from training.publish import stage_model
+
+pytest_plugins = ["tests.hub.fixtures"]
+ROOT = Path(__file__).parents[2]
+REPO = "tester/leukoscope"
+
+
+@pytest.fixture
+def publish(hub, tmp_path):
+    """Runs `python -m training.publish` against the tests' Hub; `home` names the client's cache."""
+
+    def run(*words, checkpoint=EMBEDDED, home="home", **variables) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "training.publish", checkpoint, "--repo", REPO, *words]
+        env = hub.env(tmp_path / home) | variables
+        return subprocess.run([*map(str, command)], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+
+    return run
+
+
+@pytest.fixture
+def second_checkpoint(tmp_path) -> Path:
+    """The embedded checkpoint under another name: other files, the same weights."""
+    folder = shutil.copytree(EMBEDDED, tmp_path / "second")
+    spec = json.loads((folder / "classifier.json").read_text())
+    (folder / "classifier.json").write_text(json.dumps(spec | {"name": "second"}))
+    shutil.rmtree(folder / "figures" / "bccd-test-photo")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    del metrics["results"]["bccd-test-photo"]
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    return folder
+
+
+# --- the card --------------------------------------------------------------------------------------------
+
+
+def test_every_number_on_the_card_is_in_the_metrics():
+    metrics = json.loads((EMBEDDED / "metrics.json").read_text())
+    card = render_card(EMBEDDED, REPO)
+    for name, result in metrics["results"].items():
+        for level, subset in (("images", "all"), ("images", "without_doubtful")):
+            score = result[level][subset]
+            for key in ("accuracy", "macro_f1"):
+                low, high = score[f"{key}_95"]
+                assert f"{score[key]:.4f} ({low:.3f}-{high:.3f})" in card, (name, level, subset, key)
+            assert f"{score['n']:,}" in card
+        for cell, row in result["images"]["all"]["per_class"].items():
+            line = f"| {cell} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} | {row['support']:,} |"
+            assert line in card
+    # And the other way round: each table's number comes from there.
+    known = set(re.findall(r"\d+\.\d+", _rounded(metrics)))
+    tables = "\n".join(line for line in card.splitlines() if line.startswith("|"))
+    assert set(re.findall(r"\d\.\d{3,4}", tables)) <= known
+
+
+def _rounded(values) -> str:
+    """All numbers below, printed with three and with four digits."""
+    if isinstance(values, dict):
+        return " ".join(map(_rounded, values.values()))
+    if isinstance(values, list):
+        return " ".join(map(_rounded, values))
+    return f"{values:.3f} {values:.4f}" if isinstance(values, int | float) else ""
+
+
+def test_the_cards_metadata_shows_results_on_the_hub():
+    metrics = json.loads((EMBEDDED / "metrics.json").read_text())
+    metadata = yaml.safe_load(render_card(EMBEDDED, REPO, dataset="tester/cells").split("---")[1])
+    assert metadata["license"] == "mit"
+    assert metadata["pipeline_tag"] == "image-classification"
+    assert metadata["datasets"] == ["tester/cells"]
+    (model,) = metadata["model-index"]
+    listed = {r["dataset"]["config"]: {m["type"]: m["value"] for m in r["metrics"]} for r in model["results"]}
+    for name, result in metrics["results"].items():
+        assert listed[name] == {
+            "accuracy": round(result["images"]["all"]["accuracy"], 4),
+            "f1": round(result["images"]["all"]["macro_f1"], 4),
+        }
+
+
+def test_the_card_says_what_it_is_not_for():
+    card = render_card(EMBEDDED, REPO)
+    assert "not a medical device" in card
+    assert "CC BY 4.0" in card
+    assert "10.17632/snkd93bnjr.1" in card
+    assert "{{" not in card.replace("{Leukoscope", "")
+
+
+def test_a_card_with_an_unfilled_field_is_refused(tmp_path):
+    template = tmp_path / "card.md"
+    template.write_text("accuracy {{ accuracy_of_tomorrow }}")
+    with pytest.raises(CardError, match="accuracy_of_tomorrow"):
+        render_card(EMBEDDED, REPO, template=template)
+
+
+def test_metrics_of_other_weights_or_none_are_refused(tmp_path):
+    folder = shutil.copytree(EMBEDDED, tmp_path / "c")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"model_sha256": "0" * 64}))
+    with pytest.raises(CardError, match="belongs to other weights"):
+        stage_model(folder, REPO, tmp_path / "out")
+    (folder / "metrics.json").unlink()
+    with pytest.raises(CardError, match=r"metrics\.json is missing: run python -m training\.evaluate"):
+        stage_model(folder, REPO, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_drawn_cells_says_so(smoke_checkpoint):
+    card = render_card(smoke_checkpoint, REPO)
+    assert "Drawn cells, no photographs" in card
+
+
+# --- sending ---------------------------------------------------------------------------------------------
+
+
+def test_round_trip(hub, publish, client):
+    done = publish("--tag", "v1.0")
+    assert done.returncode == 0, done.stderr
+    commit = hub.repo(REPO).head()
+    assert f"model {REPO}@{commit} (v1.0): loaded back, golden pair replayed" in done.stdout
+    assert len(hub.repo(REPO).commits()) == 2, "one commit beside the repo's first"
+    assert hub.repo(REPO).head("v1.0") == commit
+    assert set(hub.repo(REPO).files()) - {".gitattributes"} == {*files_of(EMBEDDED), "README.md"}
+    answer = client(
+        "from leukoscope import Classifier\n"
+        "from leukoscope.synthetic import draw_cell\n"
+        f"answer = Classifier.from_pretrained('{REPO}@v1.0').predict(draw_cell('eosinophil', seed=4)).probabilities",
+        home="reader",
+        token=None,
+    )
+    from leukoscope.synthetic import draw_cell
+
+    assert answer == Classifier.from_pretrained().predict(draw_cell("eosinophil", seed=4)).probabilities
+
+
+def test_a_newer_checkpoint_replaces_all_files_in_one_commit(hub, publish, second_checkpoint):
+    assert publish().returncode == 0
+    assert publish(checkpoint=second_checkpoint).returncode == 0
+    assert len(hub.repo(REPO).commits()) == 3
+    assert not [name for name in hub.repo(REPO).files() if "bccd-test-photo" in name], "stale figures are gone"
+    assert json.loads(hub.repo(REPO).read("classifier.json"))["name"] == "second"
+
+
+def test_publishing_the_same_again_changes_nothing(hub, publish):
+    assert publish("--tag", "v1.0").returncode == 0
+    before = hub.repo(REPO).head()
+    again = publish("--tag", "v1.0")
+    assert again.returncode == 0, again.stderr
+    assert hub.repo(REPO).head() == before
+
+
+def test_a_taken_tag_is_not_moved(hub, publish, second_checkpoint):
+    assert publish("--tag", "v1.0").returncode == 0
+    first = hub.repo(REPO).head()
+    done = publish("--tag", "v1.0", checkpoint=second_checkpoint)
+    assert done.returncode == 2
+    assert "tag v1.0 exists already" in done.stderr
+    assert hub.repo(REPO).head("v1.0") == first
+
+
+def test_dry_run_sends_nothing(hub, publish):
+    done = publish("--tag", "v1.0", "--space", "tester/page", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"model tester/leukoscope: \d+ files, \d+\.\d\d MiB in one commit", done.stdout)
+    assert f"{(EMBEDDED / 'model.onnx').stat().st_size:,}  model.onnx" in done.stdout
+    assert "Space tester/page" in done.stdout
+    assert hub.requests == []
+
+
+def test_a_damaged_checkpoint_is_not_sent(hub, publish, tmp_path):
+    folder = shutil.copytree(EMBEDDED, tmp_path / "c")
+    golden = json.loads((folder / "golden.json").read_text())
+    golden["probabilities"][golden["label"]] -= 0.1
+    (folder / "golden.json").write_text(json.dumps(golden))
+    done = publish(checkpoint=folder)
+    assert done.returncode == 2
+    assert "golden picture's probabilities are off" in done.stderr
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"status": 401}, "log in with `hf auth login`"),
+        ({"status": 402}, "paid plan"),
+        ({"status": 403}, "may not write there"),
+        ({"status": 429, "times": 99}, "too many requests"),
+        ({"status": 500, "times": 99}, "fault of its own"),
+        ({"drop": True, "times": 99}, "run it again to finish"),
+    ],
+    ids=lambda value: str(value.get("status", "drop")) if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("place", ["/api/repos/create", "/commit/main"])
+def test_refusals_say_what_to_do_and_leave_the_repo_whole(hub, publish, place, fault, words):
+    hub.fail(Fault(method="POST", path=place, **fault))
+    done = publish()
+    assert done.returncode == 2
+    assert words in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    if ("model", REPO) in hub.api.repos:
+        assert set(hub.repo(REPO).files()) <= {".gitattributes"}
+    hub.heal()
+    assert publish().returncode == 0
+    assert "model.onnx" in hub.repo(REPO).files()
+
+
+def test_a_missing_token_is_said(hub, publish):
+    done = publish(HF_TOKEN="")
+    assert done.returncode == 2
+    assert "hf auth login" in done.stderr
+
+
+def test_an_upload_cut_midway_is_finished_by_the_same_command(hub, publish):
+    hub.fail(Fault(method="PUT", cut_upload=200_000, times=99))
+    done = publish()
+    assert done.returncode == 2
+    assert "broke off" in done.stderr
+    assert set(hub.repo(REPO).files()) <= {".gitattributes"}
+    hub.heal()
+    assert publish().returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "place"),
+    [
+        ("POST", "/api/repos/create"),
+        ("POST", "/preupload/"),
+        ("POST", "/objects/batch"),
+        ("PUT", "/"),
+        ("POST", "/commit/"),
+        ("POST", "/tag/"),
+        ("GET", "/resolve/"),
+    ],
+)
+def test_killed_anywhere_main_is_all_old_or_all_new(hub, publish, second_checkpoint, tmp_path, method, place):
+    """SIGKILL as the client asks for this; then the same command again finishes the job."""
+    assert publish().returncode == 0
+    repo = hub.repo(REPO)
+    old = {name: repo.read(name) for name in repo.files()}
+
+    words = ["-m", "training.publish", second_checkpoint, "--repo", REPO, "--tag", "v2"]
+    process = subprocess.Popen(
+        [sys.executable, *map(str, words)],
+        cwd=ROOT,
+        env=hub.env(tmp_path / "killed"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    hub.on_request(lambda m, p: os.kill(process.pid, signal.SIGKILL) if m == method and place in p else None)
+    process.wait(120)
+    hub.heal()
+    main = {name: repo.read(name) for name in repo.files()}
+    assert main == old or json.loads(main["classifier.json"])["name"] == "second"
+    if main != old:
+        assert main["metrics.json"] == (second_checkpoint / "metrics.json").read_bytes()
+
+    again = publish("--tag", "v2", checkpoint=second_checkpoint)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(repo.read("classifier.json", "v2"))["name"] == "second"
+    assert repo.head("v2") == repo.head()
+
+
+# --- the Space and the data set --------------------------------------------------------------------------
+
+
+def test_the_space_is_pinned_and_whole(hub, publish):
+    done = publish("--space", "tester/page")
+    assert done.returncode == 0, done.stderr
+    model, space = hub.repo(REPO), hub.repo("tester/page", "space")
+    pin = json.loads(space.read("pinned.json"))
+    assert pin["model"] == f"{REPO}@{model.head()}"
+    metadata = yaml.safe_load(space.read("README.md").decode().split("---")[1])
+    assert metadata["sdk"] == "gradio"
+    assert metadata["models"] == [REPO]
+    assert metadata["preload_from_hub"] == [f"{REPO} classifier.json,model.onnx,metrics.json {model.head()}"]
+    assert metadata["app_file"] == "app.py"
+    for name in ("app.py", "requirements.txt", "leukoscope/classifier.py", "leukoscope/pretrained/model.onnx"):
+        assert name in space.files()
+    assert not [name for name in space.files() if "__pycache__" in name or name.startswith(("tests", "training"))]
+
+
+def test_an_older_spaces_files_are_deleted(hub, publish, client):
+    client(
+        """
+from huggingface_hub import HfApi
+api = HfApi()
+api.create_repo("tester/page", repo_type="space", space_sdk="gradio")
+api.upload_file(repo_id="tester/page", repo_type="space", path_in_repo="old.py", path_or_fileobj=b"pass")
+"""
+    )
+    commits = len(hub.repo("tester/page", "space").commits())
+    assert publish("--space", "tester/page").returncode == 0
+    assert "old.py" not in hub.repo("tester/page", "space").files()
+    assert len(hub.repo("tester/page", "space").commits()) == commits + 1
+
+
+def test_the_staged_space_alone_imports_and_answers_with_the_pinned_model(hub, publish, client, tmp_path):
+    """Nothing but the Space's files on the path, its model from the Hub."""
+    assert publish("--space", "tester/page").returncode == 0
+    space = hub.repo("tester/page", "space")
+    for name in space.files():
+        (tmp_path / "space" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "space" / name).write_bytes(space.read(name))
+    answer = client(
+        f"""
+import os, sys
+os.chdir({str(tmp_path / "space")!r})
+sys.path = [os.getcwd()] + [p for p in sys.path if p and not os.path.exists(os.path.join(p, "training"))]
+sys.meta_path = [f for f in sys.meta_path if "editable" not in str(f).lower()]
+import app, leukoscope
+classifier, notice = app.load_model()
+answer = [leukoscope.__file__, classifier.info()["source"], notice, classifier.predict("examples/monocyte.png").label]
+""",
+        home="space-home",
+    )
+    where_from, source, notice, label = answer
+    assert where_from.startswith(str(tmp_path / "space"))
+    assert source == f"{REPO}@{hub.repo(REPO).head()}"
+    assert notice == ""
+    assert label == "monocyte"
+
+
+def test_the_data_set_opens_with_load_dataset(hub, publish, client, tmp_path):
+    from PIL import Image
+
+    from leukoscope.cells import CELL_TYPES
+
+    for i, name in enumerate(CELL_TYPES * 2):
+        (tmp_path / "lab" / name).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), (i * 20, 0, 0)).save(tmp_path / "lab" / name / f"{i}.png")
+    done = publish("--dataset", "tester/photos", "--data", tmp_path / "lab")
+    assert done.returncode == 0, done.stderr
+    answer = client(
+        """
+import datasets
+table = datasets.load_dataset("tester/photos", split="train")
+from training.data import load_examples, pictures
+ours = load_examples("tester/photos")
+answer = [table.column_names, table.features["label"].names, len(table), [p[0, 0, 0].item() for p in pictures(ours)]]
+"""
+    )
+    columns, names, count, reds = answer
+    assert columns == ["image", "label", "photo", "field", "lab", "split", "kind", "doubt"]
+    assert names[:4] == list(CELL_TYPES)
+    assert count == 8
+    assert sorted(reds) == [20 * i for i in range(8)]
+    assert "tester/photos" in hub.repo(REPO).read("README.md").decode()

@@ -1,0 +1,159 @@
+"""The model card: `model_card.md` filled in from a checkpoint's spec and metrics."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from leukoscope import __version__
+from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, read_spec, sha256
+
+TEMPLATE = Path(__file__).parents[1] / "model_card.md"
+
+LABS = {
+    "bccd": "BCCD, the photos of the Kaggle set `paultimothymooney/blood-cells`, from github.com/Shenggan/BCCD_Dataset "
+    "and github.com/dhruvp/wbc-classification; MIT licence",
+    "barcelona": "PBC, Hospital Clínic de Barcelona, CellaVision DM96: Acevedo et al. 2020, doi 10.17632/snkd93bnjr.1; "
+    "CC BY 4.0",
+    "synthetic": "cells drawn by leukoscope/synthetic.py",
+}
+SETS = {
+    "bccd-test-copy": "official TEST, images as published",
+    "bccd-test-photo": "the photos that TEST was made from",
+    "synthetic-test-photo": "drawn cells (no evidence about blood)",
+}
+
+
+class CardError(ValueError):
+    """A checkpoint whose numbers cannot be put on a card; the message says what is missing."""
+
+
+def render_card(checkpoint: Path, repo_id: str, *, dataset: str | None = None, template: Path = TEMPLATE) -> str:
+    """Fill in the card.
+
+    Args:
+        checkpoint: a checkpoint folder that was scored.
+        repo_id: "user/name" on the Hub.
+        dataset: "user/name" of the data set pushed beside it, if any.
+        template: Jinja2 text with Hub metadata at its top.
+
+    Returns:
+        The README.md of the model repo.
+
+    Raises:
+        CardError: if there are no metrics, they are of other weights, or a field of the template stays unfilled.
+    """
+    import jinja2
+
+    spec = read_spec(checkpoint)
+    metrics = read_metrics(checkpoint)
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    try:
+        return environment.from_string(template.read_text()).render(
+            card_data=_metadata(metrics, repo_id, dataset).to_yaml(),
+            repo_id=repo_id,
+            framing=spec.framing,
+            thresholds=spec.thresholds,
+            temperature=spec.temperature,
+            trained=spec.trained,
+            lab_texts={lab: LABS.get(lab, lab) for lab in spec.trained["labs"]},
+            data_licences="; ".join(LABS.get(lab, lab) for lab in spec.trained["labs"]),
+            weights=metrics["model_sha256"],
+            rows=_rows(metrics),
+            results=_by_type(metrics),
+            version=__version__,
+        )
+    except (jinja2.UndefinedError, KeyError) as error:
+        raise CardError(f"the card has a field that cannot be filled in: {error}") from None
+
+
+def read_metrics(checkpoint: Path) -> dict:
+    """The checkpoint's metrics.json.
+
+    Raises:
+        CardError: if there is none, or it belongs to other weights.
+    """
+    path = checkpoint / METRICS_FILE
+    if not path.exists():
+        raise CardError(f"{path} is missing: run python -m training.evaluate {checkpoint}")
+    metrics = json.loads(path.read_text())
+    if metrics.get("model_sha256") != sha256(checkpoint / ONNX_FILE):
+        raise CardError(f"{path} belongs to other weights: run python -m training.evaluate {checkpoint}")
+    if not metrics.get("results"):
+        raise CardError(f"{path} holds no result: run python -m training.evaluate {checkpoint}")
+    return metrics
+
+
+def _metadata(metrics: dict, repo_id: str, dataset: str | None):
+    from huggingface_hub import EvalResult, ModelCardData
+
+    results = []
+    for name, result in metrics["results"].items():
+        score = result["images"]["all"]
+        for metric, value in (("accuracy", score["accuracy"]), ("f1", score["macro_f1"])):
+            results.append(
+                EvalResult(
+                    task_type="image-classification",
+                    task_name="White blood cell classification",
+                    dataset_type=_dataset_type(name),
+                    dataset_name=SETS.get(name, name),
+                    dataset_config=name,  # or the Hub's client would lay results of one data set together
+                    metric_type=metric,
+                    metric_name="accuracy" if metric == "accuracy" else "macro-F1",
+                    metric_value=round(value, 4),
+                )
+            )
+    return ModelCardData(
+        language="en",
+        license="mit",
+        library_name="keras",
+        pipeline_tag="image-classification",
+        tags=["leukoscope", "hematology", "microscopy", "white-blood-cells", "onnx"],
+        datasets=[dataset] if dataset else None,
+        model_name=repo_id.split("/")[-1],
+        eval_results=results,
+    )
+
+
+def _dataset_type(name: str) -> str:
+    return "paultimothymooney/blood-cells" if name.startswith("bccd") else name
+
+
+def _rows(metrics: dict) -> list[dict]:
+    """A line of the table for each result: pictures and photos, with and without doubtful labels."""
+    rows = []
+    for name, result in metrics["results"].items():
+        levels = ("images", "photos") if result["images"]["all"]["n"] != result["photos"]["all"]["n"] else ("images",)
+        for level in levels:
+            for subset, words in (("all", ""), ("without_doubtful", ", without doubtful labels")):
+                score = result[level][subset]
+                if subset != "all" and score["n"] == result[level]["all"]["n"]:
+                    continue
+                whose = ", by photo (most of its copies)" if level == "photos" else ""
+                rows.append(
+                    {
+                        "what": SETS.get(name, name) + whose + words,
+                        "n": f"{score['n']:,}",
+                        "accuracy": _with_interval(score["accuracy"], score["accuracy_95"]),
+                        "macro_f1": _with_interval(score["macro_f1"], score["macro_f1_95"]),
+                        "ece": f"{score['expected_calibration_error']:.3f}",
+                    }
+                )
+    return rows
+
+
+def _with_interval(value: float, interval: list[float]) -> str:
+    return f"{value:.4f} ({interval[0]:.3f}-{interval[1]:.3f})"
+
+
+def _by_type(metrics: dict) -> list[dict]:
+    return [
+        {
+            "what": SETS.get(name, name),
+            "per_class": result["images"]["all"]["per_class"],
+            "doubtful": result["doubtful_photos"],
+            "missed": result["photos_missed"],
+            "figures": f"{FIGURES_FOLDER}/{name}",
+        }
+        for name, result in metrics["results"].items()
+    ]

@@ -1,0 +1,198 @@
+"""A checkpoint, its Space and its data -> the Hugging Face Hub.
+
+    python -m training.publish CHECKPOINT --repo user/name --tag v1.0
+    python -m training.publish CHECKPOINT --repo user/name --space user/space --dataset user/set
+    python -m training.publish CHECKPOINT --repo user/name --dry-run      # what would be sent, and nothing else
+
+Needs a token with write permission (`hf auth login`, or HF_TOKEN). Each repo changes in one commit. A publish that was
+stopped is finished by the same command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from leukoscope import Classifier
+from leukoscope.checkpoint import CARD_FILE, copy_checkpoint, files_of
+from leukoscope.errors import LeukoscopeError
+from leukoscope.hub import commit_folder, hub_refusals, upload
+from training.card import CardError, render_card
+from training.data import load_examples, push_examples, where
+from training.sources import DataError
+
+ROOT = Path(__file__).parents[1]
+SPACE_FILES = ("app.py", "README.md", "requirements.txt", "examples")
+PIN_FILE = "pinned.json"  # in the Space: which model revision it answers with, and from which source it was made
+
+
+def stage_model(checkpoint: Path, repo_id: str, folder: Path, dataset: str | None = None) -> None:
+    """Copy a checkpoint with its rendered card to a folder, once it has proved itself.
+
+    Raises:
+        CheckpointError: if it is damaged, or its golden pair does not replay.
+        CardError: if its metrics are missing or of other weights, or the card has an unfilled field.
+    """
+    Classifier.from_pretrained(checkpoint).replay_golden()
+    card = render_card(checkpoint, repo_id, dataset=dataset)
+    copy_checkpoint(checkpoint, folder)
+    (folder / CARD_FILE).write_text(card)
+
+
+def stage_space(folder: Path, repo_id: str, revision: str) -> None:
+    """Lay out the Space: the page, the library beside it, and the pinned model.
+
+    A Space's build sees only `requirements.txt`, before the repo is copied in; so the library comes as a folder.
+    """
+    shutil.copytree(ROOT / "leukoscope", folder / "leukoscope", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in SPACE_FILES:
+        source = ROOT / "space" / name
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, folder / name)
+    from training.export import source_commit
+
+    pin = {"model": f"{repo_id}@{revision}", "source_commit": source_commit()}
+    (folder / PIN_FILE).write_text(json.dumps(pin, indent=1) + "\n")
+    readme = folder / "README.md"
+    readme.write_text(_with_metadata(readme.read_text(), repo_id, revision))
+
+
+def _with_metadata(readme: str, repo_id: str, revision: str) -> str:
+    """The Space's README with the model in its front matter, fetched at build time so that the page starts at once."""
+    from huggingface_hub.repocard import RepoCard
+
+    card = RepoCard(readme, ignore_metadata_errors=False)
+    card.data.models = [repo_id]
+    card.data.preload_from_hub = [f"{repo_id} classifier.json,model.onnx,metrics.json {revision}"]
+    return card.content
+
+
+def publish_model(
+    checkpoint: Path,
+    repo_id: str,
+    *,
+    private: bool | None = None,
+    tag: str | None = None,
+    token: str | None = None,
+    dataset: str | None = None,
+) -> str:
+    """Send a checkpoint with its card, load the commit back from the Hub, and replay the golden pair on it.
+
+    Returns:
+        The commit: 40 hexadecimal digits.
+
+    Raises:
+        CheckpointError, CardError: before anything is sent, as `stage_model`.
+        PublishError: if the Hub refuses or cannot be reached, saying what to do.
+        ModelUnavailable: if what was sent cannot be loaded back.
+    """
+    with tempfile.TemporaryDirectory() as workshop:
+        staged = Path(workshop) / "model"
+        stage_model(checkpoint, repo_id, staged, dataset)
+        commit = upload(staged, repo_id, private=private, tag=tag, token=token)
+        # From an empty cache: what stands there must be what was sent, not what lies here.
+        back = Classifier.from_pretrained(repo_id, revision=commit, token=token, cache_dir=Path(workshop) / "cache")
+        back.replay_golden()
+    return commit
+
+
+def publish_space(space_id: str, repo_id: str, revision: str, *, private: bool | None = None, token: str | None = None):
+    """Send the Space in one commit, files of an older one deleted.
+
+    Returns:
+        The commit: 40 hexadecimal digits.
+
+    Raises:
+        PublishError: if the Hub refuses or cannot be reached, saying what to do.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token, library_name="leukoscope")
+    with tempfile.TemporaryDirectory() as workshop, hub_refusals(space_id):
+        staged = Path(workshop)
+        stage_space(staged, repo_id, revision)
+        files = {f.relative_to(staged).as_posix(): f for f in staged.rglob("*") if f.is_file()}
+        api.create_repo(space_id, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
+        return commit_folder(api, space_id, "space", files)
+
+
+def publish_dataset(dataset_id: str, examples, *, private: bool | None = None, token: str | None = None) -> str:
+    """Send the photos of the examples table as parquet.
+
+    Returns:
+        The commit's URL.
+
+    Raises:
+        PublishError: if the Hub refuses or cannot be reached, saying what to do.
+    """
+    with hub_refusals(dataset_id):
+        return push_examples(where(examples, kind="photo"), dataset_id, private=bool(private), token=token)
+
+
+def _plan(what: str, name: str, files: dict[str, Path]) -> str:
+    sizes = {path: file.stat().st_size for path, file in sorted(files.items())}
+    lines = [f"{what} {name}: {len(sizes)} files, {sum(sizes.values()) / 2**20:.2f} MiB in one commit"]
+    return "\n".join(lines + [f"  {size:>10,}  {path}" for path, size in sizes.items()])
+
+
+def dry_run(checkpoint: Path, args: argparse.Namespace, examples) -> str:
+    """What would be sent, with sizes; every check that comes before sending is made."""
+    parts = []
+    with tempfile.TemporaryDirectory() as workshop:
+        staged = Path(workshop) / "model"
+        stage_model(checkpoint, args.repo, staged, args.dataset)
+        parts.append(_plan("model", args.repo, {name: staged / name for name in files_of(staged)}))
+        if args.tag:
+            parts.append(f"  then the tag {args.tag}")
+        if args.space:
+            space = Path(workshop) / "space"
+            space.mkdir()
+            stage_space(space, args.repo, "0" * 40)
+            files = {f.relative_to(space).as_posix(): f for f in space.rglob("*") if f.is_file()}
+            parts.append(_plan("Space", args.space, files))
+    if args.dataset:
+        photos = where(examples, kind="photo")
+        parts.append(f"data set {args.dataset}: {len(photos):,} photos as parquet")
+    return "\n".join(parts)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.publish", description="Send a checkpoint, its Space and its data to the Hub."
+    )
+    parser.add_argument("checkpoint", type=Path, help="checkpoint folder, scored by training.evaluate")
+    parser.add_argument("--repo", required=True, metavar="USER/NAME", help="model repo; made if it is not there")
+    parser.add_argument("--tag", help="tag the commit, such as v1.0")
+    parser.add_argument("--space", metavar="USER/NAME", help="also send the Gradio Space, pinned to this commit")
+    parser.add_argument("--dataset", metavar="USER/NAME", help="also send the photos as a data set")
+    parser.add_argument(
+        "--data", metavar="SOURCE", help="with --dataset: where the photos are; default $BLOOD_CELLS_DIR"
+    )
+    parser.add_argument("--private", action="store_true", default=None, help="make new repos private")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be sent, with sizes")
+    args = parser.parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        examples = load_examples(args.data, kinds=("photo",)) if args.dataset else None
+        if args.dry_run:
+            print(dry_run(args.checkpoint, args, examples))
+            return 0
+        commit = publish_model(args.checkpoint, args.repo, private=args.private, tag=args.tag, dataset=args.dataset)
+        print(f"model {args.repo}@{commit}{f' ({args.tag})' if args.tag else ''}: loaded back, golden pair replayed")
+        if args.dataset:
+            print(f"data set {publish_dataset(args.dataset, examples, private=args.private)}")
+        if args.space:
+            space = publish_space(args.space, args.repo, commit, private=args.private)
+            print(f"Space {args.space}@{space}, pinned to {args.repo}@{commit}")
+    except (LeukoscopeError, CardError, DataError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
