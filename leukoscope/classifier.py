@@ -165,8 +165,16 @@ class Classifier:
 
     def logits(self, crops: np.ndarray) -> np.ndarray:
         """Run the network on framed crops: uint8 (N, S, S, 3) -> float32 (N, 4)."""
-        inputs = normalise(crops, self.spec.normalisation)
-        return self._session.run(["logits"], {"image": inputs})[0]
+        return self.run(normalise(crops, self.spec.normalisation), ["logits"])[0]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of what the graph can give."""
+        return [output.name for output in self._session.get_outputs()]
+
+    def run(self, inputs: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
+        """Run the graph on normalised inputs, float32 (N, S, S, 3), for the outputs named."""
+        return self._session.run(outputs, {"image": inputs})
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Softmax of the logits over the temperature: float64 (N, 4), rows summing to 1."""

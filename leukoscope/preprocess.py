@@ -61,12 +61,16 @@ def frame(image: np.ndarray, framing: Framing, cell: Cell | None = None, margin:
         return cv2.copyMakeBorder(inner, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
     if cell is None:
         raise ValueError("framing kind 'cell' needs the cell to frame")
+    left, top, reach = framed_square(framing, cell, margin)
+    cut = _cut(image, left, top, reach)
+    return cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if reach > side else cv2.INTER_LINEAR)
+
+
+def framed_square(framing: Framing, cell: Cell, margin: int = 0) -> tuple[int, int, int]:
+    """What `frame` cuts out for a cell: left, top and side of the square, px of the photo; it may reach outside."""
     x0, y0, x1, y1 = cell.box
-    reach = framing.field * cell.nucleus_px * side / framing.size  # px of the photo
-    left, top = round((x0 + x1 - reach) / 2), round((y0 + y1 - reach) / 2)
-    cut = _cut(image, left, top, max(1, round(reach)))
-    shrinking = reach > side
-    return cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    reach = framing.field * cell.nucleus_px * (1 + 2 * margin / framing.size)
+    return round((x0 + x1 - reach) / 2), round((y0 + y1 - reach) / 2), max(1, round(reach))
 
 
 def _cut(image: np.ndarray, left: int, top: int, side: int) -> np.ndarray:

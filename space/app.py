@@ -11,11 +11,11 @@ from dataclasses import asdict
 from html import escape
 from pathlib import Path
 
-import cv2
 import gradio as gr
 import numpy as np
 
 from leukoscope import CELL_TYPES, Classifier, ImageError, ModelUnavailable, wording
+from leukoscope.draw import draw_box
 from leukoscope.hub import EMBEDDED, MODEL_VARIABLE
 from leukoscope.images import FORMATS, read_image
 
@@ -159,7 +159,9 @@ def _one_cell(classifier: Classifier) -> None:
         return (
             wording.verdict_html(prediction),
             wording.bars_html(prediction),
-            gr.Image(value=mark(image, prediction.box), alt_text=wording.picture_text(prediction)),
+            gr.Image(
+                value=draw_box(image, prediction.box, longest=SHOWN_SIDE), alt_text=wording.picture_text(prediction)
+            ),
             wording.cards_html(prediction),
         )
 
@@ -204,20 +206,6 @@ def example_paths() -> list[Path]:
     """The drawn cells, in the order of the cell types, then the others."""
     order = {name: place for place, name in enumerate(CELL_TYPES)}
     return sorted(EXAMPLES.glob("*.png"), key=lambda path: (order.get(path.stem, len(order)), path.stem))
-
-
-def mark(image: np.ndarray, box: tuple[int, int, int, int] | None) -> np.ndarray:
-    """RGB uint8 (H, W, 3) -> the same, at most 900 px a side, its box drawn white on black to stand out."""
-    scale = min(1.0, SHOWN_SIDE / max(image.shape[:2]))
-    shown = image.copy()
-    if scale < 1:
-        shown = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    if box:
-        x0, y0, x1, y1 = (round(scale * edge) for edge in box)
-        line = max(1, round(max(shown.shape[:2]) / 250))
-        cv2.rectangle(shown, (x0, y0), (x1 - 1, y1 - 1), (0, 0, 0), 3 * line)
-        cv2.rectangle(shown, (x0, y0), (x1 - 1, y1 - 1), (255, 255, 255), line)
-    return shown
 
 
 def _read(photo: dict, folder: str) -> np.ndarray:

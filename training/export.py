@@ -124,18 +124,25 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
 
 
 def export_onnx(model, path: Path) -> None:
-    """Write the graph with outputs logits, features and feature_map; the batch axis is free."""
+    """Write the graph with outputs logits, features and feature_map; the batch axis is free.
+
+    Where the features are the feature map's mean, a fourth output is `class_map` (N, h, w, 4): the last layer applied
+    at every place, whose mean over the places is the logits.
+    """
     import keras
     import onnx
 
-    many = keras.Model(model.input, {name: model.get_layer(name).output for name in ONNX_OUTPUTS})
+    outputs = {name: model.get_layer(name).output for name in ONNX_OUTPUTS}
+    if isinstance(model.get_layer("features"), keras.layers.GlobalAveragePooling2D):
+        outputs["class_map"] = model.get_layer("logits")(outputs["feature_map"])
+    many = keras.Model(model.input, outputs)
     many(np.zeros((1, *model.input.shape[1:]), np.float32))  # Keras exports only what has been called
     many.export(path, format="onnx", verbose=False)
     graph = onnx.load(path)
     for value in (*graph.graph.input, *graph.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     names = [v.name for v in graph.graph.input], {v.name for v in graph.graph.output}
-    if names != (["image"], set(ONNX_OUTPUTS)):
+    if names != (["image"], set(outputs)):
         raise ExportError(f"the graph's inputs and outputs came out as {names}")
     onnx.checker.check_model(graph)
     onnx.save(graph, path)

@@ -1,0 +1,66 @@
+"""Where the model looked: a heatmap over the picture as given, from the network's own forward pass."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from leukoscope.classifier import Classifier
+from leukoscope.images import ImageSource, read_image
+from leukoscope.locate import Cell, principal_cell
+from leukoscope.preprocess import frame, framed_square, normalise
+
+CLASS_MAP = "class_map"
+
+
+def heatmap(classifier: Classifier, source: ImageSource, label: str | None = None) -> np.ndarray:
+    """Where the evidence for a type lies.
+
+    The network averages its last feature map over the crop before one linear layer, so each place's share of a logit is
+    known exactly: class activation mapping (Zhou et al. 2016, arXiv 1512.04150). The shares of the other types are
+    taken off, so that what all types have in common does not glow.
+
+    Args:
+        classifier: a model with the graph output `class_map`; the reference network has none.
+        source: the picture, as for `Classifier.predict`.
+        label: the type to explain; None: the one that is predicted.
+
+    Returns:
+        float32 (H, W) over the picture as given, after EXIF: 0 where nothing speaks for the type and outside what the
+        network saw, 1 where most does. All 0 if no white cell is found.
+
+    Raises:
+        ImageError: if the picture cannot be read.
+        ValueError: if the model has no such output, or the label is unknown.
+    """
+    if CLASS_MAP not in classifier.outputs:
+        raise ValueError(f"model {classifier.spec.name!r} cannot say where it looked: its graph has no {CLASS_MAP}")
+    if label is not None and label not in classifier.spec.labels:
+        raise ValueError(f"unknown cell type {label!r}: valid are {', '.join(classifier.spec.labels)}")
+    image = read_image(source)
+    cell = principal_cell(image)
+    if cell is None:
+        return np.zeros(image.shape[:2], np.float32)
+    crop = frame(image, classifier.spec.framing, cell)
+    logits, maps = classifier.run(normalise(crop[None], classifier.spec.normalisation), ["logits", CLASS_MAP])
+    chosen = int(logits[0].argmax()) if label is None else classifier.spec.labels.index(label)
+    return _over_picture(evidence(maps[0], chosen), image.shape[:2], classifier.spec.framing, cell)
+
+
+def evidence(class_map: np.ndarray, chosen: int) -> np.ndarray:
+    """Class map (h, w, 4) -> what speaks for one type against the mean of the others: float32 (h, w), 0-1."""
+    others = np.delete(class_map, chosen, axis=2).mean(axis=2)
+    positive = np.maximum(class_map[..., chosen] - others, 0.0).astype(np.float32)
+    return positive / max(float(positive.max()), 1e-6)
+
+
+def _over_picture(heat: np.ndarray, shape: tuple[int, int], framing, cell: Cell) -> np.ndarray:
+    """Lay the crop's heat where the crop was cut."""
+    left, top, side = framed_square(framing, cell)
+    large = cv2.resize(heat, (side, side), interpolation=cv2.INTER_CUBIC).clip(0.0, 1.0)
+    picture = np.zeros(shape, np.float32)
+    y0, x0 = max(0, top), max(0, left)
+    y1, x1 = min(shape[0], top + side), min(shape[1], left + side)
+    if y0 < y1 and x0 < x1:
+        picture[y0:y1, x0:x1] = large[y0 - top : y1 - top, x0 - left : x1 - left]
+    return picture
