@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from leukoscope import CELL_TYPES
+from leukoscope.explain import evidence, heatmap
+from leukoscope.locate import principal_cell
+from leukoscope.preprocess import frame, framed_square, normalise
+from leukoscope.synthetic import draw_photo
+
+
+def test_the_class_map_adds_up_to_the_logits(classifier):
+    crops = np.random.default_rng(0).integers(0, 256, (3, *[classifier.spec.framing.size] * 2, 3), dtype=np.uint8)
+    logits, maps = classifier.run(normalise(crops, classifier.spec.normalisation), ["logits", "class_map"])
+    assert maps.shape[0] == 3
+    assert min(maps.shape[1:3]) >= 8, "fine enough to show a place"
+    np.testing.assert_allclose(maps.mean(axis=(1, 2)), logits, atol=1e-3)
+
+
+def test_heat_lies_over_the_cell_in_the_picture_as_given(classifier):
+    for seed, cell_type in enumerate(CELL_TYPES):
+        photo, (cell,) = draw_photo([cell_type], seed=seed)
+        heat = heatmap(classifier, photo)
+        assert heat.shape == photo.shape[:2]
+        assert heat.dtype == np.float32
+        assert 0 <= heat.min() <= heat.max() <= 1
+        x0, y0, x1, y1 = cell.box
+        assert heat[y0:y1, x0:x1].sum() > 0.7 * heat.sum()
+        left, top, side = framed_square(classifier.spec.framing, principal_cell(photo))
+        outside = np.ones(heat.shape, bool)
+        outside[max(0, top) : top + side, max(0, left) : left + side] = False
+        assert not heat[outside].any()
+
+
+def test_an_empty_field_stays_cold(classifier):
+    assert not heatmap(classifier, draw_photo([], seed=0)[0]).any()
+
+
+def test_another_type_has_its_own_heat(classifier):
+    photo, _ = draw_photo(["monocyte"], seed=3)
+    assert not np.array_equal(heatmap(classifier, photo), heatmap(classifier, photo, "eosinophil"))
+    with pytest.raises(ValueError, match="unknown cell type 'platelet'"):
+        heatmap(classifier, photo, "platelet")
+
+
+def test_a_model_without_a_class_map_says_so(classifier, monkeypatch):
+    monkeypatch.setattr(type(classifier), "outputs", ["logits"])
+    with pytest.raises(ValueError, match="has no class_map"):
+        heatmap(classifier, draw_photo([], seed=0)[0])
+
+
+def test_evidence_is_what_speaks_against_the_others():
+    maps = np.zeros((2, 2, 4), np.float32)
+    maps[0, 0] = 5.0  # all types alike: no evidence
+    maps[1, 1, 2] = 3.0
+    heat = evidence(maps, 2)
+    assert heat[1, 1] == 1.0
+    assert heat[0, 0] == 0.0
+
+
+def drop_after_blanking(classifier, crop: np.ndarray, cells: np.ndarray) -> float:
+    """How much the winning probability falls when these places (h, w) of the crop turn to its median colour."""
+    before = classifier.probabilities(classifier.logits(crop[None]))[0]
+    blank = np.kron(cells, np.ones([n // m for n, m in zip(crop.shape[:2], cells.shape, strict=True)])).astype(bool)
+    blanked = np.where(blank[..., None], np.median(crop.reshape(-1, 3), axis=0).astype(np.uint8), crop)
+    after = classifier.probabilities(classifier.logits(blanked[None]))[0]
+    return float(before.max() - after[before.argmax()])
+
+
+def test_blanking_the_hottest_fifth_hurts_more_than_a_random_fifth(classifier):
+    rng = np.random.default_rng(0)
+    hottest, random = [], []
+    for seed in range(24):
+        photo, _ = draw_photo([CELL_TYPES[seed % 4]], seed=seed)
+        crop = frame(photo, classifier.spec.framing, principal_cell(photo))
+        logits, maps = classifier.run(normalise(crop[None], classifier.spec.normalisation), ["logits", "class_map"])
+        heat = evidence(maps[0], int(logits[0].argmax()))
+        fifth = round(heat.size / 5)
+        hottest.append(drop_after_blanking(classifier, crop, heat >= np.sort(heat, axis=None)[-fifth]))
+        for _ in range(5):
+            chosen = np.zeros(heat.size, bool)
+            chosen[rng.choice(heat.size, fifth, replace=False)] = True
+            random.append(drop_after_blanking(classifier, crop, chosen.reshape(heat.shape)))
+    assert np.mean(hottest) > np.mean(random) + 0.05

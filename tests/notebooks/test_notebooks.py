@@ -1,0 +1,52 @@
+"""Every notebook is executed from top to bottom in a kernel of its own."""
+
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pytest
+from PIL import Image
+
+from leukoscope.synthetic import draw_photo
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+def outputs(notebook) -> str:
+    """All text that the cells gave."""
+    given = [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
+    return "\n".join(o.get("text") or o.get("data", {}).get("text/plain", "") for o in given)
+
+
+def execute(path: Path, folder: Path):
+    notebook = nbformat.read(path, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
+    return notebook
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_stored_outputs_are_there_and_name_no_machine(path):
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "run from top to bottom"
+    assert outputs(notebook)
+    assert str(Path.home()) not in path.read_text()
+
+
+def test_quickstart_answers_on_drawn_cells_and_on_a_users_folder(tmp_path, monkeypatch):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.fromarray(draw_photo(["lymphocyte"], seed=0)[0]).save(photos / "a.png")
+    (photos / "b.jpg").write_text("not a picture")
+    monkeypatch.setenv("LEUKOSCOPE_PHOTOS", str(photos))
+    monkeypatch.delenv("LEUKOSCOPE_MODEL", raising=False)
+    (path,) = [path for path in NOTEBOOKS if path.stem == "quickstart"]
+    notebook = execute(path, tmp_path)
+    said = outputs(notebook)
+    assert "Prediction(label='monocyte'" in said
+    assert "a.png" in said
+    assert "not read: not a picture" in said
+    figures = [
+        o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if "image/png" in o.get("data", {})
+    ]
+    assert len(figures) == 2, "the bars and the heatmap"

@@ -1,0 +1,69 @@
+"""What README says to type works."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from leukoscope.hub import EMBEDDED
+
+pytest_plugins = ["tests.hub.fixtures"]
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def commands(prefix: str) -> list[str]:
+    """Indented lines of the README that begin with these words, comments taken off."""
+    return [line.split("  #")[0].strip() for line in README.splitlines() if line.startswith(f"    {prefix}")]
+
+
+def test_publishing_as_the_readme_says(hub, client, tmp_path):
+    listed = commands("python -m training.publish")
+    assert len(listed) == 2
+    for command in listed:
+        words = shlex.split(command.replace("my-checkpoint", str(EMBEDDED)).replace("user/", "tester/"))
+        done = subprocess.run(
+            [sys.executable, *words[1:]], cwd=ROOT, env=hub.env(tmp_path / "home"), capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    assert "v1.0" in hub.repo("tester/name").tags
+    assert "app.py" in hub.repo("tester/page", "space").files()
+    source = client(
+        "from leukoscope import Classifier\nanswer = Classifier.from_pretrained('tester/name@v1.0').info()['source']",
+        home="reader",
+        token=None,
+    )
+    assert source == f"tester/name@{hub.repo('tester/name').head()}"
+
+
+def test_numbers_in_the_results_table_come_from_the_kept_metrics():
+    import json
+
+    for folder, row in ((EMBEDDED, "| **default**"), (ROOT / "training/results/reference", "| reference recipe")):
+        results = json.loads((folder / "metrics.json").read_text())["results"]["bccd-test-copy"]
+        (line,) = [line for line in README.splitlines() if line.startswith(row)]
+        cells = [cell.strip().replace("*", "") for cell in line.split("|")[2:-2]]
+        images, photos = results["images"], results["photos"]
+        expected = [
+            (images["all"], "accuracy"),
+            (images["all"], "macro_f1"),
+            (images["without_doubtful"], "accuracy"),
+            (photos["all"], "accuracy"),
+        ]
+        for cell, (score, key) in zip(cells, expected, strict=True):
+            low, high = score[f"{key}_95"]
+            assert cell == f"{score[key]:.3f} [{low:.3f}-{high:.3f}]"
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "train", "train-reference"])
+def test_make_targets_named_in_the_readme_exist(target):
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_pictures_shown_in_the_readme_are_there():
+    for path in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README):
+        assert (ROOT / path).is_file(), path
