@@ -51,7 +51,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="FOLDER", help="checkpoint folder; default: the embedded model")
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="checkpoint folder, or user/name or user/name@revision on the Hugging Face Hub; "
+        "default: $LEUKOSCOPE_MODEL, else the embedded model",
+    )
 
 
 def _classify(args: argparse.Namespace) -> int:
@@ -99,11 +104,11 @@ def _info(args: argparse.Namespace) -> int:
 
 def _load(model: str | None):
     from leukoscope.classifier import Classifier
-    from leukoscope.errors import CheckpointError
+    from leukoscope.errors import LeukoscopeError
 
     try:
         return Classifier.from_pretrained(model)
-    except CheckpointError as error:
+    except LeukoscopeError as error:
         print(f"leukoscope: {error}", file=sys.stderr)
         return None
 

@@ -1,4 +1,4 @@
-"""The model card: `model_card.md` filled in from a checkpoint's spec and metrics."""
+"""The cards on the Hub: `model_card.md` filled in from a checkpoint's spec and metrics, and the data set's."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from pathlib import Path
 
 from leukoscope import __version__
 from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, read_spec, sha256
+from training.data import summary
+from training.sources import LABELS
 
 TEMPLATE = Path(__file__).parents[1] / "model_card.md"
+
+DATA_TEMPLATE = Path(__file__).parent / "data_card.md"
 
 LABS = {
     "bccd": "BCCD, the photos of the Kaggle set `paultimothymooney/blood-cells`, from github.com/Shenggan/BCCD_Dataset "
@@ -65,6 +69,19 @@ def render_card(checkpoint: Path, repo_id: str, *, dataset: str | None = None, t
         )
     except (jinja2.UndefinedError, KeyError) as error:
         raise CardError(f"the card has a field that cannot be filled in: {error}") from None
+
+
+def render_data_card(photos) -> str:
+    """The README.md of the data set repo, for a table of photos."""
+    import jinja2
+
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    return environment.from_string(DATA_TEMPLATE.read_text()).render(
+        photos=f"{len(photos):,}",
+        labels=", ".join(f"`{label}`" for label in LABELS),
+        summary=summary(photos),
+        labs=[LABS.get(lab, lab) for lab in sorted(set(photos["lab"]))],
+    )
 
 
 def read_metrics(checkpoint: Path) -> dict:

@@ -22,7 +22,7 @@ from leukoscope import Classifier
 from leukoscope.checkpoint import CARD_FILE, copy_checkpoint, files_of
 from leukoscope.errors import LeukoscopeError
 from leukoscope.hub import commit_folder, hub_refusals, upload
-from training.card import CardError, render_card
+from training.card import CardError, render_card, render_data_card
 from training.data import load_examples, push_examples, where
 from training.sources import DataError
 
@@ -121,7 +121,7 @@ def publish_space(space_id: str, repo_id: str, revision: str, *, private: bool |
 
 
 def publish_dataset(dataset_id: str, examples, *, private: bool | None = None, token: str | None = None) -> str:
-    """Send the photos of the examples table as parquet.
+    """Send the photos of the examples table as parquet, with a data card.
 
     Returns:
         The commit's URL.
@@ -129,8 +129,21 @@ def publish_dataset(dataset_id: str, examples, *, private: bool | None = None, t
     Raises:
         PublishError: if the Hub refuses or cannot be reached, saying what to do.
     """
+    from huggingface_hub import HfApi
+
+    photos = where(examples, kind="photo")
+    api = HfApi(token=token, library_name="leukoscope")
     with hub_refusals(dataset_id):
-        return push_examples(where(examples, kind="photo"), dataset_id, private=bool(private), token=token)
+        api.create_repo(dataset_id, repo_type="dataset", private=private, exist_ok=True)
+        # The card first: the push after it keeps the text and adds the columns' types to its metadata.
+        api.upload_file(
+            repo_id=dataset_id,
+            repo_type="dataset",
+            path_in_repo="README.md",
+            path_or_fileobj=render_data_card(photos).encode(),
+            commit_message="Data card",
+        )
+        return push_examples(photos, dataset_id, private=bool(private), token=token)
 
 
 def _plan(what: str, name: str, files: dict[str, Path]) -> str:

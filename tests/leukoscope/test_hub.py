@@ -72,6 +72,19 @@ def test_the_variable_names_the_default(hub, model, ask):
     assert ask("")[0] == "embedded"
 
 
+def test_the_command_line_takes_hub_names(hub, model, client):
+    run = "import contextlib, io; from leukoscope.cli import main\n"
+    run += "out, err = io.StringIO(), io.StringIO()\n"
+    run += "with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):\n    status = main({words})\n"
+    run += "answer = [status, out.getvalue(), err.getvalue()]"
+    status, out, _ = client(run.format(words=["info", "--model", "tester/cells@v1.0"]))
+    assert status == 0
+    assert f'"source": "tester/cells@{model}"' in out
+    status, _, err = client(run.format(words=["info", "--model", "tester/none"]))
+    assert status == 2
+    assert "has no such model" in err
+
+
 def test_offline_a_cached_copy_answers_and_without_one_it_is_said(hub, model, ask, expected):
     ask('"tester/cells"', home="warm")
     hub.stop()

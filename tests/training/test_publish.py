@@ -311,30 +311,44 @@ api.upload_file(repo_id="tester/page", repo_type="space", path_in_repo="old.py",
     assert len(hub.repo("tester/page", "space").commits()) == commits + 1
 
 
-def test_the_staged_space_alone_imports_and_answers_with_the_pinned_model(hub, publish, client, tmp_path):
-    """Nothing but the Space's files on the path, its model from the Hub."""
+def test_the_staged_space_alone_answers_with_the_pinned_model(hub, publish, tmp_path):
+    """An empty environment with the Space's own requirements, its files alone, its model from the Hub."""
     assert publish("--space", "tester/page").returncode == 0
-    space = hub.repo("tester/page", "space")
+    space, folder = hub.repo("tester/page", "space"), tmp_path / "space"
     for name in space.files():
-        (tmp_path / "space" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "space" / name).write_bytes(space.read(name))
-    answer = client(
-        f"""
-import os, sys
-os.chdir({str(tmp_path / "space")!r})
-sys.path = [os.getcwd()] + [p for p in sys.path if p and not os.path.exists(os.path.join(p, "training"))]
-sys.meta_path = [f for f in sys.meta_path if "editable" not in str(f).lower()]
-import app, leukoscope
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(space.read(name))
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    install = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+        folder / "requirements.txt",
+    ]
+    subprocess.run(install, check=True, timeout=400)
+    script = """
+import json, app, leukoscope, importlib.util
 classifier, notice = app.load_model()
-answer = [leukoscope.__file__, classifier.info()["source"], notice, classifier.predict("examples/monocyte.png").label]
-""",
-        home="space-home",
+label = classifier.predict("examples/monocyte.png").label
+page = app.build_page(classifier)
+heavy = [name for name in ("tensorflow", "keras", "sklearn", "training") if importlib.util.find_spec(name)]
+print(json.dumps([leukoscope.__file__, classifier.info()["source"], notice, label, heavy]))
+"""
+    done = subprocess.run(
+        [python, "-c", script], cwd=folder, env=hub.env(tmp_path / "space-home"), capture_output=True, text=True
     )
-    where_from, source, notice, label = answer
-    assert where_from.startswith(str(tmp_path / "space"))
+    assert done.returncode == 0, done.stderr
+    place, source, notice, label, heavy = json.loads(done.stdout.splitlines()[-1])
+    assert place == str(folder / "leukoscope" / "__init__.py")
     assert source == f"{REPO}@{hub.repo(REPO).head()}"
     assert notice == ""
     assert label == "monocyte"
+    assert heavy == []
 
 
 def test_the_data_set_opens_with_load_dataset(hub, publish, client, tmp_path):
@@ -362,3 +376,6 @@ answer = [table.column_names, table.features["label"].names, len(table), [p[0, 0
     assert count == 8
     assert sorted(reds) == [20 * i for i in range(8)]
     assert "tester/photos" in hub.repo(REPO).read("README.md").decode()
+    card = hub.repo("tester/photos", "dataset").read("README.md").decode()
+    assert "group by it in every split" in card
+    assert "dataset_info" in card.split("---")[1], "and the columns' types"
