@@ -2,12 +2,15 @@
 
 These are drawings: shapes, sizes and colours follow the descriptions in `leukoscope.cells`, and nothing learned or
 measured on them is evidence about real blood. Everything follows from the seed.
+
+Every structure is drawn as the optical density that it adds; the photo is the bare glass times exp(-density).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -17,40 +20,41 @@ from leukoscope.cells import CELL_TYPES
 
 DRAWN_TYPES = (*CELL_TYPES, "basophil")
 RED_CELL_UM = 7.5
-OVERSAMPLE = 2  # drawn so many times larger, then averaged down: smooth edges
+OVERSAMPLE = 2  # cells are drawn so many times larger, then averaged down: smooth edges
+ROOM = 0.58  # of a white cell's diameter: what it needs on each side, bumps included
 
 Colour = tuple[float, float, float]  # RGB, 0-255
-Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Stain:
-    """Colours (RGB, 0-255) of one stain under one lamp."""
+    """Colours (RGB, 0-255) of one stain under one lamp: bare glass, and a full layer of each thing on it."""
 
-    glass: Colour = (232, 226, 214)
-    red_cell: Colour = (206, 160, 150)
-    platelet: Colour = (150, 110, 180)
-    nucleus: Colour = (92, 52, 138)
-    soft_nucleus: Colour = (126, 86, 168)  # the monocyte's finer chromatin
-    pink_cytoplasm: Colour = (226, 196, 206)
-    blue_cytoplasm: Colour = (158, 176, 222)
-    grey_cytoplasm: Colour = (178, 176, 204)
-    fine_granule: Colour = (204, 160, 186)
-    eosin_granule: Colour = (212, 108, 92)
-    basophil_granule: Colour = (66, 36, 110)
+    glass: Colour = (240, 231, 216)
+    red_cell: Colour = (205, 162, 154)
+    platelet: Colour = (176, 146, 194)
+    nucleus: Colour = (86, 52, 142)
+    soft_nucleus: Colour = (108, 74, 160)  # the monocyte's finer chromatin
+    veiled_nucleus: Colour = (152, 118, 182)  # the basophil's, under its granules
+    pink_cytoplasm: Colour = (219, 188, 197)
+    blue_cytoplasm: Colour = (172, 178, 206)
+    grey_cytoplasm: Colour = (176, 173, 192)
+    fine_granule: Colour = (206, 168, 192)
+    red_granule: Colour = (224, 130, 112)
+    dark_granule: Colour = (84, 48, 134)
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> Stain:
-        """A stain a little stronger, weaker, warmer or colder than the default one."""
-        lamp = rng.uniform(0.95, 1.03, 3)
-        strength = rng.uniform(0.85, 1.12)
-        stain = cls()
-        glass = np.array(stain.glass)
-        mixed = {
-            f.name: tuple(np.clip(glass * (np.array(getattr(stain, f.name)) / glass) ** strength * lamp, 0, 255))
-            for f in fields(cls)
-        }
-        return replace(stain, **mixed)
+        """A stain a little stronger, weaker, redder or bluer than the default, on cooler or warmer glass."""
+        glass = np.array(cls.glass)
+        strength = rng.uniform(0.85, 1.15) * rng.uniform(0.96, 1.04, 3)
+        lamp = (1 + rng.uniform(-1, 1) * np.array([0.045, 0.0, -0.045])) * rng.uniform(0.96, 1.02)
+        colours = (glass * lamp * (np.array(getattr(cls, f.name)) / glass) ** strength for f in fields(cls))
+        return cls(*(tuple(colour.tolist()) for colour in colours))
+
+    def density(self, name: str) -> np.ndarray:
+        """Optical density of a full layer of the named colour: float32 (3,)."""
+        return np.log(np.divide(self.glass, getattr(self, name))).astype(np.float32)
 
 
 class DrawnCell(NamedTuple):
@@ -58,27 +62,6 @@ class DrawnCell(NamedTuple):
 
     cell_type: str
     box: tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class _Look:
-    size_um: Range
-    cytoplasm: str
-    nucleus: str
-    lobes: tuple[int, ...]  # how many, as often as they stand here; 0: one round body, -1: one indented body
-    lobe_um: Range  # radius of a lobe
-    granules: tuple[str, float, float] | None = None  # colour, radius in µm, share of the cytoplasm filled
-
-
-_LOOKS = {
-    "neutrophil": _Look(
-        (12, 14), "pink_cytoplasm", "nucleus", (3, 3, 4, 4, 5), (1.8, 2.3), ("fine_granule", 0.16, 0.25)
-    ),
-    "eosinophil": _Look((12, 15), "pink_cytoplasm", "nucleus", (2, 2, 2, 3), (2.3, 2.8), ("eosin_granule", 0.42, 1.1)),
-    "lymphocyte": _Look((8, 10), "blue_cytoplasm", "nucleus", (0,), (3.5, 3.9)),
-    "monocyte": _Look((15, 18), "grey_cytoplasm", "soft_nucleus", (-1,), (4.6, 5.4)),
-    "basophil": _Look((11, 14), "pink_cytoplasm", "nucleus", (2, 3), (2.2, 2.6), ("basophil_granule", 0.5, 1.3)),
-}
 
 
 def draw_photo(
@@ -96,225 +79,263 @@ def draw_photo(
         cell_types: white cells to draw, each one of `DRAWN_TYPES`; may be empty.
         seed: everything follows from it.
         width, height: size of the photo, px.
-        red_cell_px: width of a red cell, px.
+        red_cell_px: width of a red cell, px; at least 8.
         stain: its colours; None: drawn from the seed.
 
     Returns:
-        RGB uint8 (height, width, 3), and the white cells in the order given.
+        RGB uint8 (height, width, 3), and the white cells in the order given; their boxes do not overlap.
 
     Raises:
-        ValueError: for an unknown type, or more cells than there is room for.
+        ValueError: for an unknown type, more cells than there is room for, or too small a scale.
     """
     rng = np.random.default_rng(seed)
     sizes = [_size_px(name, red_cell_px, rng) for name in cell_types]
-    centres = _places(sizes, width, height, rng)
-    return _draw(list(zip(cell_types, sizes, centres, strict=True)), rng, width, height, red_cell_px, stain)
+    places = _places(sizes, width, height, rng)
+    return _draw(cell_types, sizes, places, rng, width, height, red_cell_px, stain)
 
 
 def draw_cell(
     cell_type: str, *, seed: int, size: int = 240, red_cell_px: float | None = None, stain: Stain | None = None
 ) -> np.ndarray:
-    """Draw one white cell in the middle of a square picture, red cells around it.
+    """Draw one white cell in the middle of a square picture, red cells around it: RGB uint8 (size, size, 3).
 
-    Args:
-        cell_type: one of `DRAWN_TYPES`.
-        seed: everything follows from it.
-        size: side of the picture, px.
-        red_cell_px: width of a red cell, px; None: 0.22 of the side.
-        stain: its colours; None: drawn from the seed.
-
-    Returns:
-        RGB uint8 (size, size, 3).
-
-    Raises:
-        ValueError: for an unknown type.
+    size is in px; a red cell is 0.22 of it wide unless red_cell_px is given. Arguments and errors: `draw_photo`.
     """
     rng = np.random.default_rng(seed)
     red_cell_px = red_cell_px or 0.22 * size
     diameter = _size_px(cell_type, red_cell_px, rng)
-    return _draw([(cell_type, diameter, (size / 2, size / 2))], rng, size, size, red_cell_px, stain)[0]
+    return _draw([cell_type], [diameter], np.full(1, (1 + 1j) * size / 2), rng, size, size, red_cell_px, stain)[0]
 
 
-# --- composing -------------------------------------------------------------------------------------------
-
-
-def _size_px(cell_type: str, red_cell_px: float, rng: np.random.Generator) -> float:
+def _size_px(cell_type: str, red_cell_px: float, rng) -> float:
     if cell_type not in _LOOKS:
         raise ValueError(f"unknown cell type {cell_type!r}: valid are {', '.join(DRAWN_TYPES)}")
     return rng.uniform(*_LOOKS[cell_type].size_um) * red_cell_px / RED_CELL_UM
 
 
-def _places(sizes: list[float], width: int, height: int, rng: np.random.Generator) -> list[tuple[float, float]]:
-    """Centres at which the cells stand inside the picture and apart from each other."""
-    centres: list[tuple[float, float]] = []
-    for size in sizes:
-        room = 0.58 * size
-        if 2 * room > min(width, height):
-            raise ValueError(f"a white cell of {size:.0f} px does not fit into {width} x {height} px")
-        for _ in range(2000):
-            x, y = rng.uniform(room, width - room), rng.uniform(room, height - room)
-            apart = (
-                np.hypot(x - a, y - b) > 0.62 * (size + other) for (a, b), other in zip(centres, sizes, strict=False)
-            )
-            if all(apart):
-                centres.append((x, y))
+def _places(sizes: list[float], width: int, height: int, rng) -> np.ndarray:
+    """Centres, as x + iy, at which the cells lie inside the picture and their boxes apart."""
+    rooms = ROOM * np.array(sizes) + 2
+    if len(rooms) and 2 * rooms.max() > min(width, height):
+        raise ValueError(f"a white cell of {max(sizes):.0f} px does not fit into {width} x {height} px")
+    for _ in range(100):
+        places, done = np.zeros(len(sizes), complex), []
+        for i in np.argsort(-rooms):  # the largest first
+            tries = rng.uniform(rooms[i], (width - rooms[i], height - rooms[i]), (100, 2)) @ (1, 1j)
+            gaps = tries[:, None] - places[done]
+            apart = (np.maximum(abs(gaps.real), abs(gaps.imag)) > rooms[done] + rooms[i]).all(axis=1)
+            if not apart.any():
                 break
-        else:
-            raise ValueError(f"no room for {len(sizes)} white cells in {width} x {height} px")
-    return centres
+            places[i] = tries[apart.argmax()]
+            done.append(i)
+        if len(done) == len(sizes):
+            return places
+    raise ValueError(f"no room for {len(sizes)} white cells in {width} x {height} px")
 
 
-def _draw(cells, rng, width, height, red_cell_px, stain):
+def _draw(cell_types, sizes, places, rng, width, height, red_cell_px, stain) -> tuple[np.ndarray, list[DrawnCell]]:
+    if red_cell_px < 8:
+        raise ValueError(f"red cells must be at least 8 px wide, not {red_cell_px:g}")
     stain = stain or Stain.random(rng)
-    k = OVERSAMPLE
-    canvas = np.empty((height * k, width * k, 3), np.float32)
-    canvas[:] = stain.glass
-    _red_cells(canvas, [(x * k, y * k, 0.5 * size * k) for _, size, (x, y) in cells], red_cell_px * k, stain, rng)
-    drawn = [
-        DrawnCell(name, _white_cell(canvas, name, size * k, (x * k, y * k), red_cell_px * k / RED_CELL_UM, stain, rng))
-        for name, size, (x, y) in cells
-    ]
-    photo = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
+    density = np.zeros((height, width, 3), np.float32)
+    _red_cells_and_platelets(density, places, np.array(sizes) / 2, red_cell_px, stain, rng)
+    drawn = []
+    for name, size, place in zip(cell_types, sizes, places, strict=True):
+        layers, outline = _white_cell(_LOOKS[name], size * OVERSAMPLE, red_cell_px * OVERSAMPLE / RED_CELL_UM, rng)
+        for colour, layer in layers.items():
+            _add(density, layer, stain.density(colour), place)
+        edge = place + outline / OVERSAMPLE
+        x0, y0 = max(0, int(edge.real.min() - 1)), max(0, int(edge.imag.min() - 1))
+        x1, y1 = min(width, int(edge.real.max() + 2)), min(height, int(edge.imag.max() + 2))
+        drawn.append(DrawnCell(name, (x0, y0, x1, y1)))
     # Uneven light, a lens that is not perfect, and the sensor's noise.
-    slope = rng.uniform(-0.03, 0.03, 2)
-    light = (
-        1 + slope[0] * np.linspace(-1, 1, width)[None, :, None] + slope[1] * np.linspace(-1, 1, height)[:, None, None]
-    )
-    photo = cv2.GaussianBlur(photo * light.astype(np.float32), (0, 0), max(0.5, red_cell_px / 110))
-    photo += rng.normal(0, 1.6, photo.shape).astype(np.float32)
-    return np.clip(photo, 0, 255).astype(np.uint8), drawn
+    field = np.linspace(-1, 1, width) + 1j * np.linspace(-1, 1, height)[:, None]
+    shade = (field * complex(*rng.uniform(-0.025, 0.025, 2))).real + rng.uniform(0.0, 0.03) * abs(field) ** 2
+    density += shade[..., None].astype(np.float32)
+    photo = cv2.exp(-density) * np.array(stain.glass, np.float32)
+    photo = cv2.GaussianBlur(photo, (0, 0), max(0.5, red_cell_px / 120))
+    photo += 1.6 * rng.standard_normal((height, width, 1), np.float32)
+    return np.clip(photo, 0, 255, out=photo).astype(np.uint8), drawn
 
 
-def _paint(canvas: np.ndarray, mask: np.ndarray, x: int, y: int, colour: Colour) -> None:
-    """Lay a colour over the canvas; mask is float 0-1 with its corner at (x, y), which may lie outside."""
-    top, left = max(0, y), max(0, x)
-    bottom, right = min(canvas.shape[0], y + mask.shape[0]), min(canvas.shape[1], x + mask.shape[1])
-    if bottom <= top or right <= left:
-        return
-    cover = mask[top - y : bottom - y, left - x : right - x, None]
-    area = canvas[top:bottom, left:right]
-    area += cover * (np.asarray(colour, np.float32) - area)
+def _add(density: np.ndarray, layer: np.ndarray, colour, place) -> None:
+    """Average an oversampled layer down and add it about a place, cut at the frame."""
+    side = len(layer) // OVERSAMPLE
+    layer = cv2.resize(layer, (side, side), interpolation=cv2.INTER_AREA)[..., None]
+    left, top = round(place.real - side / 2), round(place.imag - side / 2)
+    x, y = max(0, left), max(0, top)
+    part = density[y : max(0, top + side), x : max(0, left + side)]
+    part += layer[y - top :, x - left :][: part.shape[0], : part.shape[1]] * colour
 
 
-def _outline(radius: float, wobble: float, rng: np.random.Generator, stretch: float = 1.0) -> np.ndarray:
-    """A closed curve near a circle: float (64, 2) about the origin."""
-    angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-    r = np.full(64, radius)
-    for wave in (2, 3, 4, 5):
-        r += radius * wobble / wave * rng.normal() * np.cos(wave * angle + rng.uniform(0, 2 * np.pi))
-    points = np.stack([r * np.cos(angle) * stretch, r * np.sin(angle) / stretch], axis=1)
-    turn = rng.uniform(0, 2 * np.pi)
-    return points @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+def _curve(radius: float, wobble: float, rng, stretch: float = 1.0) -> np.ndarray:
+    """A closed curve about 0, as x + iy: near a circle or, stretched, an ellipse that lies at any angle."""
+    angle, waves = np.linspace(0, 2 * np.pi, 72, endpoint=False), np.arange(2, 6)[:, None]
+    bumps = rng.normal(size=(4, 1)) / waves * np.cos(waves * angle + rng.uniform(0, 2 * np.pi, (4, 1)))
+    r = radius * (1 + wobble * bumps.sum(axis=0).clip(-1.2, 1.2))
+    return (r * np.cos(angle) * stretch + 1j * r * np.sin(angle) / stretch) * np.exp(1j * rng.uniform(0, 2 * np.pi))
 
 
-def _fill(points: np.ndarray, side: int, soft: float) -> np.ndarray:
-    """Mask (side, side), float 0-1, of a curve about its middle, with a soft edge."""
+def _points(curve: np.ndarray, side: int) -> np.ndarray:
+    """int32 (n, 2) of a curve about the middle of a square."""
+    return np.rint(np.stack([curve.real, curve.imag], axis=-1) + side / 2).astype(np.int32)
+
+
+def _fill(side: int, *curves: np.ndarray) -> np.ndarray:
+    """Mask of the union of curves, uint8 0 or 255."""
     mask = np.zeros((side, side), np.uint8)
-    cv2.fillPoly(mask, [np.rint(points + side / 2).astype(np.int32)], 255)
-    return cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), max(0.6, soft))
+    for curve in curves:
+        cv2.fillPoly(mask, [_points(curve, side)], 255)
+    return mask
 
 
-def _red_cells(canvas, white, diameter, stain, rng) -> None:
-    height, width = canvas.shape[:2]
-    count = int(0.62 * width * height / (np.pi / 4 * diameter**2))
-    for _ in range(count):
-        x, y = (
-            rng.uniform(-0.3 * diameter, width + 0.3 * diameter),
-            rng.uniform(-0.3 * diameter, height + 0.3 * diameter),
-        )
-        radius = 0.5 * diameter * rng.uniform(0.88, 1.08)
-        if any(np.hypot(x - a, y - b) < r + 0.8 * radius for a, b, r in white):
-            continue
-        side = int(2.6 * radius)
-        body = _fill(_outline(radius, 0.05, rng, rng.uniform(0.92, 1.1)), side, 0.03 * diameter)
-        pallor = _fill(_outline(0.42 * radius, 0.08, rng), side, 0.12 * diameter) * rng.uniform(0.25, 0.75)
-        _paint(canvas, body * (0.9 - pallor), int(x - side / 2), int(y - side / 2), stain.red_cell)
-    for _ in range(rng.poisson(width * height / (14 * diameter**2))):
-        x, y, radius = rng.uniform(0, width), rng.uniform(0, height), 0.5 * diameter * rng.uniform(0.16, 0.3)
-        if all(np.hypot(x - a, y - b) > r + 2 * radius for a, b, r in white):
-            side = int(4 * radius) + 2
-            spot = _fill(_outline(radius, 0.2, rng), side, 0.35 * radius) * 0.75
-            _paint(canvas, spot, int(x - side / 2), int(y - side / 2), stain.platelet)
+def _soften(mask: np.ndarray, sigma: float) -> np.ndarray:
+    """uint8 0-255 -> float32 0-1 with soft edges."""
+    return cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), max(0.5, sigma))
 
 
-# --- one white cell --------------------------------------------------------------------------------------
+def _edge(mask: np.ndarray, width: float) -> np.ndarray:
+    """1 at the edge of a mask (0-1), falling off inwards over `width` px."""
+    return cv2.exp(cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 3) / -width)
 
 
-def _white_cell(canvas, name, diameter, centre, um, stain, rng) -> tuple[int, int, int, int]:
-    """Draw a cell; `um` is px of the canvas a µm. Returns its box in px of the photo."""
-    look = _LOOKS[name]
-    side = int(1.5 * diameter)
-    x, y = int(centre[0] - side / 2), int(centre[1] - side / 2)
-    outline = _outline(diameter / 2, 0.1 if name == "monocyte" else 0.04, rng)
-    body = _fill(outline, side, 0.12 * um)
-    nucleus = _nucleus(look, diameter, side, um, rng) * (body > 0.5)
-    _paint(canvas, body * 0.88, x, y, getattr(stain, look.cytoplasm))
-    if name == "monocyte":
-        _spots(canvas, body * (nucleus < 0.3), (x, y), 0.5 * um, 0.12, stain.glass, rng, strength=0.55)  # vacuoles
-        _spots(canvas, body, (x, y), 0.13 * um, 0.2, stain.fine_granule, rng, strength=0.5)
-    # Chromatin: clumped and dense, or fine and lacy in the monocyte.
-    grain = cv2.GaussianBlur(
-        rng.normal(0, 1, (side, side)).astype(np.float32), (0, 0), (0.28 if name == "monocyte" else 0.5) * um
-    )
-    grain = np.clip(1 + 0.09 * grain / grain.std(), 0.7, 1.0)
-    _paint(canvas, np.clip(nucleus, 0, 1) * 0.94 * grain, x, y, getattr(stain, look.nucleus))
+def _noise(side: int, grain: float, rng) -> np.ndarray:
+    """Smooth noise with spots of about `grain` px: float32 (side, side), mean 0, deviation 1."""
+    step = max(1, int(grain / 2))
+    noise = rng.standard_normal((side // step + 2,) * 2, np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), max(0.5, grain / step))
+    return cv2.resize(noise / noise.std(), (side, side), interpolation=cv2.INTER_LINEAR)
+
+
+def _dots(room: np.ndarray, radius: float, spacing: float, rng) -> np.ndarray:
+    """Dots of varied size and strength, float32 0-1, about `spacing` px apart inside `room` (0-1)."""
+    grid = np.arange(0, len(room), spacing)
+    points = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+    points = np.rint(points + spacing * rng.uniform(-0.6, 0.6, points.shape)).astype(int).clip(0, len(room) - 1)
+    inside = cv2.blur(room, (2 * int(radius) + 1,) * 2)[points[:, 1], points[:, 0]] > 0.75
+    points = rng.permutation(points[inside])
+    sizes = np.rint(radius * rng.uniform(0.75, 1.2, len(points))).astype(int).clip(1)
+    dots = np.zeros(room.shape, np.uint8)
+    for x, y, size, grey in np.column_stack([points, sizes, rng.integers(120, 256, len(points))]).tolist():
+        cv2.circle(dots, (x, y), size, grey, -1)
+        if size > 3:
+            cv2.circle(dots, (x, y), size // 2, 0.7 * grey, -1)  # large granules shine in the middle
+    return _soften(dots, 0.2 * radius)
+
+
+def _red_cells_and_platelets(density, white, white_radii, diameter, stain, rng) -> None:
+    height, width = density.shape[:2]
+    red = np.zeros((height, width, 1), np.float32)  # of squares: two layers are 1.4 times as dark as one
+    taken = np.zeros(0, complex)
+    for _ in range(int(rng.uniform(0.75, 1.05) * width * height / (np.pi / 4 * diameter**2))):
+        # Of a few places the one farthest from the others: some overlap, none are piled up.
+        radius = 0.5 * diameter * rng.uniform(0.9, 1.08)
+        tries = rng.uniform(-radius, width + radius, 3) + 1j * rng.uniform(-radius, height + radius, 3)
+        tries = tries[(abs(tries[:, None] - white) > white_radii + 0.92 * radius).all(axis=1)]
+        if len(tries):
+            place = tries[abs(tries[:, None] - taken).min(axis=1, initial=1e9).argmax()]
+            taken = np.append(taken, place)
+            _add(red, _red_cell(radius * OVERSAMPLE, rng) ** 2, 1.0, place)
+    density += np.sqrt(red) * stain.density("red_cell")
+    for _ in range(rng.poisson(width * height / (12 * diameter**2))):
+        place = complex(*rng.uniform(0, (width, height)))
+        radius = OVERSAMPLE * diameter * rng.uniform(0.1, 0.16)
+        if (abs(place - white) > white_radii + radius).all():
+            side = OVERSAMPLE * int(3.6 * radius / OVERSAMPLE)
+            spot = _soften(_fill(side, _curve(radius, 0.2, rng)), 0.2 * radius)
+            _add(density, spot * (0.75 + 0.2 * _noise(side, 0.25 * radius, rng)), stain.density("platelet"), place)
+
+
+def _red_cell(radius: float, rng) -> np.ndarray:
+    """A disc that is thinner in the middle: float32, about 0-1."""
+    side = OVERSAMPLE * int(2.5 * radius / OVERSAMPLE)
+    body = _fill(side, _curve(radius, 0.04, rng, rng.uniform(0.94, 1.08)))
+    depth = cv2.distanceTransform(body, cv2.DIST_L2, 3) / radius
+    dimple = np.clip((depth - rng.uniform(0.2, 0.35)) / 0.35, 0, 1)
+    disc = np.clip(depth / 0.08, 0, 1) * (1 - rng.uniform(0.1, 0.85) * dimple**2 * (3 - 2 * dimple))
+    return disc * rng.uniform(0.85, 1.1)
+
+
+def _lobes(kinds, side, um, diameter, rng) -> np.ndarray:
+    """A nucleus of lobes on an arc, each joined to the next by a thin filament: a mask; `um` is px a µm."""
+    count, radius_um, gap = kinds[rng.integers(len(kinds))]
+    radius = radius_um * um
+    angles = rng.uniform(0, 2 * np.pi) + gap * (np.arange(count) + rng.uniform(-0.1, 0.1, count))
+    reach = np.minimum(0.26 * diameter * rng.uniform(0.75, 1.1, count), diameter / 2 - 1.2 * radius)
+    lobes = [_curve(radius * rng.uniform(0.88, 1.12), 0.15, rng) for _ in range(count)]
+    lobes = [0.9 * lobe.real + 1.1j * lobe.imag for lobe in lobes]  # longer along the arc
+    mask = _fill(side, *((lobe + r) * np.exp(1j * angle) for lobe, r, angle in zip(lobes, reach, angles, strict=True)))
+    along = np.linspace(angles[0], angles[-1], 60)
+    filament = np.interp(along, angles, reach) * np.exp(1j * along)
+    return cv2.polylines(mask, [_points(filament, side)], False, 255, max(2, round(0.4 * um)))
+
+
+def _disc(side, um, diameter, rng) -> np.ndarray:
+    """The lymphocyte's nucleus: it fills nearly all of the cell, off its middle."""
+    curve = _curve(diameter * rng.uniform(0.4, 0.44), 0.06, rng, rng.uniform(1.0, 1.06))
+    return _fill(side, curve + complex(*rng.uniform(-0.035, 0.035, 2)) * diameter)
+
+
+def _band(side, um, diameter, rng) -> np.ndarray:
+    """The monocyte's nucleus: a thick band, bent into anything from a kidney to a horseshoe."""
+    bend, along = rng.uniform(0, 1), np.linspace(-0.5, 0.5, 40)
+    length, radius, turn = (6.5 + 8.5 * bend) * um, (4.5 - 1.7 * bend) * um, 1.7 + 2.3 * bend
+    band = np.exp(1j * turn * along) * length / turn
+    band = (band - band.mean()) * np.exp(1j * rng.uniform(0, 2 * np.pi))
+    band += complex(*rng.uniform(-0.05, 0.05, 2)) * diameter
+    bumps = np.interp(along, np.linspace(-0.5, 0.5, 6), rng.normal(size=6))
+    mask = np.zeros((side, side), np.uint8)
+    for point, r in zip(_points(band, side).tolist(), radius * (0.88 + 0.5 * along**2 + 0.07 * bumps), strict=True):
+        cv2.circle(mask, point, round(r), 255, -1)
+    return mask
+
+
+class _Look(NamedTuple):
+    size_um: tuple[float, float]
+    cytoplasm: str  # a field of Stain
+    nucleus: str  # a field of Stain
+    shape: Callable[..., np.ndarray]  # of the nucleus: mask, uint8 0 or 255
+    chromatin: tuple[float, float]  # grain in µm, contrast
+    granules: tuple[str, float, float] | None = None  # a field of Stain, radius and spacing in µm
+    veiled: bool = False  # granules lie over the nucleus
+    vacuoles: bool = False
+
+
+# Number of lobes, their radius in µm, radians from one to the next; one of these is taken.
+_SEGMENTED = partial(
+    _lobes, ((2, 2.5, 2.0), (3, 2.2, 1.65), (3, 2.2, 1.65), (4, 1.95, 1.32), (4, 1.95, 1.32), (5, 1.7, 1.1))
+)
+_TWO_LOBED = partial(_lobes, ((2, 2.7, 1.95), (2, 2.7, 2.1), (2, 2.75, 2.2), (2, 2.8, 2.3), (3, 2.3, 1.6)))
+_LOOKS = {
+    "eosinophil": _Look((12, 15), "pink_cytoplasm", "nucleus", _TWO_LOBED, (0.4, 0.2), ("red_granule", 0.42, 0.62)),
+    "lymphocyte": _Look((8, 10), "blue_cytoplasm", "nucleus", _disc, (0.5, 0.16)),
+    "monocyte": _Look(
+        (15, 18), "grey_cytoplasm", "soft_nucleus", _band, (0.28, 0.24), ("fine_granule", 0.12, 0.9), vacuoles=True
+    ),
+    "neutrophil": _Look((12, 14), "pink_cytoplasm", "nucleus", _SEGMENTED, (0.4, 0.2), ("fine_granule", 0.14, 0.42)),
+    "basophil": _Look(
+        (11, 14), "pink_cytoplasm", "veiled_nucleus", _TWO_LOBED, (0.4, 0.1), ("dark_granule", 0.4, 0.68), veiled=True
+    ),
+}
+
+
+def _white_cell(look: _Look, diameter, um, rng) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Layers of a cell, float32 (side, side) by colour, and its outline."""
+    side = OVERSAMPLE * int(1.35 * diameter / OVERSAMPLE)
+    outline = _curve(diameter / 2, 0.09 if look.vacuoles else 0.05, rng)
+    body = _soften(_fill(side, outline), 0.12 * um)
+    # Corners of the nucleus melt, and its edge is a little rough.
+    nucleus = _soften(look.shape(side, um, diameter, rng), 0.22 * um)
+    nucleus += 0.05 * _noise(side, 0.5 * um, rng) * (nucleus > 0.02)
+    nucleus = np.clip(2.5 * nucleus - 0.75, 0, 1) * (body > 0.5)
+    cytoplasm = body * (1 - nucleus)
+    if look.vacuoles:
+        cytoplasm *= 1 - _dots(cytoplasm, 0.4 * um, 2.7 * um, rng)
+    grain, contrast = look.chromatin
+    clumps = 1 - contrast * np.clip(_noise(side, grain * um, rng), -1, 1.8) + 0.15 * _edge(nucleus, 0.2 * um)
+    ground = 1 + 0.3 * _edge(body, 0.3 * um) + 0.09 * _noise(side, 0.35 * um, rng)
+    layers = {look.cytoplasm: cytoplasm * ground, look.nucleus: nucleus * clumps}
     if look.granules:
-        colour, radius, share = look.granules
-        over = 1.0 if name == "basophil" else 0.0  # a basophil's granules hide its nucleus
-        room = body * np.clip(1 - nucleus + over, 0, 1)
-        _spots(canvas, room, (x, y), radius * um, share, getattr(stain, colour), rng, 0.9 if share > 0.5 else 0.6)
-    points = (outline + np.array(centre)) / OVERSAMPLE
-    height, width = (n // OVERSAMPLE for n in canvas.shape[:2])
-    (x0, y0), (x1, y1) = np.floor(points.min(axis=0)).astype(int), np.ceil(points.max(axis=0)).astype(int)
-    return max(0, int(x0)), max(0, int(y0)), min(width, int(x1)), min(height, int(y1))
-
-
-def _nucleus(look: _Look, diameter: float, side: int, um: float, rng: np.random.Generator) -> np.ndarray:
-    """Mask (side, side) of the nucleus, float 0-1."""
-    lobes, radius = int(rng.choice(look.lobes)), rng.uniform(*look.lobe_um) * um
-    soft = 0.15 * um
-    if lobes == 0:
-        shift = rng.uniform(-0.06, 0.06, 2) * diameter
-        return _fill(_outline(radius, 0.05, rng) + shift, side, soft)
-    if lobes == -1:
-        body = _fill(_outline(radius, 0.06, rng, 1.15) + rng.uniform(-0.05, 0.05, 2) * diameter, side, soft)
-        angle = rng.uniform(0, 2 * np.pi)
-        notch = np.array([np.cos(angle), np.sin(angle)]) * radius * rng.uniform(0.95, 1.15)
-        return np.clip(body - 1.2 * _fill(_outline(radius * rng.uniform(0.4, 0.6), 0.1, rng) + notch, side, soft), 0, 1)
-    # Lobes stand on an arc about the middle, each joined to the next by a thin filament.
-    start, span = rng.uniform(0, 2 * np.pi), rng.uniform(0.85, 1.15) * (2.6 if lobes == 2 else 1.35 * lobes)
-    reach = (0.5 * diameter - radius) * (0.72 if lobes > 2 else 0.62)
-    angles = start + span * (np.arange(lobes) / max(1, lobes - 1) if lobes > 1 else np.zeros(1))
-    angles = np.where(span > 5.2, start + 5.2 * np.arange(lobes) / max(1, lobes - 1), angles)
-    centres = np.stack([np.cos(angles), np.sin(angles)], axis=1) * reach * rng.uniform(0.9, 1.1, (lobes, 1))
-    mask = np.zeros((side, side), np.float32)
-    for centre in centres:
-        mask = np.maximum(
-            mask, _fill(_outline(radius * rng.uniform(0.85, 1.1), 0.1, rng, rng.uniform(0.9, 1.2)) + centre, side, soft)
-        )
-    line = np.zeros((side, side), np.uint8)
-    path = np.rint(centres + side / 2).astype(np.int32)
-    cv2.polylines(line, [path], False, 255, max(1, round(0.7 * um)), cv2.LINE_AA)
-    return np.maximum(mask, cv2.GaussianBlur(line.astype(np.float32) / 255, (0, 0), soft))
-
-
-def _spots(canvas, room, corner, radius, share, colour, rng, strength) -> None:
-    """Strew round spots where `room` is above a half, covering about `share` of it."""
-    rows, columns = np.nonzero(room > 0.5)
-    count = int(share * len(rows) / (np.pi * max(radius, 1.0) ** 2))
-    if not count:
-        return
-    mask = np.zeros(room.shape, np.uint8)
-    for index in rng.integers(0, len(rows), count):
-        cv2.circle(
-            mask,
-            (int(columns[index]), int(rows[index])),
-            max(1, round(radius * rng.uniform(0.8, 1.2))),
-            255,
-            -1,
-            cv2.LINE_AA,
-        )
-    soft = cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), max(0.5, 0.35 * radius)) * np.clip(
-        2 * room - 0.6, 0, 1
-    )
-    _paint(canvas, soft * strength, *corner, colour)
+        colour, radius, spacing = look.granules
+        layers[colour] = _dots(body if look.veiled else cytoplasm, radius * um, spacing * um, rng)
+    return layers, outline

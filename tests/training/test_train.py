@@ -104,6 +104,8 @@ def test_interrupt_says_how_to_go_on(smoke_config, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # A job in the background is born with Ctrl-C ignored; this one is to take it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     seen = ""
     while "epoch 1/3:" not in seen:
