@@ -13,7 +13,7 @@ from leukoscope.synthetic import draw_cell, draw_photo
 FOLDER = Path(__file__).parent / "examples"
 SIDE = 320  # px
 # Chosen by eye, typical of their type; never by what a model says of them.
-SEEDS = {"eosinophil": 6, "lymphocyte": 6, "monocyte": 7, "neutrophil": 0}
+SEEDS = {"eosinophil": 10, "lymphocyte": 4, "monocyte": 4, "neutrophil": 4}
 
 
 def draw_examples(folder: Path = FOLDER) -> None:
