@@ -25,12 +25,13 @@ from leukoscope.checkpoint import (
 from leukoscope.errors import CheckpointError
 from leukoscope.hub import Source, find, upload
 from leukoscope.images import ImageSource, read_image
-from leukoscope.locate import principal_cell
+from leukoscope.locate import Cell, locate
 from leukoscope.preprocess import frame, normalise
 
 if TYPE_CHECKING:
     import keras
 
+VERDICTS = ("confident", "review", "unfamiliar", "no_cell")
 BATCH = 32  # crops to one run of the network when many pictures are given
 
 
@@ -43,7 +44,10 @@ class Prediction:
     confidence: probability of the label; 0 without a cell.
     box: (x0, y0, x1, y1), px of the picture as given, after EXIF; None without a cell or for a model that looks at
         the whole picture.
-    verdict: "confident" (the label stands), "review" (not sure enough: look yourself) or "no_cell".
+    verdict: one of `VERDICTS`: "confident" (the label stands), "review" (not sure enough: look yourself),
+        "unfamiliar" (it does not look like any of the four types; the label is only the nearest) or "no_cell".
+    cut: whether the box reaches the edge of the picture, so that part of the cell may be missing.
+    unfamiliarity: 0-1, how little it looks like any of the four types; 0 without a cell.
     """
 
     label: str | None
@@ -51,6 +55,8 @@ class Prediction:
     confidence: float
     box: tuple[int, int, int, int] | None
     verdict: str
+    cut: bool = False
+    unfamiliarity: float = 0.0
 
 
 class Classifier:
@@ -152,16 +158,40 @@ class Classifier:
             yield from self._predict_chunk(chunk)
 
     def _predict_chunk(self, sources: list[ImageSource]) -> list[Prediction]:
-        cells, crops = [], []
-        for source in sources:
-            image = read_image(source)
-            cell = principal_cell(image) if self.spec.framing.kind == "cell" else None
-            found = cell is not None or self.spec.framing.kind == "photo"
-            cells.append((found, cell))
-            if found:
-                crops.append(frame(image, self.spec.framing, cell))
-        rows = iter(self.probabilities(self.logits(np.stack(crops))) if crops else ())
-        return [self._prediction(next(rows), cell) if found else _no_cell() for found, cell in cells]
+        found = [(image, cells[:1]) for image, cells in map(self._look, sources)]
+        answers = iter(self._answer([(image, cell) for image, cells in found for cell in cells]))
+        return [next(answers) if cells else _no_cell() for _, cells in found]
+
+    def scan(self, source: ImageSource) -> list[Prediction]:
+        """Classify every white cell of a photo of any size.
+
+        Args:
+            source: as for `predict`.
+
+        Returns:
+            One prediction a cell, the most prominent first; empty if there is none. A model that looks at the whole
+            picture gives one.
+
+        Raises:
+            ImageError: if it cannot be read.
+        """
+        image, cells = self._look(source)
+        return self._answer([(image, cell) for cell in cells])
+
+    def _look(self, source: ImageSource) -> tuple[np.ndarray, list[Cell | None]]:
+        """The decoded picture and what to answer about: its cells, or None for the picture as a whole."""
+        image = read_image(source)
+        return image, locate(image) if self.spec.framing.kind == "cell" else [None]
+
+    def _answer(self, framed: list[tuple[np.ndarray, Cell | None]]) -> list[Prediction]:
+        """One prediction for each pair of picture and cell."""
+        predictions = []
+        for start in range(0, len(framed), BATCH):
+            batch = framed[start : start + BATCH]
+            crops = np.stack([frame(image, self.spec.framing, cell) for image, cell in batch])
+            rows = self.probabilities(self.logits(crops))
+            predictions += [self._prediction(row, *pair) for row, pair in zip(rows, batch, strict=True)]
+        return predictions
 
     def logits(self, crops: np.ndarray) -> np.ndarray:
         """Run the network on framed crops: uint8 (N, S, S, 3) -> float32 (N, 4)."""
@@ -182,7 +212,7 @@ class Classifier:
         powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
-    def _prediction(self, row: np.ndarray, cell) -> Prediction:
+    def _prediction(self, row: np.ndarray, image: np.ndarray, cell: Cell | None) -> Prediction:
         best = int(row.argmax())
         confidence = float(row[best])
         return Prediction(
@@ -191,6 +221,7 @@ class Classifier:
             confidence=confidence,
             box=cell.box if cell else None,
             verdict="confident" if confidence >= self.spec.thresholds.confident else "review",
+            cut=cell is not None and cell.cut(image.shape),
         )
 
     def replay_golden(self) -> float:

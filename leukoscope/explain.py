@@ -7,13 +7,18 @@ import numpy as np
 
 from leukoscope.classifier import Classifier
 from leukoscope.images import ImageSource, read_image
-from leukoscope.locate import Cell, principal_cell
+from leukoscope.locate import Cell, locate
 from leukoscope.preprocess import frame, framed_square, normalise
 
 CLASS_MAP = "class_map"
 
 
-def heatmap(classifier: Classifier, source: ImageSource, label: str | None = None) -> np.ndarray:
+def heatmap(
+    classifier: Classifier,
+    source: ImageSource,
+    label: str | None = None,
+    box: tuple[int, int, int, int] | None = None,
+) -> np.ndarray:
     """Where the evidence for a type lies.
 
     The network averages its last feature map over the crop before one linear layer, so each place's share of a logit is
@@ -24,6 +29,7 @@ def heatmap(classifier: Classifier, source: ImageSource, label: str | None = Non
         classifier: a model with the graph output `class_map`; the reference network has none.
         source: the picture, as for `Classifier.predict`.
         label: the type to explain; None: the one that is predicted.
+        box: of the cell to explain, as in its `Prediction`; None: the most prominent one.
 
     Returns:
         float32 (H, W) over the picture as given, after EXIF: 0 where nothing speaks for the type and outside what the
@@ -31,16 +37,19 @@ def heatmap(classifier: Classifier, source: ImageSource, label: str | None = Non
 
     Raises:
         ImageError: if the picture cannot be read.
-        ValueError: if the model has no such output, or the label is unknown.
+        ValueError: if the model has no such output, the label is unknown, or no cell has this box.
     """
     if CLASS_MAP not in classifier.outputs:
         raise ValueError(f"model {classifier.spec.name!r} cannot say where it looked: its graph has no {CLASS_MAP}")
     if label is not None and label not in classifier.spec.labels:
         raise ValueError(f"unknown cell type {label!r}: valid are {', '.join(classifier.spec.labels)}")
     image = read_image(source)
-    cell = principal_cell(image)
-    if cell is None:
+    cells = [cell for cell in locate(image) if box is None or cell.box == tuple(box)]
+    if not cells:
+        if box is not None:
+            raise ValueError(f"no cell of this picture has the box {tuple(box)}")
         return np.zeros(image.shape[:2], np.float32)
+    cell = cells[0]
     crop = frame(image, classifier.spec.framing, cell)
     logits, maps = classifier.run(normalise(crop[None], classifier.spec.normalisation), ["logits", CLASS_MAP])
     chosen = int(logits[0].argmax()) if label is None else classifier.spec.labels.index(label)

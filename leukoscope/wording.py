@@ -24,6 +24,12 @@ NO_CELL_ADVICE = (
 )
 
 
+UNFAMILIAR_ADVICE = (
+    "It may be another kind of cell (a basophil, a young or a damaged cell), two cells that overlap, or a picture "
+    "unlike those that the model learned from. Try a sharper picture or another cell, and ask somebody who knows."
+)
+
+
 def percent(share: float) -> str:
     """A share of 0-1 as a percentage with one decimal; never a 0 or a 100 that it is not."""
     if 0 < share < 0.001:
@@ -39,14 +45,16 @@ def ranked(prediction: Prediction) -> list[str]:
 
 
 def shown_types(prediction: Prediction) -> list[str]:
-    """The types that an answer speaks of: the label, both rivals of a `review`, none without a cell."""
-    return ranked(prediction)[: {"confident": 1, "review": 2, "no_cell": 0}[prediction.verdict]]
+    """The types that an answer speaks of: the label, both rivals of a `review`, none of what is none of the four."""
+    return ranked(prediction)[: {"confident": 1, "review": 2, "unfamiliar": 0, "no_cell": 0}[prediction.verdict]]
 
 
 def headline(prediction: Prediction) -> str:
     """The answer in a few words."""
     if prediction.verdict == "no_cell":
         return "No white cell found"
+    if prediction.verdict == "unfamiliar":
+        return "Unfamiliar: perhaps none of the four types"
     names = " or ".join(shown_types(prediction)).capitalize()
     return names + "?" if prediction.verdict == "review" else names
 
@@ -55,6 +63,8 @@ def explanation(prediction: Prediction) -> str:
     """How sure the model is, and what to do when it is not."""
     if prediction.verdict == "no_cell":
         return NO_CELL_ADVICE
+    if prediction.verdict == "unfamiliar":
+        return f"This does not look like the cells that the model knows. {UNFAMILIAR_ADVICE}"
     first, second = ranked(prediction)[:2]
     p_first, p_second = (percent(prediction.probabilities[name]) for name in (first, second))
     if prediction.verdict == "review":
@@ -69,13 +79,18 @@ def picture_text(prediction: Prediction) -> str:
     """Alternative text of the picture that shows where the cell is."""
     if prediction.verdict == "no_cell":
         return "Your picture; no white cell was found in it."
-    name = " or ".join(shown_types(prediction))
+    name = " or ".join(shown_types(prediction)) or "an unfamiliar cell"
     return f"Your picture{' with a box where the white cell is' if prediction.box else ''}: {name}."
 
 
 def verdict_html(prediction: Prediction) -> str:
     """Headline and explanation of a prediction."""
-    tag = {"confident": "Predicted type", "review": "Uncertain", "no_cell": "No answer"}[prediction.verdict]
+    tag = {
+        "confident": "Predicted type",
+        "review": "Uncertain",
+        "unfamiliar": "Unfamiliar",
+        "no_cell": "No answer",
+    }[prediction.verdict]
     colour = CELLS[prediction.label].colour if prediction.verdict == "confident" else ""
     note = "" if prediction.verdict == "no_cell" else NOT_A_DIAGNOSIS
     return message_html(headline(prediction), explanation(prediction), tag, colour, note)
