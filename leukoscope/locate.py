@@ -28,6 +28,7 @@ SMALLEST_PHOTO_SHARE = 0.06  # ... and of a small photo's short side
 WHOLE_NUCLEUS = 0.8  # of a red cell's width squared: a piece of this stained area may be a nucleus by itself
 LARGEST_NUCLEUS = 3.0  # ... and such pieces that have more than this together ...
 LONGEST_NUCLEUS = 1.5  # ... in a patch so many times longer than wide are several nuclei
+LEAST_DEPTH = 4.0  # px from the edge of the widest red cell to its middle; below it nothing can be measured
 CYTOPLASM = 0.15  # rim around a nucleus on each side, in nucleus diameters
 
 
@@ -204,7 +205,7 @@ def _hull_diameter(patch: np.ndarray) -> float:
     return 2 * float(np.sqrt(max(1.0, cv2.contourArea(cv2.convexHull(points))) / np.pi))
 
 
-def _typical(diameters: list[float]) -> float:
+def _typical(diameters: list[float] | np.ndarray) -> float:
     """The diameter at which half of the total area is reached: many specks weigh little."""
     ordered = np.sort(np.asarray(diameters))
     area = np.cumsum(ordered**2)
@@ -218,31 +219,40 @@ def red_cell_width(image: np.ndarray, density: np.ndarray, nucleus: float) -> fl
     """Width of the red cells around, px: the short way across, which overlap does not hide.
 
     Each red cell, its pale middle filled, has a deepest point half a width from its edge; the widths found there are
-    weighed by area.
+    weighed by area, so that dirt and slivers count little.
 
     Args:
         image: RGB uint8 (H, W, 3).
         density: `nucleus_density` of it.
-        nucleus: about how wide its nuclei are, px; red cells are taken to be 0.3 to 1.8 times as wide.
+        nucleus: about how wide its nuclei are, px: the cytoplasm around them is no red cell.
 
     Returns:
-        The width, or None where fewer than three red cells can be measured.
+        The width, or None where no red cell can be measured.
     """
-    ellipse = lambda side: cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(side / 2) + 1,) * 2)  # noqa: E731
-    green = cv2.GaussianBlur(optical_density(image[..., 1], glass_colour(image)[1]), (0, 0), 1.2)
-    white = cv2.dilate((density > DENSITY_RANGE[0]).astype(np.uint8), ellipse(0.7 * nucleus))
+    white = cv2.dilate((density > DENSITY_RANGE[0]).astype(np.uint8), _disc(0.35 * nucleus))
     usable = (white == 0) & (image.max(axis=2) >= 12)
     if usable.sum() < 500:
         return None
+    green = cv2.GaussianBlur(optical_density(image[..., 1], glass_colour(image)[1]), (0, 0), 1.2)
     levels = np.clip(green * 100, 0, 255).astype(np.uint8)
     threshold, _ = cv2.threshold(levels[usable].reshape(-1, 1), 0, 255, cv2.THRESH_OTSU)
     body = ((levels > threshold) & usable).astype(np.uint8)
-    contours, nesting = cv2.findContours(body, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    for contour, (_, _, _, parent) in zip(contours, nesting[0] if nesting is not None else (), strict=True):
-        if parent >= 0 and cv2.contourArea(contour) < np.pi / 4 * (0.55 * nucleus) ** 2:
-            cv2.drawContours(body, [contour], -1, 1, -1)
+    _fill_pale_middles(body)
     body = cv2.morphologyEx(body, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     depth = cv2.distanceTransform(cv2.copyMakeBorder(body, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    peaks = (cv2.dilate(depth, ellipse(0.4 * nucleus)) == depth) & (depth > 0.15 * nucleus) & (depth < 0.9 * nucleus)
-    widths = 2 * depth[peaks]
-    return _typical(widths) if len(widths) >= 3 else None
+    deepest = depth.max()
+    if deepest < LEAST_DEPTH:
+        return None
+    return _typical(2 * depth[(cv2.dilate(depth, _disc(0.7 * deepest)) == depth) & (depth > 0.35 * deepest)])
+
+
+def _fill_pale_middles(body: np.ndarray) -> None:
+    """Fill, in place, the holes of a mask that are small against what surrounds them."""
+    contours, nesting = cv2.findContours(body, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    for contour, (_, _, _, parent) in zip(contours, nesting[0] if contours else (), strict=True):
+        if parent >= 0 and cv2.contourArea(contour) < min(0.4 * cv2.contourArea(contours[parent]), 0.02 * body.size):
+            cv2.drawContours(body, [contour], -1, 1, -1)
+
+
+def _disc(radius: float) -> np.ndarray:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(radius) + 1,) * 2)
