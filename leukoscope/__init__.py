@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from leukoscope.cells import CELL_TYPES, CELLS
     from leukoscope.classifier import Classifier, Prediction
-    from leukoscope.errors import CheckpointError, ImageError, LeukoscopeError, ModelUnavailable, PublishError
+    from leukoscope.differential import Differential
+    from leukoscope.errors import (
+        CheckpointError,
+        DifferentialError,
+        ImageError,
+        LeukoscopeError,
+        ModelUnavailable,
+        PublishError,
+    )
 
 __version__ = "0.1.0"
 
@@ -21,6 +29,8 @@ __all__ = [
     "CELL_TYPES",
     "CheckpointError",
     "Classifier",
+    "Differential",
+    "DifferentialError",
     "ImageError",
     "LeukoscopeError",
     "ModelUnavailable",
@@ -34,6 +44,8 @@ _HOMES = {
     "CELL_TYPES": "cells",
     "CheckpointError": "errors",
     "Classifier": "classifier",
+    "Differential": "differential",
+    "DifferentialError": "errors",
     "ImageError": "errors",
     "LeukoscopeError": "errors",
     "ModelUnavailable": "errors",

@@ -19,6 +19,7 @@ import numpy as np
 
 from leukoscope.cells import CELL_TYPES
 from leukoscope.errors import CheckpointError
+from leukoscope.files import write_whole
 from leukoscope.preprocess import Framing, Normalisation
 
 FORMAT_VERSION = 1
@@ -54,9 +55,11 @@ class Thresholds:
     """Where a verdict changes.
 
     confident: calibrated probability (0-1) from which a label stands; below it the verdict is `review`.
+    unfamiliar: unfamiliarity (0-1) above which the verdict is `unfamiliar`; 1: never.
     """
 
     confident: float
+    unfamiliar: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,9 @@ class Spec:
             raise ValueError(f"labels must be {list(CELL_TYPES)} in this order, not {list(self.labels)}")
         if not (np.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"temperature must be above 0, not {self.temperature}")
-        if not 0 <= self.thresholds.confident <= 1:
-            raise ValueError(f"thresholds.confident must be 0-1, not {self.thresholds.confident}")
+        for name, value in asdict(self.thresholds).items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"thresholds.{name} must be 0-1, not {value}")
 
 
 def read_spec(folder: str | os.PathLike) -> Spec:
@@ -185,14 +189,8 @@ def sha256(path: str | os.PathLike) -> str:
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write JSON to a temporary file, then rename it."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "w") as file:
-        json.dump(values, file, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    """Write JSON, in one step."""
+    write_whole(path, (json.dumps(values, indent=1) + "\n").encode())
 
 
 def read_json(path: Path) -> dict:

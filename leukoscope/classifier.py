@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
+from leukoscope import calibration
 from leukoscope.checkpoint import (
     GOLDEN_FILE,
     GOLDEN_PICTURE,
@@ -189,13 +190,22 @@ class Classifier:
         for start in range(0, len(framed), BATCH):
             batch = framed[start : start + BATCH]
             crops = np.stack([frame(image, self.spec.framing, cell) for image, cell in batch])
-            rows = self.probabilities(self.logits(crops))
-            predictions += [self._prediction(row, *pair) for row, pair in zip(rows, batch, strict=True)]
+            logits = self.logits(crops)
+            rows = zip(self.probabilities(logits), self.unfamiliarity(logits), strict=True)
+            predictions += [self._prediction(*row, *pair) for row, pair in zip(rows, batch, strict=True)]
         return predictions
 
     def logits(self, crops: np.ndarray) -> np.ndarray:
-        """Run the network on framed crops: uint8 (N, S, S, 3) -> float32 (N, 4)."""
+        """Run the network on framed crops: uint8 (N, S, S, 3) -> float32 (N, 4), or (N, 5) with "none of the four"."""
         return self.run(normalise(crops, self.spec.normalisation), ["logits"])[0]
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities of the four types: float64 (N, 4), rows summing to 1."""
+        return calibration.probabilities(logits, self.spec.temperature)
+
+    def unfamiliarity(self, logits: np.ndarray) -> np.ndarray:
+        """How little each looks like any of the four types: float64 (N,), 0-1."""
+        return calibration.unfamiliarity(logits, self.spec.temperature)
 
     @property
     def outputs(self) -> list[str]:
@@ -206,22 +216,21 @@ class Classifier:
         """Run the graph on normalised inputs, float32 (N, S, S, 3), for the outputs named."""
         return self._session.run(outputs, {"image": inputs})
 
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Softmax of the logits over the temperature: float64 (N, 4), rows summing to 1."""
-        scaled = logits.astype(np.float64) / self.spec.temperature
-        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
-
-    def _prediction(self, row: np.ndarray, image: np.ndarray, cell: Cell | None) -> Prediction:
+    def _prediction(self, row: np.ndarray, strange: float, image: np.ndarray, cell: Cell | None) -> Prediction:
         best = int(row.argmax())
         confidence = float(row[best])
+        if strange > self.spec.thresholds.unfamiliar:
+            verdict = "unfamiliar"
+        else:
+            verdict = "confident" if confidence >= self.spec.thresholds.confident else "review"
         return Prediction(
             label=self.spec.labels[best],
             probabilities=dict(zip(self.spec.labels, map(float, row), strict=True)),
             confidence=confidence,
             box=cell.box if cell else None,
-            verdict="confident" if confidence >= self.spec.thresholds.confident else "review",
+            verdict=verdict,
             cut=cell is not None and cell.cut(image.shape),
+            unfamiliarity=float(strange),
         )
 
     def replay_golden(self) -> float:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from leukoscope.cells import CELLS
+from leukoscope.classifier import Prediction
+
 
 def draw_box(image: np.ndarray, box: tuple[int, int, int, int] | None, longest: int | None = None) -> np.ndarray:
     """A copy with a box in white on black, which stands out on any stain.
@@ -25,6 +28,43 @@ def draw_box(image: np.ndarray, box: tuple[int, int, int, int] | None, longest: 
         cv2.rectangle(shown, (x0, y0), (x1 - 1, y1 - 1), (0, 0, 0), 3 * line)
         cv2.rectangle(shown, (x0, y0), (x1 - 1, y1 - 1), (255, 255, 255), line)
     return shown
+
+
+def draw_cells(image: np.ndarray, predictions: list[Prediction], chosen: int | None = None) -> np.ndarray:
+    """A copy with a numbered box round every cell, in the colour of the type that stands, else in white.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        predictions: of the picture's cells, in the order of their numbers.
+        chosen: index of one to be drawn with a thicker line.
+
+    Returns:
+        RGB uint8 (H, W, 3).
+    """
+    shown = image.copy()
+    line = max(1, round(max(shown.shape[:2]) / 320))
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    for index, prediction in enumerate(predictions):
+        if not prediction.box:
+            continue
+        x0, y0, x1, y1 = prediction.box
+        thick = line * (3 if index == chosen else 2)
+        colour = _rgb(CELLS[prediction.label].colour) if prediction.verdict == "confident" else (255, 255, 255)
+        cv2.rectangle(shown, (x0, y0), (x1 - 1, y1 - 1), (0, 0, 0), thick + 2 * line)
+        cv2.rectangle(shown, (x0, y0), (x1 - 1, y1 - 1), colour, thick)
+        marks = {"confident": "", "review": "?", "unfamiliar": "??"}
+        text = f"{index + 1} {prediction.label}{marks.get(prediction.verdict, '')}"
+        (width, height), below = cv2.getTextSize(text, font, 0.25 + 0.2 * line, line)
+        left = min(max(0, x0), max(0, shown.shape[1] - width - 2 * line))
+        base = y0 - below - line if y0 > height + below + 2 * line else min(y1 + height + line, shown.shape[0] - below)
+        cv2.rectangle(shown, (left, base - height - line), (left + width + line, base + below), (0, 0, 0), -1)
+        cv2.putText(shown, text, (left, base), font, 0.25 + 0.2 * line, (255, 255, 255), line, cv2.LINE_AA)
+    return shown
+
+
+def _rgb(code: str) -> tuple[int, int, int]:
+    """ "#0072B2" -> (0, 114, 178)."""
+    return tuple(int(code[i : i + 2], 16) for i in (1, 3, 5))
 
 
 def draw_heatmap(image: np.ndarray, heat: np.ndarray) -> np.ndarray:

@@ -25,3 +25,7 @@ class ModelUnavailable(LeukoscopeError, OSError):
 
 class PublishError(LeukoscopeError, OSError):
     """Something that cannot be sent to the Hub; the message says what to do."""
+
+
+class DifferentialError(LeukoscopeError):
+    """A file that holds no count, or a damaged one; the message names the line and the column."""

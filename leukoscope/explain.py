@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from leukoscope.cells import CELL_TYPES
 from leukoscope.classifier import Classifier
 from leukoscope.images import ImageSource, read_image
 from leukoscope.locate import Cell, locate
@@ -52,13 +53,13 @@ def heatmap(
     cell = cells[0]
     crop = frame(image, classifier.spec.framing, cell)
     logits, maps = classifier.run(normalise(crop[None], classifier.spec.normalisation), ["logits", CLASS_MAP])
-    chosen = int(logits[0].argmax()) if label is None else classifier.spec.labels.index(label)
+    chosen = int(logits[0, : len(CELL_TYPES)].argmax()) if label is None else classifier.spec.labels.index(label)
     return _over_picture(evidence(maps[0], chosen), image.shape[:2], classifier.spec.framing, cell)
 
 
 def evidence(class_map: np.ndarray, chosen: int) -> np.ndarray:
-    """Class map (h, w, 4) -> what speaks for one type against the mean of the others: float32 (h, w), 0-1."""
-    others = np.delete(class_map, chosen, axis=2).mean(axis=2)
+    """Class map (h, w, 4 or 5) -> what speaks for one type against the mean of the others: float32 (h, w), 0-1."""
+    others = np.delete(class_map[..., : len(CELL_TYPES)], chosen, axis=2).mean(axis=2)
     positive = np.maximum(class_map[..., chosen] - others, 0.0).astype(np.float32)
     return positive / max(float(positive.max()), 1e-6)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from leukoscope.locate import Cell
+from leukoscope.locate import Cell, glass_colour
 
 FRAMING_KINDS = ("cell", "photo")
 
@@ -16,15 +16,18 @@ FRAMING_KINDS = ("cell", "photo")
 class Framing:
     """What part of a photo the network sees.
 
-    kind: "cell" frames one white cell at a scale at which every red cell is equally wide, so that size tells
-        the types apart and the camera does not; "photo" squeezes the whole photo into the input.
+    kind: "cell" frames one white cell at a scale at which every nucleus is equally wide, whatever the camera's
+        magnification; "photo" squeezes the whole photo into the input.
     size: side of the square input, px.
     field: side of the framed square in nucleus diameters; 0 for kind "photo".
+    glass: level, 0-255, that each channel of the photo's glass is brought to, so that the lamp and the camera's white
+        balance do not matter; 0 leaves the colours as they are.
     """
 
     kind: str
     size: int
     field: float = 0.0
+    glass: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in FRAMING_KINDS:
@@ -33,6 +36,8 @@ class Framing:
             raise ValueError(f"framing size must be 8-1024 px, not {self.size}")
         if (self.kind == "cell") != (self.field > 0):
             raise ValueError("framing field must be above 0 for kind 'cell' and 0 for kind 'photo'")
+        if not 0 <= self.glass <= 255:
+            raise ValueError(f"framing glass must be 0-255, not {self.glass}")
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,22 @@ def frame(image: np.ndarray, framing: Framing, cell: Cell | None = None, margin:
     side = framing.size + 2 * margin
     if framing.kind == "photo":
         inner = cv2.resize(image, (framing.size, framing.size), interpolation=cv2.INTER_AREA)
+        inner = _to_glass(inner, image, framing.glass)
         return cv2.copyMakeBorder(inner, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
     if cell is None:
         raise ValueError("framing kind 'cell' needs the cell to frame")
     left, top, reach = framed_square(framing, cell, margin)
     cut = _cut(image, left, top, reach)
-    return cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if reach > side else cv2.INTER_LINEAR)
+    crop = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if reach > side else cv2.INTER_LINEAR)
+    return _to_glass(crop, image, framing.glass)
+
+
+def _to_glass(crop: np.ndarray, image: np.ndarray, level: float) -> np.ndarray:
+    """Divide the colour of the photo's glass out of a crop; black stays black."""
+    if not level:
+        return crop
+    brightened = np.arange(256)[:, None] * (level / glass_colour(image))
+    return cv2.LUT(crop, np.clip(brightened + 0.5, 0, 255).astype(np.uint8)[:, None, :])
 
 
 def framed_square(framing: Framing, cell: Cell, margin: int = 0) -> tuple[int, int, int]:

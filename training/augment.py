@@ -24,6 +24,10 @@ def augment(picture: np.ndarray, size: int, settings: Augment, rng: np.random.Ge
     border = cv2.BORDER_REPLICATE if settings.border == "nearest" else cv2.BORDER_CONSTANT
     crop = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
     crop = _recolour(crop, settings, rng)
+    if settings.coarse and rng.random() < settings.coarse:
+        fewer = max(8, round(size / rng.uniform(1.0, 2.5)))
+        crop = cv2.resize(crop, (fewer, fewer), interpolation=cv2.INTER_AREA)
+        crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_LINEAR)
     if settings.blur:
         # Always drawn, seldom strong: a smear is mostly in focus.
         sigma = settings.blur * rng.random() ** 2
@@ -55,14 +59,13 @@ def random_matrix(side: int, size: int, settings: Augment, rng: np.random.Genera
 
 
 def _recolour(crop: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
-    if not (settings.brightness or settings.contrast or settings.channel or settings.stain):
+    restained = settings.stain or settings.gain or settings.mix or settings.gamma
+    if not (settings.brightness or settings.contrast or settings.channel or restained):
         return crop
     values = crop.astype(np.float32) / 255.0
     outside = (crop == 0).all(axis=2)
-    if settings.stain:
-        # Beer-Lambert: a stronger stain multiplies the optical density, here of each channel by itself.
-        density = -np.log(np.maximum(values, 1 / 255))
-        values = np.exp(-density * rng.uniform(1 - settings.stain, 1 + settings.stain, 3).astype(np.float32))
+    if restained:
+        values = np.exp(-_restain(-np.log(np.maximum(values, 1 / 255)), settings, rng))
     if settings.channel:
         values = values * rng.uniform(1 - settings.channel, 1 + settings.channel, 3).astype(np.float32)
     if settings.contrast:
@@ -73,6 +76,18 @@ def _recolour(crop: np.ndarray, settings: Augment, rng: np.random.Generator) -> 
     crop = (np.clip(values, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
     crop[outside] = 0
     return crop
+
+
+def _restain(density: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
+    """Optical densities (H, W, 3) of another stain: by Beer-Lambert, dyes add up in them."""
+    factors = rng.uniform(1 - settings.stain, 1 + settings.stain, 3) * rng.uniform(1 - settings.gain, 1 + settings.gain)
+    mixing = np.diag(factors)
+    if settings.mix:
+        mixing = mixing @ (np.eye(3) + settings.mix * rng.random() * rng.normal(size=(3, 3)))
+    density = density @ mixing.T.astype(np.float32)
+    if settings.gamma:
+        density = np.maximum(density, 0.0) ** np.float32(rng.uniform(1 - settings.gamma, 1 + settings.gamma))
+    return density
 
 
 def _blacken_edge(crop: np.ndarray, rng: np.random.Generator) -> None:

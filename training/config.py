@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -25,15 +26,23 @@ class _Section(BaseModel):
 class Data(_Section):
     kind: Literal["photo", "copy"]  # train on the original photos or on their augmented copies
     labs: list[str]  # labs that are trained on
+    others: list[str] = []  # classes beyond the four that teach "none of the four"
+    empty: Annotated[int, Field(ge=0)] = 0  # crops without a white cell that teach it too
     drop_test_fields: bool  # leave out training photos that overlap a TEST photo
     folds: Annotated[int, Field(ge=2, le=20)]  # validation is one of so many folds, grouped by field
     fold: Annotated[int, Field(ge=0)]
+
+    @property
+    def classes(self) -> int:
+        """Outputs of the network: the four types, and "none of the four" where something teaches it."""
+        return 5 if self.others or self.empty else 4
 
 
 class FramingSettings(_Section):
     kind: Literal["cell", "photo"]
     size: Annotated[int, Field(ge=16, le=512)]  # px
-    field: Annotated[float, Field(ge=0.0)] = 0.0  # red-cell diameters
+    field: Annotated[float, Field(ge=0.0)] = 0.0  # nucleus diameters
+    glass: Annotated[float, Field(ge=0.0, le=255.0)] = 0.0  # level that bright glass is brought to; 0: as it is
 
 
 class Network(_Section):
@@ -55,8 +64,12 @@ class Augment(_Section):
     brightness: Fraction = 0.0  # factor 1 - b to 1 + b
     contrast: Fraction = 0.0  # factor about the picture's mean
     channel: Fraction = 0.0  # factor of each colour channel by itself: white balance
-    stain: Fraction = 0.0  # factor of each optical density by itself: stain strength
+    stain: Fraction = 0.0  # factor of each optical density by itself
+    gain: Fraction = 0.0  # factor of all optical densities alike: stain strength
+    mix: Fraction = 0.0  # largest spread of what each optical density lends the others: another dye, another camera
+    gamma: Fraction = 0.0  # exponent of the optical densities, 1 - g to 1 + g
     blur: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0  # px, largest sigma
+    coarse: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # chance of up to 2.5 times fewer pixels
     noise: Annotated[float, Field(ge=0.0, le=50.0)] = 0.0  # grey levels, largest sigma
     wedge: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # chance of a black edge, as rotation and shift leave
     border: Literal["black", "nearest"] = "black"  # what stands outside the picture
@@ -102,14 +115,33 @@ def read_config(path: str | os.PathLike) -> Config:
         raise ConfigError(f"cannot read {path}: {error.strerror}; there are {known}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
+    return checked(values, str(path))
+
+
+def checked(values: dict, source: str) -> Config:
+    """Check settings that were read or made.
+
+    Raises:
+        ConfigError: naming the source and every unknown, missing or ill-typed key.
+    """
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(_problem(e) for e in error.errors())
-        raise ConfigError(f"{path}: {problems}") from None
+        raise ConfigError(f"{source}: {problems}") from None
     if config.data.fold >= config.data.folds:
-        raise ConfigError(f"{path}: data.fold: {config.data.fold} must be below data.folds = {config.data.folds}")
+        raise ConfigError(f"{source}: data.fold: {config.data.fold} must be below data.folds = {config.data.folds}")
     return config
+
+
+def to_toml(config: Config) -> str:
+    """The settings as a file that `read_config` reads."""
+    values = config.model_dump()
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if not isinstance(value, dict)]
+    for name, section in values.items():
+        if isinstance(section, dict):
+            lines += [f"\n[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in section.items())]
+    return "\n".join(lines) + "\n"
 
 
 def _problem(error) -> str:

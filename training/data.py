@@ -39,6 +39,8 @@ from training.sources import (
     to_dataset,
 )
 
+NONE = len(CELL_TYPES)  # the network's answer "none of the four"
+
 # --- loading ---------------------------------------------------------------------------------------------
 
 
@@ -60,8 +62,8 @@ def load_examples(
 
     Returns:
         `datasets.Dataset` with columns image, label (ClassLabel over `LABELS`), photo, field, lab, split
-        ("train", "test", or "" where a lab has no official split), kind ("photo" or "copy") and doubt (why the
-        label is doubtful, or "").
+        ("train" or "test"; where a lab has no official one, a quarter of its photos by hash is "test"), kind
+        ("photo" or "copy") and doubt (why the label is doubtful, or "").
 
     Raises:
         DataError: naming what is missing, empty, partial or wrong, and the layout that was expected.
@@ -108,6 +110,11 @@ def push_examples(examples, repo_id: str, *, private: bool = False, token: str |
 def labels_of(examples) -> np.ndarray:
     """Label indices into `LABELS`, int64 (N,)."""
     return np.asarray(examples["label"], dtype=np.int64)
+
+
+def targets_of(examples) -> np.ndarray:
+    """What a network is taught, int64 (N,): the index of the cell type, or `NONE` for everything else."""
+    return np.minimum(labels_of(examples), NONE)
 
 
 def only_cell_types(examples):
@@ -196,7 +203,7 @@ def summary(examples, bad: list[tuple[str, str]] | None = None) -> str:
         counts = Counter(labels[i] for i in rows)
         doubtful = len({p for p, d in zip(part["photo"], part["doubt"], strict=True) if d})
         lines.append(
-            f"\n{lab} · {split or 'no official split'} · {kind}: {len(rows):,} pictures of "
+            f"\n{lab} · {split} · {kind}: {len(rows):,} pictures of "
             f"{len(set(part['photo'])):,} photos in {len(set(part['field'])):,} fields"
             + (f", {doubtful} photos with a doubtful label" if doubtful else "")
         )

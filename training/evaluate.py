@@ -2,7 +2,8 @@
 
     python -m training.evaluate CHECKPOINT                      # TEST of the Kaggle set, 2,487 images as published
     python -m training.evaluate CHECKPOINT --kind photo         # the 71 photos they were made from
-    python -m training.evaluate CHECKPOINT --lab barcelona      # a lab it was not trained on ($PBC_DIR)
+    python -m training.evaluate CHECKPOINT --lab barcelona      # the quarter of $PBC_DIR that is held out
+    python -m training.evaluate CHECKPOINT --lab barcelona --split all    # where the lab was not trained on
 
 Adds the result to CHECKPOINT/metrics.json and draws CHECKPOINT/figures/<result>/. Every number stands there for
 all pictures and without those of doubtful label, for images and for the photos they are copies of. Intervals are
@@ -29,10 +30,10 @@ from training.data import (
     add_data_arguments,
     labels_of,
     load_examples,
-    only_cell_types,
     pictures,
     where,
 )
+from training.sources import LABELS
 
 NO_CELL = len(CELL_TYPES)  # column of the confusion matrix for pictures in which no white cell was found
 BINS = 15
@@ -47,13 +48,16 @@ class Answers:
     """What was answered, one row a picture (or a photo).
 
     labels: true types, int (N,). predicted: types given, int (N,), 4 where no white cell was found.
-    confidence: of the type given, float (N,), 0-1. fields: field of each picture (N,). photos: its photo (N,).
+    confidence: of the type given, float (N,), 0-1. confident: bool (N,), whether that was the verdict.
+    unfamiliarity: float (N,), 0-1. fields: field of each picture (N,). photos: its photo (N,).
     doubtful: bool (N,), whether its label is doubtful.
     """
 
     labels: np.ndarray
     predicted: np.ndarray
     confidence: np.ndarray
+    confident: np.ndarray
+    unfamiliarity: np.ndarray
     fields: np.ndarray
     photos: np.ndarray
     doubtful: np.ndarray
@@ -70,17 +74,25 @@ def ask(classifier, examples) -> Answers:
     predictions = tqdm(
         classifier.predict_batch(pictures(examples)), "evaluating", len(examples), unit=" pictures", leave=False
     )
-    given = [(NO_CELL if p.label is None else CELL_TYPES.index(p.label), p.confidence) for p in predictions]
-    columns = (np.asarray(examples[c]) for c in ("field", "photo", "doubt"))
-    predicted, confidence = map(np.array, zip(*given, strict=True))
-    field, photo, doubt = columns
-    return Answers(labels_of(examples), predicted, confidence, field, photo, doubt != "")
+    given = [
+        (
+            NO_CELL if p.label is None else CELL_TYPES.index(p.label),
+            p.confidence,
+            p.verdict == "confident",
+            # Where nothing is found nothing is taken for a cell of the four types.
+            1.0 if p.label is None else p.unfamiliarity,
+        )
+        for p in predictions
+    ]
+    field, photo, doubt = (np.asarray(examples[c]) for c in ("field", "photo", "doubt"))
+    return Answers(labels_of(examples), *map(np.array, zip(*given, strict=True)), field, photo, doubt != "")
 
 
 def by_photo(answers: Answers) -> Answers:
     """One answer a photo: the type that most of its copies were given, of equals the more confident.
 
-    The confidence is the mean over the copies that were given this type.
+    The confidence is the mean over the copies that were given this type; a photo counts as confident if most of all its
+    copies do.
     """
     photos, first, index = np.unique(answers.photos, return_index=True, return_inverse=True)
     votes = np.zeros((len(photos), NO_CELL + 1))
@@ -88,16 +100,20 @@ def by_photo(answers: Answers) -> Answers:
     np.add.at(votes, (index, answers.predicted), 1)
     np.add.at(trust, (index, answers.predicted), answers.confidence)
     trust /= np.maximum(votes, 1)
+    copies = np.bincount(index)
+    sure, strange = (np.bincount(index, weights) / copies for weights in (answers.confident, answers.unfamiliarity))
     winner = (votes + trust / 2).argmax(axis=1)  # confidence stays below a vote: it only parts equals
     alike = answers.where(first)
-    return replace(alike, predicted=winner, confidence=trust[np.arange(len(photos)), winner])
+    confidence = trust[np.arange(len(photos)), winner]
+    return replace(alike, predicted=winner, confidence=confidence, confident=sure > 0.5, unfamiliarity=strange)
 
 
 def scores(answers: Answers) -> dict:
     """Every number for one set of answers.
 
     Returns:
-        n, fields, accuracy, macro_f1, their intervals, expected_calibration_error, no_cell_found, per_class
+        n, fields, accuracy, macro_f1, their intervals, balanced_accuracy (mean recall), expected_calibration_error,
+        confident (share of the answers with this verdict, and how many of these are right), no_cell_found, per_class
         (precision, recall, f1, support) and confusion (rows: truth; columns: the four types, then no cell).
     """
     per_field = _confusion_per_field(answers)
@@ -117,7 +133,14 @@ def scores(answers: Answers) -> dict:
         "accuracy_95": _interval(boot_accuracy),
         "macro_f1": float(f1[0][support > 0].mean()),
         "macro_f1_95": _interval(boot_macro),
+        "balanced_accuracy": float(recall[0][support > 0].mean()),
         "expected_calibration_error": calibration_error(answers),
+        "confident": {
+            "share": float(answers.confident.mean()),
+            "accuracy": float((answers.predicted == answers.labels)[answers.confident].mean())
+            if answers.confident.any()
+            else 0.0,
+        },
         "no_cell_found": int(confusion[:, NO_CELL].sum()),
         "per_class": {
             name: {
@@ -172,14 +195,29 @@ def calibration_error(answers: Answers) -> float:
     return sum(count * abs(confidence - accuracy) for count, confidence, accuracy in bins) / len(answers.labels)
 
 
-def results(images: Answers) -> dict:
+def unfamiliarity_aurocs(answers: Answers) -> dict[str, dict]:
+    """How well unfamiliarity tells each other kind of cell from the four types: {kind: {auroc, n}}."""
+    from sklearn.metrics import roc_auc_score
+
+    known = answers.labels < len(CELL_TYPES)
+    aurocs = {}
+    for label in np.unique(answers.labels[~known]):
+        here = answers.labels == label
+        score = roc_auc_score(here[known | here], answers.unfamiliarity[known | here])
+        aurocs[LABELS[label]] = {"auroc": float(score), "n": int(here.sum())}
+    return aurocs
+
+
+def results(answers: Answers) -> dict:
     """The numbers as they stand in metrics.json: images and photos, each with and without doubtful labels."""
+    images = answers.where(answers.labels < len(CELL_TYPES))
     photos = by_photo(images)
     return {
         **{
             level: {"all": scores(answers), "without_doubtful": scores(answers.where(~answers.doubtful))}
             for level, answers in (("images", images), ("photos", photos))
         },
+        "unfamiliarity": unfamiliarity_aurocs(answers),
         "doubtful_photos": photos.photos[photos.doubtful].tolist(),
         "photos_missed": photos.photos[photos.predicted != photos.labels].tolist(),
     }
@@ -188,11 +226,12 @@ def results(images: Answers) -> dict:
 # --- pictures --------------------------------------------------------------------------------------------
 
 
-def draw_figures(folder: Path, result: dict, images: Answers, history: list[dict]) -> None:
+def draw_figures(folder: Path, result: dict, answers: Answers, history: list[dict]) -> None:
     """Write confusion.png, report.png, reliability.png and, where a history is given, curves.png."""
     import matplotlib
 
     matplotlib.use("Agg")
+    images = answers.where(answers.labels < len(CELL_TYPES))
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
         "confusion": _confusion_figure(result["images"]["all"]),
@@ -290,13 +329,20 @@ def report(name: str, result: dict) -> str:
                 f"   accuracy {s['accuracy']:.4f} [{a0:.3f}-{a1:.3f}]"
                 f"   macro-F1 {s['macro_f1']:.4f} [{f0:.3f}-{f1:.3f}]"
                 f"   ECE {s['expected_calibration_error']:.3f}"
+                f"   confident {s['confident']['share']:.3f}, right {s['confident']['accuracy']:.4f}"
             )
+    lines.append(f"  balanced accuracy {result['images']['all']['balanced_accuracy']:.4f}")
     for cell, row in result["images"]["all"]["per_class"].items():
         lines.append(
             f"  {CELLS[cell].name:<13}precision {row['precision']:.3f}  recall {row['recall']:.3f}  "
             f"F1 {row['f1']:.3f}  n {row['support']:,}"
         )
-    lines.append(f"  photos missed: {', '.join(result['photos_missed']) or 'none'}")
+    lines += [
+        f"  {kind} against the four types: AUROC of unfamiliarity {row['auroc']:.4f}, n {row['n']}"
+        for kind, row in result["unfamiliarity"].items()
+    ]
+    missed = result["photos_missed"]
+    lines.append(f"  photos missed ({len(missed)}): {', '.join(missed[:20]) or 'none'}{' ...' if missed[20:] else ''}")
     return "\n".join(lines)
 
 
@@ -318,7 +364,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path, help="checkpoint folder, such as leukoscope/pretrained")
     add_data_arguments(parser)
     parser.add_argument("--lab", default="bccd", help="lab to score: bccd (Kaggle), barcelona (PBC), synthetic, ...")
-    parser.add_argument("--split", default="test", help="official split to score; ignored for a lab that has none")
+    parser.add_argument("--split", default="test", help="split to score; 'all' for a lab that was not trained on")
     parser.add_argument("--kind", choices=KINDS, help="default: copy where the lab has copies, else photo")
     args = parser.parse_args(argv)
     from leukoscope.classifier import Classifier
@@ -326,13 +372,13 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         classifier = Classifier.from_pretrained(args.checkpoint)
-        examples = only_cell_types(where(load_examples(args.data, pbc=args.pbc), lab=args.lab))
+        examples = where(load_examples(args.data, pbc=args.pbc), lab=args.lab)
         if not len(examples):
             raise DataError(f"the data has no pictures of lab {args.lab!r}")
-        if any(examples["split"]):
+        if args.lab in classifier.spec.trained.get("labs", ()) and args.split != "test":
+            raise DataError(f"this checkpoint was trained on lab {args.lab!r}: only its split 'test' was held out")
+        if args.split != "all":
             examples = where(examples, split=args.split)
-        elif args.lab in classifier.spec.trained.get("labs", ()):
-            raise DataError(f"this checkpoint was trained on lab {args.lab!r}, which has no split held out of training")
         kind = args.kind or ("copy" if "copy" in set(examples["kind"]) else "photo")
         examples = where(examples, kind=kind)
         if not len(examples):
@@ -340,12 +386,12 @@ def main(argv: list[str] | None = None) -> int:
     except (CheckpointError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    name = "-".join(filter(None, (args.lab, examples[0]["split"], kind)))
-    images = ask(classifier, examples)
-    result = results(images)
+    name = f"{args.lab}-{args.split}-{kind}"
+    answers = ask(classifier, examples)
+    result = results(answers)
     record(args.checkpoint, name, result)
     history = read_history(args.checkpoint) if (args.checkpoint / HISTORY_FILE).exists() else []
-    draw_figures(args.checkpoint / FIGURES_FOLDER / name, result, images, history)
+    draw_figures(args.checkpoint / FIGURES_FOLDER / name, result, answers, history)
     print(report(name, result))
     print(f"-> {args.checkpoint / METRICS_FILE}, {args.checkpoint / FIGURES_FOLDER / name}{os.sep}")
     return 0

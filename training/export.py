@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from leukoscope.calibration import unfamiliarity
 from leukoscope.checkpoint import (
     GOLDEN_FILE,
     GOLDEN_PICTURE,
@@ -35,13 +36,14 @@ from leukoscope.checkpoint import (
 )
 from leukoscope.errors import CheckpointError
 from training.config import Config, ConfigError, read_config
-from training.data import add_data_arguments, labels_of, load_examples
+from training.data import NONE, add_data_arguments, load_examples, targets_of
 from training.sources import DataError
 from training.train import RunError, framed, framing_of, read_history, training_rows
 
 PARITY_CROPS = 256
 PARITY_TOLERANCE = 1e-4  # of a probability
 CONFIDENT_ACCURACY = 0.985  # what answers marked confident must reach on the validation fold
+UNFAMILIAR_SHARE = 0.02  # of validation cells of the four types that may be called unfamiliar
 ONNX_OUTPUTS = ("logits", "features", "feature_map")
 
 
@@ -69,12 +71,12 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
     config = read_config(run / "config.toml")
     if not (run / "best.weights.h5").exists():
         raise RunError(f"{run} holds no weights yet: no epoch was completed")
-    model = build(config.network, config.framing.size, config.seed)  # float32, whatever the run trained in
+    model = build(config)  # float32, whatever the run trained in
     model.load_weights(run / "best.weights.h5")
 
     train_rows, val_rows = training_rows(config, examples)
     val_crops = framed(val_rows, config, 0, "validation")
-    val_labels = labels_of(val_rows)
+    val_labels = targets_of(val_rows)
 
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=f".{checkpoint.name}-") as workshop:
@@ -94,16 +96,17 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
             raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
 
         logits = run_onnx(folder / ONNX_FILE, val_crops)
-        temperature = fit_temperature(logits, val_labels)
+        temperature, thresholds = fit_verdicts(logits, val_labels)
         spec = Spec(
             name=config.name,
             framing=framing_of(config),
             normalisation=NORMALISATION,
             temperature=temperature,
-            thresholds=Thresholds(confident=fit_confident(logits / temperature, val_labels)),
+            thresholds=thresholds,
             files={name: sha256(folder / name) for name in (ONNX_FILE, *KERAS_FILES)},
             trained={
                 "labs": config.data.labs,
+                "others": config.data.others,
                 "kind": config.data.kind,
                 "pictures": len(train_rows),
                 "photos": len(set(train_rows["photo"])),
@@ -126,7 +129,7 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
 def export_onnx(model, path: Path) -> None:
     """Write the graph with outputs logits, features and feature_map; the batch axis is free.
 
-    Where the features are the feature map's mean, a fourth output is `class_map` (N, h, w, 4): the last layer applied
+    Where the features are the feature map's mean, a fourth output is `class_map` (N, h, w, C): the last layer applied
     at every place, whose mean over the places is the logits.
     """
     import keras
@@ -149,7 +152,7 @@ def export_onnx(model, path: Path) -> None:
 
 
 def run_onnx(path: Path, crops: np.ndarray) -> np.ndarray:
-    """Logits of framed crops by ONNX Runtime: uint8 (N, S, S, 3) -> float32 (N, 4)."""
+    """Logits of framed crops by ONNX Runtime: uint8 (N, S, S, 3) -> float32 (N, C)."""
     import onnxruntime
 
     from leukoscope.preprocess import normalise
@@ -170,6 +173,24 @@ def parity(model, path: Path, crops: np.ndarray) -> float:
     ours = softmax(run_onnx(path, crops), axis=1)
     keras_ = softmax(model.predict(normalise(crops, NORMALISATION), batch_size=64, verbose=0), axis=1)
     return float(np.abs(ours - keras_).max())
+
+
+def fit_verdicts(logits: np.ndarray, labels: np.ndarray) -> tuple[float, Thresholds]:
+    """The temperature and the thresholds, all from cells that the network was not trained on.
+
+    `unfamiliar` lets all but 2 % of the cells of the four types pass; `confident` is fitted on those that pass.
+
+    Args:
+        logits: (N, 4 or 5).
+        labels: (N,), 4 for what is none of the four types.
+    """
+    logits, labels = logits[labels < NONE], labels[labels < NONE]
+    temperature = fit_temperature(logits[:, :NONE], labels)
+    score = unfamiliarity(logits, temperature)
+    limit = round(float(np.quantile(score, 1 - UNFAMILIAR_SHARE)), 4) if logits.shape[1] > NONE else 1.0
+    known = score <= limit
+    confident = fit_confident(logits[known, :NONE] / temperature, labels[known])
+    return temperature, Thresholds(confident=confident, unfamiliar=limit)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -1,7 +1,8 @@
-"""The networks. Each takes float32 (N, S, S, 3) and gives logits (N, 4).
+"""The networks. Each takes float32 (N, S, S, 3) and gives logits (N, C): C = 4, or 5 where "none of
+the four" is taught too.
 
 Three layers carry fixed names, so that the exported graph can show more than the logits:
-`feature_map` (N, h, w, C), `features` (N, C') just before the last layer, and `logits` (N, 4).
+`feature_map` (N, h, w, F), `features` (N, F') just before the last layer, and `logits`.
 """
 
 from __future__ import annotations
@@ -9,20 +10,20 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from leukoscope.cells import CELL_TYPES
 from leukoscope.preprocess import Normalisation
-from training.config import Network
+from training.config import Config, Network
 
 NORMALISATION = Normalisation()  # inputs scaled to 0-1 and no further: batch normalisation does the rest
 
 
-def build(network: Network, size: int, seed: int) -> keras.Model:
-    """Build a network with fresh weights, drawn from `seed`, for inputs of `size` px."""
-    keras.utils.set_random_seed(seed)
-    return {"reference": _reference, "compact": _compact}[network.kind](network, size)
+def build(config: Config) -> keras.Model:
+    """Build a run's network with fresh weights, drawn from its seed."""
+    keras.utils.set_random_seed(config.seed)
+    kinds = {"reference": _reference, "compact": _compact}
+    return kinds[config.network.kind](config.network, config.framing.size, config.data.classes)
 
 
-def _reference(network: Network, size: int) -> keras.Model:
+def _reference(network: Network, size: int, classes: int) -> keras.Model:
     """The published recipe: four blocks, then a perceptron of 512-256-128 on the flattened maps."""
     l2 = keras.regularizers.L2(network.l2) if network.l2 else None
     x = inputs = keras.Input((size, size, 3), name="image")
@@ -37,10 +38,10 @@ def _reference(network: Network, size: int) -> keras.Model:
         last = index == len(network.dense) - 1
         x = layers.BatchNormalization(name="features" if last else None)(x)
         x = layers.Dropout(rate)(x)
-    return keras.Model(inputs, _logits(x), name="reference")
+    return keras.Model(inputs, _logits(x, classes), name="reference")
 
 
-def _compact(network: Network, size: int) -> keras.Model:
+def _compact(network: Network, size: int, classes: int) -> keras.Model:
     """Four blocks of two convolutions, the last map averaged: no weight depends on the place in the crop."""
     x = inputs = keras.Input((size, size, 3), name="image")
     for index, filters in enumerate(network.filters):
@@ -54,9 +55,9 @@ def _compact(network: Network, size: int) -> keras.Model:
     x = layers.GlobalAveragePooling2D(name="features")(x)
     for rate in network.dropout:
         x = layers.Dropout(rate)(x)
-    return keras.Model(inputs, _logits(x), name="compact")
+    return keras.Model(inputs, _logits(x, classes), name="compact")
 
 
-def _logits(x):
+def _logits(x, classes: int):
     # float32 even under mixed precision: probabilities are worked out from these.
-    return layers.Dense(len(CELL_TYPES), dtype="float32", name="logits")(x)
+    return layers.Dense(classes, dtype="float32", name="logits")(x)

@@ -26,9 +26,10 @@ from pathlib import Path
 
 import numpy as np
 
+from leukoscope.cells import CELL_TYPES
 from training.config import Config, ConfigError, read_config
 from training.data import add_data_arguments, load_examples
-from training.sources import DataError
+from training.sources import LABELS, OTHER_CELLS, DataError
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
@@ -42,12 +43,15 @@ class RunError(ValueError):
 
 def training_rows(config: Config, examples):
     """(training rows, validation rows) of a table: TRAIN of the labs named, one fold held out by field."""
-    from training.data import drop_fields_of, grouped_folds, labels_of, only_cell_types, where
+    from training.data import drop_fields_of, grouped_folds, labels_of, where
 
-    examples = only_cell_types(examples)
+    unknown = set(config.data.others) - set(OTHER_CELLS)
+    if unknown:
+        raise DataError(f"data.others: {', '.join(sorted(unknown))}: valid are {', '.join(OTHER_CELLS)}")
     test = where(examples, split="test")
     labs, kinds, splits = (np.asarray(examples[c]) for c in ("lab", "kind", "split"))
-    wanted = np.isin(labs, config.data.labs) & (kinds == config.data.kind) & (splits != "test")
+    taught = np.isin(np.asarray(LABELS)[labels_of(examples)], CELL_TYPES + tuple(config.data.others))
+    wanted = taught & np.isin(labs, config.data.labs) & (kinds == config.data.kind) & (splits != "test")
     rows = examples.select(np.flatnonzero(wanted))
     absent = set(config.data.labs) - set(rows["lab"])
     if absent:
@@ -96,8 +100,9 @@ class Batches:
 
     def __init__(self, crops: np.ndarray, labels: np.ndarray, labs: np.ndarray, config: Config) -> None:
         self.crops, self.labels, self.labs, self.config = crops, labels, labs, config
-        counts = np.bincount(labels, minlength=4)
-        self.class_weight = len(labels) / (4 * counts)
+        self.classes = config.data.classes
+        counts = np.bincount(labels, minlength=self.classes)
+        self.class_weight = len(labels) / (self.classes * counts)
         self.steps = config.fit.steps or -(-len(labels) // config.fit.batch)
 
     def epoch(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -116,12 +121,12 @@ class Batches:
             # Each type equally often, within a type each lab, and within these each picture.
             strata = [
                 np.flatnonzero((self.labels == label) & (self.labs == lab))
-                for label in range(4)
+                for label in range(self.classes)
                 for lab in np.unique(self.labs[self.labels == label])
             ]
             strata = [rng.permutation(rows) for rows in strata]
             share = [1 / len(np.unique(self.labs[self.labels == self.labels[rows[0]]])) for rows in strata]
-            counts = np.ceil(np.array(share) * total / 4).astype(int)
+            counts = np.ceil(np.array(share) * total / self.classes).astype(int)
             drawn = [np.resize(rows, count) for rows, count in zip(strata, counts, strict=True)]
             return rng.permutation(np.concatenate(drawn))[:total]
         passes = -(-total // len(self.labels))
@@ -139,13 +144,17 @@ class Batches:
         crops = np.stack([augment(self.crops[i], size, self.config.augment, rng) for i in chosen])
         labels = self.labels[chosen]
         weights = self.class_weight[labels] if self.config.fit.balance == "class-weights" else np.ones(len(chosen))
-        return normalise(crops, NORMALISATION), np.eye(4, dtype=np.float32)[labels], weights.astype(np.float32)
+        return (
+            normalise(crops, NORMALISATION),
+            np.eye(self.classes, dtype=np.float32)[labels],
+            weights.astype(np.float32),
+        )
 
 
 # --- the run folder --------------------------------------------------------------------------------------
 
 
-def open_run(folder: Path, config_file: Path, config: Config, examples) -> None:
+def open_run(folder: Path, config_text: str, config: Config, examples) -> None:
     """Make the run folder, or check that the one there holds the same run.
 
     Raises:
@@ -168,7 +177,7 @@ def open_run(folder: Path, config_file: Path, config: Config, examples) -> None:
             raise RunError(f"{folder} holds a run with another {changed}: give another --out, or remove it")
         return
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(config_file, folder / "config.toml")
+    (folder / "config.toml").write_text(config_text)
     record.write_text(json.dumps(identity, indent=1) + "\n")
 
 
@@ -237,7 +246,7 @@ def compiled(config: Config, steps: int):
     from training.networks import build
 
     keras.config.set_dtype_policy(config.fit.precision)
-    model = build(config.network, config.framing.size, config.seed)
+    model = build(config)
     keras.config.set_dtype_policy("float32")
     rate = config.fit.learning_rate
     if config.fit.schedule == "cosine":
@@ -266,7 +275,8 @@ def train(config: Config, examples, folder: Path) -> Path:
     from tqdm import tqdm
 
     from leukoscope.preprocess import normalise
-    from training.data import labels_of
+    from training.data import NONE, targets_of
+    from training.negatives import empty_crops
     from training.networks import NORMALISATION
 
     tf.config.experimental.enable_op_determinism()  # the same seed gives the same weights, to the last bit
@@ -274,9 +284,15 @@ def train(config: Config, examples, folder: Path) -> Path:
     # Room for the crop to turn and move in without showing what lies beyond; a whole photo has no more to show.
     margin = config.framing.size // 4 if config.framing.kind == "cell" else 0
     crops = framed(train_rows, config, margin, "training")
-    batches = Batches(crops, labels_of(train_rows), np.asarray(train_rows["lab"]), config)
+    empty = empty_crops(train_rows, framing_of(config), margin, config.data.empty, config.seed)
+    batches = Batches(
+        np.concatenate([crops, empty]),
+        np.concatenate([targets_of(train_rows), np.full(len(empty), NONE)]),
+        np.concatenate([np.asarray(train_rows["lab"]), np.full(len(empty), "empty")]),
+        config,
+    )
     val_inputs = normalise(framed(val_rows, config, 0, "validation"), NORMALISATION)
-    val_labels = np.eye(4, dtype=np.float32)[labels_of(val_rows)]
+    val_labels = np.eye(config.data.classes, dtype=np.float32)[targets_of(val_rows)]
     val_weights = even_labs(np.asarray(val_rows["lab"]))
 
     state = load_state(folder)
@@ -368,7 +384,7 @@ def main(argv: list[str] | None = None) -> int:
         kinds = (config.data.kind,)
         examples = load_examples(args.data, pbc=args.pbc, kinds=kinds, seed=config.seed)
         folder = args.out or Path("runs") / config.name
-        open_run(folder, args.config, config, examples)
+        open_run(folder, args.config.read_text(), config, examples)
         best = train(config, examples, folder)
     except (ConfigError, DataError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)

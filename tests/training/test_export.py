@@ -60,7 +60,7 @@ def test_both_networks_export_with_a_free_batch_axis(name, tmp_path):
 
     config = read_config(CONFIGS / f"{name}.toml")
     size = config.framing.size
-    model = build(config.network, size, seed=0)
+    model = build(config)
     export_onnx(model, tmp_path / "m.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
     for batch in (1, 3):
