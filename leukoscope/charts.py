@@ -1,0 +1,123 @@
+"""The differential as HTML: a table with exact limits and a bar chart, for every page.
+
+Plain functions from a `Differential` to strings; `STYLE` holds the rules that they need, in colours that follow the
+page's own, light or dark. What a colour says also stands there in words.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from leukoscope.cells import CELLS, RANGE_NOTE
+from leukoscope.differential import Differential, Share
+from leukoscope.wording import span
+
+FLAGS = {
+    "below": "↓ below",
+    "within": "within",
+    "above": "↑ above",
+    "undecided": "undecided",
+}
+"""What stands beside the adult range: where both limits lie, or that they lie on both sides of its end."""
+
+NOTHING_COUNTED = "Nothing counted yet."
+
+
+def table_html(differential: Differential) -> str:
+    """Count, share with its 95 % limits, adult range and where the limits lie, one line a type."""
+    rows = "".join(_row(row) for row in differential.rows())
+    return (
+        '<table class="lk lk-table"><caption>Differential of white cells, with 95 % limits of counting</caption>'
+        '<thead><tr><th scope="col">Type</th><th scope="col">Cells</th><th scope="col">Share, limits</th>'
+        f'<th scope="col">Adults</th></tr></thead><tbody>{rows}</tbody>'
+        f'<tfoot><tr><th scope="row">Counted</th><td>{differential.counted:,}</td><td></td><td></td></tr></tfoot></table>'
+    )
+
+
+def _row(row: Share) -> str:
+    cell = CELLS[row.cell_type]
+    share, limits = (f"{row.percent:.1f} %", _limits(row)) if row.total else ("–", "–")
+    flag = FLAGS[row.flag] if row.total else "–"
+    return (
+        f'<tr data-type="{escape(cell.name)}" style="--lk-colour:{escape(cell.colour)}">'
+        f'<th scope="row"><span class="lk-swatch"></span>{escape(cell.name.capitalize())}</th>'
+        f"<td>{row.count:,}</td>"
+        f"<td><strong>{share}</strong><br><small>{limits}</small></td>"
+        f'<td>{span(row.reference)} %<br><small data-flag="{escape(row.flag)}">{escape(flag)}</small></td></tr>'
+    )
+
+
+def chart_html(differential: Differential) -> str:
+    """A bar a type from 0 to 100 %, a line across it for the 95 % limits, a band behind it for the adult range."""
+    rows = "".join(_bar(row) for row in differential.rows())
+    ticks = "".join(f'<span style="left:{tick}%">{tick}</span>' for tick in range(0, 101, 25))
+    return (
+        f'<figure class="lk lk-chart"><div role="img" aria-label="{escape(chart_text(differential))}">{rows}'
+        f'<div class="lk-axis" aria-hidden="true"><span></span><div>{ticks}</div></div></div>'
+        "<figcaption>Share of counted cells in %. Line: 95 % limits of the count. Hatched: adult range.</figcaption>"
+        "</figure>"
+    )
+
+
+def _bar(row: Share) -> str:
+    cell = CELLS[row.cell_type]
+    low, high = row.reference
+    marks = f'<span class="lk-range" style="left:{low:g}%;width:{high - low:g}%"></span>'
+    if row.total:
+        marks += (
+            f'<span class="lk-share" style="width:{row.percent:.2f}%"></span>'
+            f'<span class="lk-limits" style="left:{row.low:.2f}%;width:{row.high - row.low:.2f}%"></span>'
+        )
+    return (
+        f'<div class="lk-row" data-type="{escape(cell.name)}" style="--lk-colour:{escape(cell.colour)}">'
+        f"<span>{escape(cell.name.capitalize())}</span><div>{marks}</div></div>"
+    )
+
+
+def chart_text(differential: Differential) -> str:
+    """The chart in words, for those who do not see it."""
+    if not differential.counted:
+        return f"Bar chart. {NOTHING_COUNTED}"
+    parts = [f"{row.cell_type} {row.percent:.1f} % (limits {_limits(row)})" for row in differential.rows()]
+    return f"Bar chart of the shares: {', '.join(parts)}."
+
+
+def _limits(row: Share) -> str:
+    return f"{row.low:.1f}–{row.high:.1f} %"
+
+
+def sentences_html(differential: Differential) -> str:
+    """What a reader of the table must know, in words."""
+    lines = [*differential.sentences(), RANGE_NOTE] if differential.photos else [NOTHING_COUNTED, RANGE_NOTE]
+    return f'<ul class="lk lk-sentences">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>'
+
+
+STYLE = """
+.lk-table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.lk-table caption { text-align: left; font-weight: 650; padding-bottom: .4rem; }
+.lk-table th, .lk-table td { padding: .3rem .4rem; border: 0; border-bottom: 1px solid var(--lk-line); }
+.lk-table th, .lk-table td { text-align: right; font-weight: 400; vertical-align: top; white-space: nowrap; }
+.lk-table tr > :first-child { text-align: left; padding-left: 0; }
+.lk-table thead th { font-size: .85rem; font-weight: 600; }
+.lk-table tfoot th, .lk-table tfoot td { font-weight: 650; border-bottom: 0; }
+.lk-table small { font-size: .85rem; }
+.lk-table [data-flag="below"], .lk-table [data-flag="above"] { font-weight: 700; }
+.lk-swatch { display: inline-block; width: .8em; height: .8em; border-radius: 3px; margin-right: .45em; }
+.lk-swatch { background: var(--lk-colour); }
+.lk-chart { margin: 0; }
+.lk-row, .lk-axis { display: grid; grid-template-columns: 6.2rem 1fr; align-items: center; gap: .6rem; }
+.lk-row > div { position: relative; height: 2rem; border-left: 1px solid currentColor; }
+.lk-row > div > span { position: absolute; }
+.lk-range { top: .1rem; bottom: .1rem; border: 1px solid var(--lk-line); background: repeating-linear-gradient(
+  135deg, transparent 0 4px, var(--lk-line) 4px 6px); }
+.lk-share { top: .5rem; bottom: .5rem; left: 0; background: var(--lk-colour); border-radius: 0 3px 3px 0; }
+.lk-limits { top: .65rem; bottom: .65rem; border: solid currentColor; border-width: 0 2px; }
+.lk-limits::after { content: ""; position: absolute; inset: calc(50% - 1px) 0 auto; border-top: 2px solid; }
+.lk-axis > div { position: relative; height: 1.3rem; border-top: 1px solid currentColor; font-size: .8rem; }
+.lk-axis span { position: absolute; transform: translateX(-50%); }
+.lk-axis span:last-child { transform: translateX(-100%); }
+.lk-chart figcaption { font-size: .85rem; margin-top: .3rem; }
+.lk-sentences { padding-left: 1.1rem !important; font-size: .92rem; }
+.lk-sentences li { margin: 0 0 .3rem; }
+"""
+"""Rules for the HTML of this module, beside those of `leukoscope.wording`."""
