@@ -69,10 +69,7 @@ def photos_in_zip(
             name = readable_name(path.name)
             count += 1
             if count > limits.photos:
-                yield (
-                    name,
-                    f"only the first {limits.photos} files of an archive are read: this and all after it are not",
-                )
+                yield name, f"only the first {limits.photos} files of an archive are read: the rest was left out"
                 return
             content = _read(archive, entry, limits, limits.all_bytes - unpacked)
             unpacked += len(content) if isinstance(content, bytes) else 0

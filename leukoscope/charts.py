@@ -30,7 +30,8 @@ def table_html(differential: Differential) -> str:
         '<table class="lk lk-table"><caption>Differential of white cells, with 95 % limits of counting</caption>'
         '<thead><tr><th scope="col">Type</th><th scope="col">Cells</th><th scope="col">Share, limits</th>'
         f'<th scope="col">Adults</th></tr></thead><tbody>{rows}</tbody>'
-        f'<tfoot><tr><th scope="row">Counted</th><td>{differential.counted:,}</td><td></td><td></td></tr></tfoot></table>'
+        f'<tfoot><tr><th scope="row">Counted</th><td>{differential.counted:,}</td><td></td><td></td></tr></tfoot>'
+        "</table>"
     )
 
 
@@ -114,8 +115,8 @@ STYLE = """
 .lk-limits { top: .65rem; bottom: .65rem; border: solid currentColor; border-width: 0 2px; }
 .lk-limits::after { content: ""; position: absolute; inset: calc(50% - 1px) 0 auto; border-top: 2px solid; }
 .lk-axis > div { position: relative; height: 1.3rem; border-top: 1px solid currentColor; font-size: .8rem; }
-.lk-axis span { position: absolute; transform: translateX(-50%); }
-.lk-axis span:last-child { transform: translateX(-100%); }
+.lk-axis > div > span { position: absolute; transform: translateX(-50%); }
+.lk-axis > div > span:last-child { transform: translateX(-100%); }
 .lk-chart figcaption { font-size: .85rem; margin-top: .3rem; }
 .lk-sentences { padding-left: 1.1rem !important; font-size: .92rem; }
 .lk-sentences li { margin: 0 0 .3rem; }

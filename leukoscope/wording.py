@@ -23,6 +23,7 @@ NO_CELL_ADVICE = (
     "stained smear (Wright, Giemsa or alike) in which one white cell fills a good part of the picture."
 )
 
+CUT_NOTE = "This cell reaches the edge of the picture: a part of it may be missing."
 
 UNFAMILIAR_ADVICE = (
     "It may be another kind of cell (a basophil, a young or a damaged cell), two cells that overlap, or a picture "
@@ -67,12 +68,23 @@ def explanation(prediction: Prediction) -> str:
         return f"This does not look like the cells that the model knows. {UNFAMILIAR_ADVICE}"
     first, second = ranked(prediction)[:2]
     p_first, p_second = (percent(prediction.probabilities[name]) for name in (first, second))
+    cut = f" {CUT_NOTE}" if prediction.cut else ""
     if prediction.verdict == "review":
         return (
             f"The model is not sure enough to decide: {first} {p_first}, {second} {p_second}. "
-            "Look yourself, and compare the cards of both below."
+            f"Look yourself, and compare the cards of both below.{cut}"
         )
-    return f"The model is {p_first} sure. Next comes {second} with {p_second}."
+    return f"The model is {p_first} sure. Next comes {second} with {p_second}.{cut}"
+
+
+def short(prediction: Prediction) -> str:
+    """The answer for one cell among many: "neutrophil 98.2 %", "monocyte or neutrophil? 61.0 %", "unfamiliar"."""
+    if prediction.verdict == "no_cell":
+        return "no white cell"
+    if prediction.verdict == "unfamiliar":
+        return f"unfamiliar, nearest to {prediction.label}"
+    name = " or ".join(shown_types(prediction))
+    return f"{name}{'?' if prediction.verdict == 'review' else ''} {percent(prediction.confidence)}"
 
 
 def picture_text(prediction: Prediction) -> str:

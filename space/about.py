@@ -1,0 +1,170 @@
+"""The third tab: which model answers, how good it is, where it ends, and what happens to a picture."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+
+from leukoscope import Classifier, __version__
+from leukoscope.cells import NOT_A_MEDICAL_DEVICE
+from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE
+
+LABS = {
+    "bccd": "BCCD, the photos of the Kaggle set paultimothymooney/blood-cells (MIT licence)",
+    "barcelona": "PBC, Hospital Clínic de Barcelona: Acevedo et al. 2020, doi 10.17632/snkd93bnjr.1 (CC BY 4.0)",
+    "synthetic": "cells drawn by the project itself, no photographs",
+}
+SETS = {
+    "bccd-test-copy": "Official TEST of the Kaggle set, images as published",
+    "bccd-test-photo": "The photos that TEST was made from",
+    "synthetic-test-photo": "Drawn cells, no evidence about blood",
+}
+FIGURES = {
+    "confusion.png": "Confusion matrix: which type each cell had, and which it was given.",
+    "reliability.png": "Reliability diagram: how often the model is right when it says how sure it is.",
+    "curves.png": "Accuracy and loss on training and validation pictures after each epoch.",
+}
+
+LIMITS = (
+    "It knows four types. A basophil, a blast or a young cell is none of them; it may be called unfamiliar, "
+    "but it may also be given one of the four names.",
+    "A microscope, camera or stain that it never saw lowers its accuracy by an amount that nobody knows. "
+    "Check it on cells of your own lab before you trust it there.",
+    "A cell that is cut by the edge of the photo, blurred, or touched by another is more often wrong.",
+    "A differential counts what is in the photos: who chose the fields, and how, matters more than the arithmetic. "
+    "Its limits hold the error of counting alone.",
+)
+
+
+def model_name(classifier: Classifier) -> str:
+    """The model's name and where it is from; of a folder on this machine its last part alone."""
+    source = classifier.source.name
+    if source != "embedded" and Path(source).is_dir():
+        source = f"folder {classifier.folder.name}"
+    return f"{classifier.spec.name} ({source})"
+
+
+def about_tab(classifier: Classifier, keep_minutes: int) -> None:
+    """Build the tab; uploads that no page's end took away live for `keep_minutes`."""
+    metrics = _metrics(classifier)
+    gr.HTML(
+        f'<div class="lk lk-about">{_model_html(classifier)}{_results_html(metrics)}</div>',
+        apply_default_css=False,
+    )
+    for result in metrics:
+        figures = [(classifier.folder / FIGURES_FOLDER / result / name, text) for name, text in FIGURES.items()]
+        if any(path.is_file() for path, _ in figures):
+            with gr.Accordion(f"Pictures: {SETS.get(result, result)}", open=False), gr.Row():
+                for path, text in figures:
+                    if path.is_file():
+                        _figure(path, text)
+    gr.HTML(
+        '<div class="lk lk-about">'
+        f"{_list_html('Limits', (NOT_A_MEDICAL_DEVICE, *LIMITS))}{_list_html('Your pictures', _privacy(keep_minutes))}"
+        f"{PROGRAMS}</div>",
+        apply_default_css=False,
+    )
+
+
+def _figure(path: Path, text: str) -> None:
+    gr.Image(str(path), label=text.partition(":")[0], alt_text=text, interactive=False, buttons=[], min_width=260)
+
+
+def _metrics(classifier: Classifier) -> dict:
+    """Results by what was scored; none if the checkpoint has no metrics of its own weights."""
+    path = classifier.folder / METRICS_FILE
+    try:
+        values = json.loads(path.read_text())
+        ours = values["model_sha256"] == classifier.spec.files["model.onnx"]
+        return values["results"] if ours else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _model_html(classifier: Classifier) -> str:
+    info, trained = classifier.info(), classifier.spec.trained
+    labs = "; ".join(LABS.get(lab, lab) for lab in trained.get("labs", ())) or "not recorded"
+    facts = {"Name": model_name(classifier), "Software": f"Leukoscope {__version__}", "Trained on": labs}
+    if trained.get("drawn"):
+        facts["Note"] = "This model learned from drawn cells: it says nothing about blood."
+    for key, title in (("photos", "Photos"), ("parameters", "Parameters")):
+        if isinstance(trained.get(key), int):
+            facts[title] = f"{trained[key]:,}"
+    facts["Size"] = f"{info['model_bytes'] / 1e6:.1f} MB"
+    facts["SHA-256"] = classifier.spec.files["model.onnx"]
+    thresholds = classifier.spec.thresholds
+    facts["Label stands from"] = f"{100 * thresholds.confident:.0f} % on; below it the answer names two types"
+    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts.items())
+    return f"<section><h2>The model</h2><dl>{rows}</dl></section>"
+
+
+def _results_html(metrics: dict) -> str:
+    if not metrics:
+        return "<section><h2>Results</h2><p>This checkpoint holds no results of its own weights.</p></section>"
+    rows = []
+    for name, result in metrics.items():
+        for subset, suffix in (("all", ""), ("without_doubtful", ", without doubtful labels")):
+            if score := result["images"].get(subset):
+                rows.append(
+                    f'<tr><th scope="row">{escape(SETS.get(name, name) + suffix)}</th><td>{score["n"]:,}</td>'
+                    f"<td>{_score(score, 'accuracy')}</td><td>{_score(score, 'macro_f1')}</td></tr>"
+                )
+    return (
+        "<section><h2>Results</h2>"
+        '<table class="lk-table lk-results"><caption>Scored by training/evaluate.py, with 95 % intervals</caption>'
+        '<thead><tr><th scope="col">Scored on</th><th scope="col">Pictures</th><th scope="col">Accuracy</th>'
+        f'<th scope="col">Macro-F1</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        "<p>Copies of a photo are no new evidence, so the intervals come from a bootstrap over fields of the smear.</p>"
+        "</section>"
+    )
+
+
+def _score(score: dict, key: str) -> str:
+    text = f"<strong>{score[key]:.3f}</strong>"
+    if interval := score.get(f"{key}_95"):
+        text += f"<br><small>{interval[0]:.3f}–{interval[1]:.3f}</small>"
+    return text
+
+
+def _privacy(keep_minutes: int) -> tuple[str, ...]:
+    return (
+        "A picture lies on the server while your page is open, and is deleted when you leave it. What a lost "
+        f"connection or a program leaves behind is deleted after {keep_minutes} minutes at most.",
+        "The count of the second tab and its small cell pictures are held in memory, for this page alone. "
+        "Downloads are made in your browser's memory; no run history is kept.",
+        "The log holds no file names and no pictures. The page asks no other site for anything.",
+        "Still: send no picture that names a patient.",
+    )
+
+
+def _list_html(title: str, lines: tuple[str, ...]) -> str:
+    return (
+        f"<section><h2>{escape(title)}</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul></section>"
+    )
+
+
+PROGRAMS = (
+    "<section><h2>For programs</h2><p>Two endpoints, <code>/classify</code> and <code>/scan</code>, take one picture "
+    "and answer with JSON; “Use via API” at the foot of the page says how. In Python:</p>"
+    "<pre tabindex='0'><code>from gradio_client import Client, handle_file\n\n"
+    'client = Client("ADDRESS OF THIS PAGE")\n'
+    'answer = client.predict(handle_file("smear.jpg"), api_name="/scan")\n'
+    'print([cell["label"] for cell in answer["cells"]])</code></pre></section>'
+)
+
+STYLE = """
+.lk-about { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.2rem; max-width: 60rem; }
+.lk-about h2 { font-size: 1.25rem; margin-bottom: .4rem; }
+.lk-about dl > div { display: grid; grid-template-columns: minmax(6rem, 10rem) 1fr; gap: .2rem 1rem; }
+.lk-about dl > div { padding: .25rem 0; border-bottom: 1px solid var(--lk-line); }
+.lk-about dt { opacity: .85; }
+.lk-about dd { overflow-wrap: anywhere; }
+.lk-about ul { padding-left: 1.1rem; }
+.lk-about li { margin-bottom: .4rem; }
+.lk-about .lk-results th[scope="row"] { white-space: normal; }
+.lk-about pre { overflow-x: auto; padding: .7rem; border: 1px solid var(--lk-line); border-radius: 8px; }
+"""
+"""Rules for the HTML of this module, beside those of `leukoscope.wording` and `leukoscope.charts`."""

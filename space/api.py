@@ -1,0 +1,66 @@
+"""What programs may call: /classify and /scan, with plain JSON as answers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import gradio as gr
+from one_photo import sentence
+from uploads import Uploads
+
+from leukoscope import Classifier, ImageError
+from leukoscope.images import read_image
+
+
+def endpoints(classifier: Classifier, uploads: Uploads, picture: gr.Image) -> None:
+    """Add the endpoints; `picture` says what their input is like."""
+
+    def read(photo: dict | None):
+        if not photo:
+            raise gr.Error("No picture was given.", print_exception=False)
+        try:
+            return read_image(uploads.read(photo))
+        except ImageError as error:
+            raise gr.Error(sentence(error), print_exception=False) from None
+
+    def classify(photo: dict | None) -> dict:
+        """Classify the most prominent white cell of one picture of a stained blood smear.
+
+        Args:
+            photo: the picture, a file: JPEG, PNG, TIFF, BMP, WebP or GIF, up to 20 MB.
+
+        Returns:
+            An object. label: eosinophil, lymphocyte, monocyte, neutrophil, or null without a cell. probabilities: of
+            all four types, summing to 1. confidence: of the label, 0-1. box: [x0, y0, x1, y1] in pixels, or null.
+            verdict: confident (the label stands), review (look yourself), unfamiliar (perhaps none of the four) or
+            no_cell. cut: whether the cell reaches the picture's edge. unfamiliarity: 0-1.
+            For teaching and research; not a medical device.
+        """
+        return asdict(classifier.predict(read(photo)))
+
+    def scan(photo: dict | None) -> dict:
+        """Find and classify every white cell of one photo of a stained blood smear.
+
+        Args:
+            photo: the photo, a file: JPEG, PNG, TIFF, BMP, WebP or GIF, up to 20 MB.
+
+        Returns:
+            An object. width, height: of the photo, in pixels. cells: a list, the most prominent first, empty without
+            a white cell; each an object as /classify returns.
+            For teaching and research; not a medical device.
+        """
+        image = read(photo)
+        cells = [asdict(prediction) for prediction in classifier.scan(image)]
+        return {"width": image.shape[1], "height": image.shape[0], "cells": cells}
+
+    for function in (classify, scan):
+        gr.on(
+            [],
+            function,
+            picture,
+            gr.JSON(label="answer", visible=False),
+            preprocess=False,
+            api_name=function.__name__,
+            concurrency_id="model",
+            concurrency_limit=2,
+        )

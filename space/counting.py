@@ -1,0 +1,173 @@
+"""Uploaded files -> a differential: photos and archives read one by one, what was decided before kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import cv2
+import markup
+import numpy as np
+from uploads import Uploads
+
+from leukoscope import Classifier, ImageError, Prediction
+from leukoscope.archives import ZipLimits, is_zip, photos_in_zip, readable_name
+from leukoscope.differential import Differential
+from leukoscope.images import read_image
+from leukoscope.report import Key, cells_to_show
+
+MOST_PHOTOS = 400
+MOST_CELLS = 3000
+ZIP_LIMITS = ZipLimits(photos=MOST_PHOTOS)
+MAX_FILE_MB = 64  # of an archive; photos have a limit of their own
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo of the count: its name, and its cells with their thumbnails (JPEG), or why it was not read."""
+
+    name: str
+    predictions: tuple[Prediction, ...] = ()
+    thumbnails: tuple[bytes, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Count:
+    """What a page remembers of its count. It never changes: each step gives a new one.
+
+    files: photos of each upload, by where the upload lies. chosen: place in `differential.cells`, None if no cell is.
+    """
+
+    files: dict[str, tuple[Photo, ...]] = field(default_factory=dict)
+    differential: Differential = field(default_factory=Differential)
+    chosen: int | None = None
+
+    @property
+    def photos(self) -> list[Photo]:
+        """All photos, in the order of the files."""
+        return [photo for photos in self.files.values() for photo in photos]
+
+    @property
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """(name, reason) of what was not read."""
+        return tuple((photo.name, photo.reason) for photo in self.photos if photo.reason)
+
+    @property
+    def thumbnails(self) -> dict[Key, bytes]:
+        """JPEG of each cell."""
+        return {
+            (photo.name, number): picture for photo in self.photos for number, picture in enumerate(photo.thumbnails, 1)
+        }
+
+    def report_pictures(self) -> dict[Key, np.ndarray]:
+        """Thumbnails that the report may show: RGB uint8 (H, W, 3)."""
+        pictures = self.thumbnails
+        keys = [(cell.photo, cell.number) for cell in cells_to_show(self.differential)]
+        return {key: _decode(pictures[key]) for key in keys if key in pictures}
+
+
+def _decode(jpeg: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+
+
+def count_files(
+    classifier: Classifier, uploads: Uploads, files: list[dict], session: str | None, before: Count
+) -> Iterator[tuple[int, int, int] | Count]:
+    """Count the cells of uploads.
+
+    Args:
+        files: as Gradio hands them over unread.
+        session: the page that sent them.
+        before: its last count: photos read then are not read again, and decisions on their cells stand.
+
+    Yields:
+        (files done, files in all, photos read) as it goes on, and the new count at last.
+    """
+    read: dict[str, tuple[Photo, ...]] = {}
+    for done, file in enumerate(files):
+        key = str(file.get("path"))
+        if key in before.files:
+            read[key] = before.files[key]
+            continue
+        photos: list[Photo] = []
+        for name, content in _contents(uploads, file, session):
+            so_far = [*(photo for group in read.values() for photo in group), *photos]
+            photos.append(_scan(classifier, _unused(name, so_far, before), content, so_far))
+            yield done, len(files), len(so_far) + 1
+        read[key] = tuple(photos)
+    yield _assembled(read, before)
+
+
+def _contents(uploads: Uploads, file: dict, session: str | None) -> Iterator[tuple[str, bytes | str]]:
+    """(name, bytes or why there are none) of an upload, or of each file in it if it is an archive."""
+    name = readable_name(str(file.get("orig_name") or "photo"))
+    try:
+        data = uploads.read(file, session, MAX_FILE_MB)
+        if not is_zip(data):
+            yield name, data
+            return
+        empty = True
+        for inner, content in photos_in_zip(data, ZIP_LIMITS):
+            empty = False
+            yield inner, content
+        if empty:
+            yield name, "the archive holds no photo"
+    except ImageError as error:
+        yield name, str(error)
+
+
+def _scan(classifier: Classifier, name: str, content: bytes | str, so_far: list[Photo]) -> Photo:
+    if isinstance(content, str):
+        return Photo(name, reason=content)
+    if len(so_far) >= MOST_PHOTOS:
+        return Photo(name, reason=f"no more than {MOST_PHOTOS} photos are counted at once")
+    if sum(len(photo.predictions) for photo in so_far) >= MOST_CELLS:
+        return Photo(name, reason=f"{MOST_CELLS:,} cells were counted before it: more are not counted at once")
+    if len(content) > ZIP_LIMITS.photo_bytes:
+        return Photo(name, reason=f"it is larger than {ZIP_LIMITS.photo_bytes // 2**20} MB")
+    try:
+        image = read_image(content)
+        predictions = tuple(classifier.scan(image))
+    except ImageError as error:
+        return Photo(name, reason=str(error))
+    thumbnails = (markup.crop(image, p.box, markup.THUMBNAIL_SIDE) for p in predictions)
+    return Photo(name, predictions, tuple(markup.jpeg(picture, 80) for picture in thumbnails))
+
+
+def _unused(name: str, photos: list[Photo], before: Count) -> str:
+    """The name, numbered if another photo has it: cells are told apart by their photo's name."""
+    taken = {photo.name for photo in photos} | {photo.name for photo in before.photos}
+    stem, dot, suffix = name.rpartition(".")
+    number, unused = 1, name
+    while unused in taken:
+        number += 1
+        unused = f"{stem} ({number}){dot}{suffix}" if stem else f"{name} ({number})"
+    return unused
+
+
+def _assembled(files: dict[str, tuple[Photo, ...]], before: Count) -> Count:
+    photos = (photo for photos in files.values() for photo in photos if not photo.reason)
+    differential = Differential.from_predictions((photo.name, list(photo.predictions)) for photo in photos)
+    for cell in before.differential.cells:
+        if cell.corrected and cell.photo in differential.photos:
+            differential = differential.reclassify(cell.photo, cell.number, cell.corrected)
+    return Count(files, differential)
+
+
+def chosen(count: Count, index: object) -> Count:
+    """The count with this cell chosen; with none if there is no such cell."""
+    valid = isinstance(index, int) and not isinstance(index, bool) and 0 <= index < len(count.differential.cells)
+    return replace(count, chosen=index if valid else None)
+
+
+def decided(count: Count, to: str | None) -> Count:
+    """The count with the chosen cell called what a person says; None takes that back.
+
+    Raises:
+        ValueError: if no cell is chosen, or `to` is not among the valid ones.
+    """
+    if count.chosen is None:
+        raise ValueError("no cell is chosen")
+    cell = count.differential.cells[count.chosen]
+    return replace(count, differential=count.differential.reclassify(cell.photo, cell.number, to))

@@ -1,0 +1,165 @@
+"""The second tab: many photos in, a differential out that a person can correct and take home."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import counting
+import gradio as gr
+import look
+import markup
+from counting import Count
+from uploads import Uploads
+
+from leukoscope import CELL_TYPES, Classifier, charts, report
+from leukoscope.differential import NOT_COUNTED
+
+DRAWN_PHOTOS = Path(__file__).parent / "examples" / "twelve_drawn_photos.zip"
+MOST_SHOWN = 600  # cells in the gallery; the rest is counted all the same
+NEWS_SECONDS = 0.25  # between two updates of the progress bar
+AS_THE_MODEL = "as the model says"
+DECISIONS = [*((name.capitalize(), name) for name in CELL_TYPES), ("None of the four", NOT_COUNTED)]
+DECISIONS.append(("As the model says", AS_THE_MODEL))
+
+
+def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> None:
+    """Build the tab; `model` is the name that stands on the report."""
+    remembered = gr.State(Count())
+    patch, download = gr.JSON(visible=False), gr.JSON(visible=False)
+    nothing = Count()
+    with gr.Row():
+        with gr.Column(scale=4, min_width=280):
+            files = gr.File(
+                label=f"Photos of one smear, or a .zip of them (up to {counting.MAX_FILE_MB} MB a file)",
+                file_count="multiple",
+                file_types=["image", ".zip"],
+                height=190,
+                elem_id="files",
+            )
+            with gr.Row():
+                drawn = gr.Button("Try it with 12 drawn photos", size="sm", elem_id="drawn", min_width=150)
+                stop = gr.Button("Stop", size="sm", elem_id="stop", interactive=False, min_width=90)
+            status = gr.HTML(markup.progress_html(), apply_default_css=False, elem_id="status")
+            sentences = gr.HTML(
+                charts.sentences_html(nothing.differential), apply_default_css=False, elem_id="sentences"
+            )
+        with gr.Column(scale=5, min_width=290):
+            table = gr.HTML(charts.table_html(nothing.differential), apply_default_css=False, elem_id="table")
+            chart = gr.HTML(charts.chart_html(nothing.differential), apply_default_css=False, elem_id="chart")
+            with gr.Row():
+                csv = gr.Button("Download CSV", interactive=False, elem_id="csv", min_width=120)
+                pdf = gr.Button("Download PDF", interactive=False, elem_id="pdf", min_width=120)
+    with gr.Row(elem_id="cells-row"):
+        with gr.Column(scale=7, min_width=280):
+            gallery = gr.HTML(
+                markup.gallery_html(nothing.differential, {}, MOST_SHOWN),
+                js_on_load=look.CHOOSE_CELL,
+                apply_default_css=False,
+                elem_id="gallery",
+            )
+        with gr.Column(scale=4, min_width=280, elem_id="decide"):
+            panel = gr.HTML(markup.chosen_html(), apply_default_css=False, elem_id="chosen")
+            decision = gr.Radio(DECISIONS, label="It counts as", interactive=False, elem_id="decision")
+
+    numbers = [remembered, table, chart, sentences]
+
+    def count(sent: list[dict] | None, before: Count | None, request: gr.Request) -> Iterator[dict]:
+        before = before or nothing
+        last, result = 0.0, before
+        yield {status: markup.progress_html("Reading the files …", 0.0), stop: gr.Button(interactive=True)}
+        for news in counting.count_files(classifier, uploads, sent or [], request.session_hash, before):
+            if isinstance(news, Count):
+                result = news
+            elif time.monotonic() - last > NEWS_SECONDS:
+                last = time.monotonic()
+                done, total, photos = news
+                words = f"{photos} photo{'' if photos == 1 else 's'} read, file {done + 1} of {total} …"
+                yield {status: markup.progress_html(words, (done + 0.5) / total)}
+        yield {
+            **_numbers(result),
+            status: markup.done_html(result.unreadable, result.differential),
+            gallery: markup.gallery_html(result.differential, result.thumbnails, MOST_SHOWN),
+            panel: markup.chosen_html(),
+            decision: gr.Radio(value=None, interactive=False),
+            stop: gr.Button(interactive=False),
+            csv: gr.Button(interactive=bool(result.differential.photos)),
+            pdf: gr.Button(interactive=bool(result.differential.photos)),
+        }
+
+    def _numbers(result: Count) -> dict:
+        differential = result.differential
+        values = (result, charts.table_html(differential), charts.chart_html(differential))
+        return dict(zip(numbers, (*values, charts.sentences_html(differential)), strict=True))
+
+    def choose(before: Count | None, event: gr.EventData) -> tuple:
+        index = event._data.get("index") if isinstance(event._data, dict) else None
+        result = counting.chosen(before or nothing, index)
+        if result.chosen is None:
+            return result, markup.chosen_html(), gr.Radio(value=None, interactive=False)
+        cell = result.differential.cells[result.chosen]
+        picture = result.thumbnails.get((cell.photo, cell.number))
+        value = cell.corrected or AS_THE_MODEL
+        return result, markup.chosen_html(cell, picture), gr.Radio(value=value, interactive=True)
+
+    def decide(before: Count | None, to: str) -> dict:
+        try:
+            result = counting.decided(before or nothing, None if to == AS_THE_MODEL else to)
+        except ValueError:
+            raise gr.Error("Choose a cell first.", print_exception=False) from None
+        cell = result.differential.cells[result.chosen]
+        moved = {
+            "index": result.chosen,
+            "group": markup.group_of(cell),
+            "text": markup.cell_text(cell),
+            "mark": markup.mark_of(cell),
+        }
+        return {**_numbers(result), patch: moved}
+
+    def save_csv(result: Count | None) -> dict:
+        text = (result or nothing).differential.to_csv()
+        return _file("differential.csv", "text/csv", text.encode())
+
+    def save_pdf(result: Count | None) -> dict:
+        result = result or nothing
+        page = report.to_bytes(result.differential, result.report_pictures(), model=model, made_on=date.today())
+        return _file("differential.pdf", "application/pdf", page)
+
+    def draw() -> list[str]:
+        return [files.move_resource_to_block_cache(DRAWN_PHOTOS)]
+
+    def stopped(before: Count | None) -> tuple:
+        before = before or nothing
+        words = "Stopped: what is shown was counted before."
+        return markup.done_html(before.unreadable, before.differential, words), gr.Button(interactive=False)
+
+    private = {"api_visibility": "private"}
+    counted = files.change(
+        count,
+        [files, remembered],
+        [*numbers, status, gallery, panel, decision, stop, csv, pdf],
+        preprocess=False,
+        trigger_mode="always_last",
+        show_progress="minimal",
+        show_progress_on=status,
+        concurrency_id="count",  # a long count must not keep others from a single answer
+        concurrency_limit=1,
+        **private,
+    )
+    failed = markup.progress_html("That did not work. Perhaps many are asking at once: try again in a minute.")
+    counted.failure(None, outputs=status, js=f"() => {look.as_js(failed)}")
+    stop.click(stopped, remembered, [status, stop], cancels=[counted], show_progress="hidden", **private)
+    quiet = {"show_progress": "hidden", "concurrency_id": "decide", "concurrency_limit": 4} | private
+    drawn.click(draw, outputs=files, **quiet)
+    gallery.choose(choose, remembered, [remembered, panel, decision], trigger_mode="always_last", **quiet)
+    decision.input(decide, [remembered, decision], [*numbers, patch], **quiet).success(None, patch, js=look.MOVE_CELL)
+    for button, save in ((csv, save_csv), (pdf, save_pdf)):
+        button.click(save, remembered, download, **quiet).success(None, download, js=look.DOWNLOAD)
+
+
+def _file(name: str, kind: str, content: bytes) -> dict:
+    """A file that the browser makes of an answer: none is written on the server."""
+    return {"name": name, "type": kind, "base64": base64.b64encode(content).decode()}

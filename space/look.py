@@ -1,0 +1,150 @@
+"""How the page looks and what it does in the browser. Nothing in here asks another site for anything."""
+
+import json
+from typing import Any
+
+import about
+import gradio as gr
+import markup
+
+from leukoscope import charts, wording
+
+# Font stacks of the visitor's own system.
+THEME = gr.themes.Default(
+    primary_hue="teal",
+    neutral_hue="slate",
+    font=("ui-sans-serif", "system-ui", "sans-serif"),
+    font_mono=("ui-monospace", "Consolas", "monospace"),
+).set(
+    # white on the default middle shades would be too faint to read
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_dark="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_hover_dark="*primary_800",
+    checkbox_label_text_color="*body_text_color",
+)
+
+CSS = (
+    wording.STYLE
+    + charts.STYLE
+    + markup.STYLE
+    + about.STYLE
+    + """
+.gradio-container { max-width: 1280px !important; margin: 0 auto !important; }
+.html-container { padding: 0 !important; }
+.head h1 { font-size: 2rem; line-height: 1.2; margin: 0; font-weight: 700; }
+.head p { margin: .3rem 0 .8rem; }
+.notice { font-weight: 600; margin: .6rem 0; border: 2px solid currentColor; border-radius: 8px; padding: .5rem .8rem; }
+.hint { font-size: .9rem; margin: 0; }
+.examples-grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(5.2rem, 1fr)); gap: .4rem; }
+.examples-grid button { display: grid; justify-items: center; gap: .2rem; padding: .4rem .1rem; cursor: pointer;
+  font: inherit; font-size: .82rem; color: inherit; border: 1px solid var(--border-color-primary); border-radius: 8px;
+  background: var(--button-secondary-background-fill); }
+.examples-grid button:hover { background: var(--button-secondary-background-fill-hover); }
+.examples-grid img { width: 3.5rem; height: 3.5rem; border-radius: 6px; margin: 0; object-fit: cover; }
+[role="tab"][aria-selected="true"] { color: var(--body-text-color) !important; font-weight: 650; }
+#photo, #verdict { scroll-margin-top: .8rem; }
+.lk-choices input[type="radio"] { appearance: auto; width: 1rem; height: 1rem; flex: none; margin: 0; }
+.lk-choices input[type="radio"] { align-self: center; }
+#decide { position: sticky; top: .5rem; align-self: flex-start; background: var(--body-background-fill); z-index: 2; }
+@media (max-width: 720px) {
+  #decide { top: auto; bottom: 0; border-top: 1px solid var(--border-color-primary); padding: .5rem 0; }
+}
+.or, footer button { color: var(--body-text-color) !important; }
+footer .divider { display: none; }
+:focus-visible { outline: 3px solid var(--primary-500) !important; outline-offset: 2px; }
+"""
+)
+
+# A screen reader reads answers out. Gradio puts a button into a button beside chosen files: one of them is enough.
+ON_LOAD = """() => {
+  for (const id of ['verdict', 'status', 'sentences'])
+    document.querySelector(`#${id} .lk`)?.setAttribute('aria-live', 'polite')
+  const mend = () => {
+    for (const inner of document.querySelectorAll('button button')) {
+      const outer = inner.parentElement.closest('button')
+      if (outer.getAttribute('role') === 'group') continue
+      for (const [name, value] of Object.entries({ role: 'group', tabindex: '-1', 'aria-label': 'Add', title: 'Add' }))
+        outer.setAttribute(name, value)
+      inner.setAttribute('aria-label', 'Add more files')
+    }
+  }
+  new MutationObserver(mend).observe(document.body, { childList: true, subtree: true })
+}"""
+# On a phone, where it stands below the upload field, the answer comes into view.
+REVEAL = """() => {
+  if (innerWidth < 700 && document.querySelector('#picture img'))
+    document.getElementById('photo').scrollIntoView({ block: 'start', behavior: 'smooth' })
+}"""
+
+CHOOSE_EXAMPLE = """
+element.addEventListener('click', event => {
+  const button = event.target.closest('button[data-name]')
+  if (button) trigger('example', { name: button.dataset.name })
+})
+"""
+
+# The box and the list show the choice at once; the server then sends the answer for it.
+CHOOSE_BOX = """
+const choose = number => {
+  for (const box of element.querySelectorAll('.lk-box'))
+    box.setAttribute('aria-pressed', String(box.dataset.number === number))
+  for (const input of element.querySelectorAll('input[name=lk-cell]'))
+    input.checked = input.value === number
+  trigger('choose', { number: Number(number) })
+}
+element.addEventListener('click', event => {
+  const box = event.target.closest('.lk-box')
+  if (box) choose(box.dataset.number)
+})
+element.addEventListener('change', event => {
+  if (event.target.name === 'lk-cell') choose(event.target.value)
+})
+"""
+
+CHOOSE_CELL = """
+element.addEventListener('click', event => {
+  const cell = event.target.closest('.lk-cell')
+  if (!cell) return
+  for (const other of element.querySelectorAll('.lk-cell[aria-pressed=true]'))
+    other.setAttribute('aria-pressed', 'false')
+  cell.setAttribute('aria-pressed', 'true')
+  trigger('choose', { index: Number(cell.dataset.index) })
+})
+"""
+
+# A cell that was decided on goes to its group, to its place by doubt; the server sends the gallery only once.
+MOVE_CELL = """cell => {
+  const gallery = document.getElementById('gallery')
+  const button = gallery.querySelector(`.lk-cell[data-index="${cell.index}"]`)
+  if (!button) return
+  const focused = document.activeElement === button
+  button.setAttribute('aria-label', cell.text)
+  button.title = cell.text
+  button.querySelector('span').textContent = cell.mark
+  const sections = [...gallery.querySelectorAll('section')]
+  const cells = sections.find(section => section.dataset.group === cell.group).querySelector('.lk-cells')
+  const doubt = other => Number(other.dataset.doubt)
+  const next = [...cells.children].find(other => other !== button && doubt(other) < doubt(button))
+  cells.insertBefore(button, next ?? null)
+  for (const section of sections) {
+    const count = section.querySelectorAll('.lk-cell').length
+    section.querySelector('.lk-count').textContent = count
+    section.hidden = count === 0
+  }
+  if (focused) button.focus()
+}"""
+
+DOWNLOAD = """file => {
+  const bytes = Uint8Array.from(atob(file.base64), letter => letter.charCodeAt(0))
+  const link = document.createElement('a')
+  link.href = URL.createObjectURL(new Blob([bytes], { type: file.type }))
+  link.download = file.name
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000)
+}"""
+
+
+def as_js(value: Any) -> str:
+    """A value as JavaScript."""
+    return json.dumps(value)

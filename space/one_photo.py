@@ -1,0 +1,213 @@
+"""The first tab: a photo in, every white cell of it boxed, and the answer for the one that is chosen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+import look
+import markup
+import numpy as np
+from uploads import MAX_PHOTO_MB, Uploads
+
+from leukoscope import CELL_TYPES, Classifier, ImageError, Prediction, wording
+from leukoscope.draw import draw_heatmap
+from leukoscope.explain import CLASS_MAP, heatmap
+from leukoscope.images import FORMATS, read_image
+
+EXAMPLES = Path(__file__).parent / "examples"
+THUMBNAIL = 96  # px of an example's button
+HEIGHT = 240  # px of the upload field: fixed, so that nothing jumps
+
+NO_CELL = Prediction(None, dict.fromkeys(CELL_TYPES, 0.25), 0.0, None, "no_cell")
+WAITING = wording.message_html(
+    "No picture yet", "Choose one, or click one of the drawn cells. The answer appears here.", "Waiting"
+)
+FAILED = wording.message_html(
+    "That did not work",
+    "Nothing was classified. Perhaps too many people are asking at once: wait a minute, and try again.",
+    "No answer",
+)
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What a page remembers of its photo: where the upload lies, the answers, and the number of the chosen cell."""
+
+    file: dict
+    predictions: tuple[Prediction, ...]
+    chosen: int = 1
+
+    @property
+    def prediction(self) -> Prediction:
+        """The answer for the chosen cell."""
+        return self.predictions[self.chosen - 1] if self.predictions else NO_CELL
+
+
+def one_photo(classifier: Classifier, uploads: Uploads) -> gr.Image:
+    """Build the tab; returns its upload field."""
+    remembered = gr.State()
+    with gr.Row():
+        with gr.Column(scale=3, min_width=280):
+            picture = gr.Image(
+                label="Your picture",
+                sources=["upload", "clipboard", "webcam"],
+                type="filepath",
+                height=HEIGHT,
+                buttons=[],
+                webcam_options=gr.WebcamOptions(mirror=False),
+                alt_text="Your picture as you gave it.",
+                elem_id="picture",
+            )
+            button = gr.Button("Classify", variant="primary", elem_id="classify")
+            _hint("No photo at hand? These are <strong>drawings, not photographs</strong>:")
+            examples = gr.HTML(
+                _examples_html(), js_on_load=look.CHOOSE_EXAMPLE, apply_default_css=False, elem_id="examples"
+            )
+            _hint(
+                f"{', '.join(FORMATS)}, up to {MAX_PHOTO_MB} MB. Pictures are deleted when you leave the page; "
+                "still, send none that names a patient."
+            )
+        with gr.Column(scale=5, min_width=300):
+            photo = gr.HTML(
+                markup.empty_photo_html(), js_on_load=look.CHOOSE_BOX, apply_default_css=False, elem_id="photo"
+            )
+        with gr.Column(scale=4, min_width=290):
+            verdict = gr.HTML(WAITING, apply_default_css=False, elem_id="verdict")
+            bars = gr.HTML(wording.bars_html(), apply_default_css=False, elem_id="bars")
+            crop = gr.HTML(markup.crop_html(), apply_default_css=False, elem_id="crop")
+            heat = gr.Checkbox(
+                label="Show where the model looked",
+                visible=CLASS_MAP in classifier.outputs,
+                elem_id="heat",
+            )
+    cards = gr.HTML(apply_default_css=False, elem_id="cards")
+
+    def show(file: dict | None, heated: bool, request: gr.Request) -> tuple:
+        if not file:
+            return None, markup.empty_photo_html(), WAITING, *_no_answer()
+        try:
+            image = read_image(uploads.read(file, request.session_hash))
+            scanned = Scanned(file, tuple(classifier.scan(image)))
+        except ImageError as error:
+            return None, markup.empty_photo_html(), unreadable(error), *_no_answer()
+        return (
+            scanned,
+            markup.photo_html(image, scanned.predictions, scanned.chosen),
+            *_answer(scanned),
+            _crop(classifier, image, scanned, heated),
+        )
+
+    def choose(scanned: Scanned | None, heated: bool, event: gr.EventData) -> tuple:
+        """Another cell of the same photo: its answer is there already."""
+        number = event._data.get("number") if isinstance(event._data, dict) else None
+        if scanned is None or number not in range(1, len(scanned.predictions) + 1):
+            return scanned, FAILED, *_no_answer()
+        scanned = replace(scanned, chosen=number)
+        return scanned, *_answer(scanned), enlarge(scanned, heated)
+
+    def enlarge(scanned: Scanned | None, heated: bool) -> str:
+        if scanned is None or not scanned.predictions:
+            return markup.crop_html()
+        try:
+            return _crop(classifier, read_image(uploads.read(scanned.file)), scanned, heated)
+        except ImageError as error:
+            return markup.crop_html(text=sentence(error))
+
+    def take_example(event: gr.EventData) -> str | None:
+        """Put one of the drawn cells into the upload field, as if the visitor had chosen it."""
+        name = event._data.get("name") if isinstance(event._data, dict) else None
+        path = {path.name: path for path in example_paths()}.get(name)
+        return picture.move_resource_to_block_cache(path) if path else None
+
+    # preprocess=False: or Gradio opens the file with Pillow before our decoder, which knows the limits.
+    private = {"api_visibility": "private", "concurrency_id": "model", "concurrency_limit": 2}
+    shown = [remembered, photo, verdict, bars, cards, crop]
+    answer = gr.on(
+        [picture.change, button.click],
+        show,
+        [picture, heat],
+        shown,
+        preprocess=False,
+        trigger_mode="always_last",  # a picture chosen while another is being classified must not be dropped
+        show_progress="minimal",
+        show_progress_on=verdict,
+        **private,
+    )
+    answer.then(None, js=look.REVEAL)
+    # In the browser, since the server may be what failed: no answer to another picture may stand.
+    nothing = [None, markup.empty_photo_html(), FAILED, *_no_answer()]
+    answer.failure(None, outputs=shown, js=f"() => {json.dumps(nothing)}")
+    quiet = {"show_progress": "hidden", "trigger_mode": "always_last"} | private
+    photo.choose(choose, [remembered, heat], [remembered, verdict, bars, cards, crop], **quiet)
+    heat.input(enlarge, [remembered, heat], crop, **quiet)
+    examples.example(take_example, outputs=picture, api_visibility="private", show_progress="hidden")
+    return picture
+
+
+def _answer(scanned: Scanned) -> tuple[str, str, str]:
+    prediction = scanned.prediction
+    return wording.verdict_html(prediction), wording.bars_html(prediction), wording.cards_html(prediction)
+
+
+def _no_answer() -> tuple[str, str, str]:
+    """What stands beside a message: no bars, no card, no crop."""
+    return wording.bars_html(), "", markup.crop_html()
+
+
+def _crop(classifier: Classifier, image: np.ndarray, scanned: Scanned, heated: bool) -> str:
+    if not scanned.predictions:
+        return markup.crop_html()
+    box = scanned.prediction.box
+    cut = markup.crop(image, box)
+    text = f"Cell {scanned.chosen} of {len(scanned.predictions)}, enlarged."
+    if heated and CLASS_MAP in classifier.outputs:
+        label = scanned.prediction.label
+        cut = draw_heatmap(cut, markup.crop(heatmap(classifier, image, label, box), box).clip(0, 1))
+        text += f" It glows where the model saw what speaks for {'an' if label[0] in 'aeiou' else 'a'} {label}."
+    return markup.crop_html(cut, text)
+
+
+def unreadable(error: ImageError) -> str:
+    """What stands in place of an answer when the file is no picture that can be read."""
+    return wording.message_html("This picture cannot be read", sentence(error), "No answer")
+
+
+def sentence(error: Exception) -> str:
+    """An error's message as a sentence."""
+    text = str(error)
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def _hint(html: str) -> None:
+    gr.HTML(f'<p class="hint">{html}</p>', apply_default_css=False)
+
+
+def example_paths() -> list[Path]:
+    """The drawn cells, in the order of the cell types, then the others."""
+    order = {name: place for place, name in enumerate(CELL_TYPES)}
+    paths = (path for path in EXAMPLES.iterdir() if path.suffix in (".png", ".webp"))
+    return sorted(paths, key=lambda path: (order.get(path.stem, len(order)), path.stem))
+
+
+def _examples_html() -> str:
+    buttons = []
+    for path in example_paths():
+        name = path.stem.replace("_", " ").capitalize()
+        small = markup.data_uri(_thumbnail(read_image(path)), quality=80)
+        buttons.append(
+            f'<button type="button" data-name="{escape(path.name)}"><img src="{small}" alt="" width="56" height="56">'
+            f"{escape(name)}</button>"
+        )
+    return f'<div class="examples-grid">{"".join(buttons)}</div>'
+
+
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    import cv2
+
+    side = min(image.shape[:2])
+    top, left = ((length - side) // 2 for length in image.shape[:2])
+    return cv2.resize(image[top : top + side, left : left + side], (THUMBNAIL,) * 2, interpolation=cv2.INTER_AREA)
