@@ -147,7 +147,7 @@ def _scan(args: argparse.Namespace) -> int:
         return INTERRUPTED
     except OSError as error:
         return _complain(error)
-    counted = before.add(*fresh)
+    counted = before.extend(fresh)
     if args.pdf and (status := _write_pdf(args.pdf, counted, classifier)):
         return status
     print(counted.to_json() if args.json else _table(counted))

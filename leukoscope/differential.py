@@ -10,50 +10,32 @@ import csv
 import io
 import json
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from leukoscope.cells import CELL_TYPES, CELLS
-from leukoscope.classifier import VERDICTS, Prediction
+from leukoscope.classifier import Prediction
+from leukoscope.counted import CSV_COLUMNS, NOT_COUNTED, CountedCell, empty_row, from_row, restore, to_row
 from leukoscope.errors import DifferentialError
 from leukoscope.files import write_whole
+from leukoscope.limits import clopper_pearson
 
-NOT_COUNTED = "none of the four"
-"""What a person may call a cell beside the four types."""
+__all__ = [
+    "CSV_COLUMNS",
+    "NOT_COUNTED",
+    "CountedCell",
+    "Differential",
+    "Share",
+    "append_csv",
+    "clopper_pearson",
+    "resume_csv",
+]
 
-CSV_COLUMNS = (
-    *("photo", "cell", "x0", "y0", "x1", "y1", "label"),
-    *(f"p_{name}" for name in CELL_TYPES),
-    *("confidence", "verdict", "unfamiliarity", "cut", "corrected"),
-)
-
-
-@dataclass(frozen=True)
-class CountedCell:
-    """One cell of a count.
-
-    photo: its photo's name, as given. number: its place in the photo, from 1. prediction: what the model says.
-    corrected: what a person says: a cell type or `NOT_COUNTED`; None if nobody decided.
-    """
-
-    photo: str
-    number: int
-    prediction: Prediction
-    corrected: str | None = None
-
-    @property
-    def type(self) -> str | None:
-        """The type that it counts as; None if it does not count."""
-        if self.corrected:
-            return self.corrected if self.corrected in CELL_TYPES else None
-        return self.prediction.label if self.prediction.verdict == "confident" else None
-
-    @property
-    def kept_apart(self) -> bool:
-        """Whether a person should decide on it and has not."""
-        return self.corrected is None and self.prediction.verdict != "confident"
+LINES_IN_A_NAME = 10  # how many line ends a photo's name may hold for a torn file to be mended
 
 
 @dataclass(frozen=True)
@@ -87,13 +69,21 @@ class Differential:
     @classmethod
     def from_predictions(cls, photos: Iterable[tuple[str, list[Prediction]]]) -> Differential:
         """A count from each photo's name and its `Classifier.scan`."""
-        return cls().add(*photos)
+        return cls().extend(photos)
 
-    def add(self, *photos: tuple[str, list[Prediction]]) -> Differential:
-        """A count with more photos, each given as its name and its `Classifier.scan`.
+    def add(self, photo: str, predictions: list[Prediction]) -> Differential:
+        """A count with one more photo, given as its name and its `Classifier.scan`.
 
         Raises:
             ValueError: if a photo of this name was counted before.
+        """
+        return self.extend([(photo, predictions)])
+
+    def extend(self, photos: Iterable[tuple[str, list[Prediction]]]) -> Differential:
+        """A count with more photos, in one step.
+
+        Raises:
+            ValueError: if a photo of the same name was counted before.
         """
         names = dict.fromkeys(self.photos)
         cells = list(self.cells)
@@ -101,7 +91,7 @@ class Differential:
             if photo in names:
                 raise ValueError(f"{photo!r} was counted before: each photo needs a name of its own")
             names[photo] = None
-            found = [p for p in predictions if p.verdict != "no_cell"]
+            found = (p for p in predictions if p.verdict != "no_cell")
             cells += [CountedCell(photo, number, p) for number, p in enumerate(found, 1)]
         return Differential(tuple(names), tuple(cells))
 
@@ -123,8 +113,8 @@ class Differential:
     @property
     def counts(self) -> dict[str, int]:
         """Counted cells of each type, in the order of `CELL_TYPES`."""
-        types = [cell.type for cell in self.cells]
-        return {name: types.count(name) for name in CELL_TYPES}
+        types = Counter(cell.type for cell in self.cells)
+        return {name: types[name] for name in CELL_TYPES}
 
     @property
     def counted(self) -> int:
@@ -185,7 +175,11 @@ class Differential:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, CSV_COLUMNS)
         writer.writeheader()
-        writer.writerows(_csv_rows(self))
+        by_photo: dict[str, list[CountedCell]] = {photo: [] for photo in self.photos}
+        for cell in self.cells:
+            by_photo[cell.photo].append(cell)
+        for photo, cells in by_photo.items():
+            writer.writerows(map(to_row, cells) if cells else [empty_row(photo)])
         return text.getvalue()
 
     def write_csv(self, path: str | os.PathLike) -> None:
@@ -194,16 +188,12 @@ class Differential:
 
     @classmethod
     def read_csv(cls, path: str | os.PathLike) -> Differential:
-        """Read back what `write_csv` or `append_csv` wrote.
+        """Read back what `write_csv` or `append_csv` wrote, photo after photo and each photo's cells by number.
 
         Raises:
             DifferentialError: naming the line and the column that is wrong.
         """
-        try:
-            with open(path, newline="", encoding="utf-8") as file:
-                return cls._from_csv(file, str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise DifferentialError(f"{path} cannot be read: {error}") from None
+        return cls._from_csv(_read_text(path), str(path))
 
     @classmethod
     def from_csv(cls, text: str) -> Differential:
@@ -212,26 +202,25 @@ class Differential:
         Raises:
             DifferentialError: naming the line and the column that is wrong.
         """
-        return cls._from_csv(io.StringIO(text, newline=""), "the file")
+        return cls._from_csv(text, "the file")
 
     @classmethod
-    def _from_csv(cls, lines: Iterable[str], source: str) -> Differential:
-        reader = csv.DictReader(lines, strict=True)
+    def _from_csv(cls, text: str, source: str) -> Differential:
+        reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+        photos: dict[str, dict[int, CountedCell]] = {}
         try:
-            if tuple(reader.fieldnames or ()) != CSV_COLUMNS:
-                raise DifferentialError(f"{source}: line 1: the columns must be {', '.join(CSV_COLUMNS)}")
-            photos: dict[str, None] = {}
-            cells: dict[tuple[str, int], CountedCell] = {}
+            _check_header(list(reader.fieldnames or ()), source)
             for row in reader:
-                cell = _read_row(row, f"{source}: line {reader.line_num}")
-                photos[_restore(row["photo"])] = None
-                if cell and (cell.photo, cell.number) in cells:
-                    raise DifferentialError(f"{source}: line {reader.line_num}: cell: {cell.number} is there twice")
+                where = f"{source}: line {reader.line_num}"
+                cell = from_row(row, where)
+                cells = photos.setdefault(restore(row["photo"]), {})
+                if cell and cell.number in cells:
+                    raise DifferentialError(f"{where}: cell: {cell.number} is there twice")
                 if cell:
-                    cells[cell.photo, cell.number] = cell
+                    cells[cell.number] = cell
         except csv.Error as error:
             raise DifferentialError(f"{source}: line {reader.line_num}: {error}") from None
-        return cls(tuple(photos), tuple(cells.values()))
+        return cls(tuple(photos), tuple(cells[number] for cells in photos.values() for number in sorted(cells)))
 
     def to_json(self) -> str:
         """The table, the sentences and every cell, as a JSON object."""
@@ -239,6 +228,7 @@ class Differential:
             "counted": self.counted,
             "in_review": self.in_review,
             "unfamiliar": self.unfamiliar,
+            "not_counted": self.not_counted,
             "corrected_by_a_person": self.corrected,
             "shares": [asdict(row) for row in self.rows()],
             "notes": self.sentences(),
@@ -248,89 +238,85 @@ class Differential:
                 for c in self.cells
             ],
         }
-        return json.dumps(values, indent=1, ensure_ascii=False)
-
-
-def clopper_pearson(count: int, total: int, level: float = 0.95) -> tuple[float, float]:
-    """Exact limits of a share that was counted (Clopper and Pearson, Biometrika 1934, 26:404-413).
-
-    The same limits stand in the tables for differentials of 100 and 200 cells (Rümke 1979, taken up by CLSI H20).
-
-    Args:
-        count: cells of the type, 0 to `total`.
-        total: cells counted; 0 gives (0, 1).
-        level: how often the limits hold the true share, at least; between 0 and 1.
-
-    Returns:
-        (low, high), shares of 0-1.
-
-    Raises:
-        ValueError: if the count is not within 0 and the total, or the level not between 0 and 1.
-    """
-    from scipy.special import betaincinv  # a quarter of a second that a single picture need not wait for
-
-    if not 0 <= count <= total:
-        raise ValueError(f"the count must be 0 to {total}, not {count}")
-    if not 0 < level < 1:
-        raise ValueError(f"the level must be between 0 and 1, not {level}")
-    tail = (1 - level) / 2
-    low = float(betaincinv(count, total - count + 1, tail)) if count else 0.0
-    high = float(betaincinv(count + 1, total - count, 1 - tail)) if count < total else 1.0
-    return low, high
+        return json.dumps(values, indent=1)
 
 
 def append_csv(path: str | os.PathLike, photo: str, predictions: list[Prediction]) -> None:
-    """Add one photo's rows to a CSV file, new or written before, and see them onto the disk."""
-    path = Path(path)
-    text = Differential().add((photo, predictions)).to_csv()
-    if path.exists() and path.stat().st_size:
-        text = text.partition("\r\n")[2]
+    """Add one photo's rows to a CSV file, new or prepared by `resume_csv`, and see them onto the disk.
+
+    The rows go last cell first. So a photo whose cell 1 is there is there as a whole, wherever a crash cut the file.
+    """
+    counted = Differential.from_predictions([(photo, predictions)])
+    header, rows = replace(counted, cells=counted.cells[::-1]).to_csv().split("\r\n", 1)
     with open(path, "ab") as file:
-        file.write(text.encode())
+        file.write((rows if file.tell() else f"{header}\r\n{rows}").encode())
         file.flush()
         os.fsync(file.fileno())
 
 
 def resume_csv(path: str | os.PathLike) -> Differential:
-    """What a scan that was stopped has counted so far, ready to append to.
+    """What a scan that was stopped has counted so far; its file is made ready to append to.
 
-    The last photo may not have been written whole, so it is taken off the file, to be done again, unless a person has
-    decided on one of its cells: then the file was written in one step.
+    What a crash left of a photo that was being written is taken off the file: that photo is to be done again.
 
     Returns:
-        An empty count if there is no such file.
+        An empty count if there is no such file, or nothing in it.
 
     Raises:
-        DifferentialError: if the file is something else.
+        DifferentialError: if the file is something else, or damaged; it is left as it is.
     """
     path = Path(path)
     if not path.exists():
         return Differential()
-    try:
-        text = path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DifferentialError(f"{path} cannot be read: {error}") from None
-    if text.count(",") < len(CSV_COLUMNS) and ",".join(CSV_COLUMNS).startswith(text.rstrip("\r\n")):
-        path.unlink()  # stopped in the first line
+    text = _read_text(path, torn=True)
+    if f"{','.join(CSV_COLUMNS)}\r\n".startswith(text):  # nothing, or stopped in the first line
+        write_whole(path, b"")
         return Differential()
-    counted = _whole_lines(text)
-    if counted.photos and not any(c.corrected for c in counted.cells if c.photo == counted.photos[-1]):
-        last = counted.photos[-1]
-        counted = Differential(counted.photos[:-1], tuple(c for c in counted.cells if c.photo != last))
-    counted.write_csv(path)
+    counted, torn = _whole_lines(text, str(path))
+    last = counted.photos[-1:]
+    numbers = {cell.number for cell in counted.cells if cell.photo in last}
+    if numbers and 1 not in numbers:
+        counted = Differential(counted.photos[:-1], tuple(c for c in counted.cells if c.photo not in last))
+        torn = True
+    if torn:
+        counted.write_csv(path)
     return counted
 
 
-def _whole_lines(text: str) -> Differential:
-    """Read a CSV up to its last whole line. A line may end within a name that holds a line end: then one before it."""
-    ends = [match.end() for match in re.finditer("\r\n", text)][-10:] or [len(text)]
-    errors = []
-    for end in reversed(ends):
-        try:
-            return Differential.from_csv(text[:end])
-        except DifferentialError as error:
-            errors.append(error)
-    raise errors[0]
+def _whole_lines(text: str, source: str) -> tuple[Differential, bool]:
+    """Read a CSV whose last line may be torn, and say whether it was."""
+    try:
+        return Differential._from_csv(text, source), not text.endswith("\n")
+    except DifferentialError:
+        if text.endswith("\n") and text.count('"') % 2 == 0:
+            raise  # not torn but wrong
+        end = len(text)
+        for _ in range(LINES_IN_A_NAME):
+            end = text.rfind("\n", 0, max(0, end - 1)) + 1
+            with suppress(DifferentialError):
+                return Differential._from_csv(text[:end], source), True
+        raise
+
+
+def _read_text(path: str | os.PathLike, torn: bool = False) -> str:
+    """A file's text; of a torn one, with a mark for a last character that is not whole."""
+    content = b""
+    try:
+        content = Path(path).read_bytes()
+        return content.decode()
+    except UnicodeDecodeError as error:
+        if torn and error.reason == "unexpected end of data":
+            return content.decode(errors="replace")
+        raise DifferentialError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise DifferentialError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _check_header(given: list[str], source: str) -> None:
+    for number, (name, wanted) in enumerate(zip_longest(given, CSV_COLUMNS, fillvalue=""), 1):
+        if name != wanted:
+            what = f"must be {wanted!r}, not {name[:80]!r}" if wanted else f"{name[:80]!r} is one too many"
+            raise DifferentialError(f"{source}: line 1: column {number} {what}; valid are {', '.join(CSV_COLUMNS)}")
 
 
 def _share(name: str, count: int, total: int) -> Share:
@@ -351,73 +337,3 @@ def _share(name: str, count: int, total: int) -> Share:
 
 def _many(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def _csv_rows(differential: Differential) -> Iterator[dict]:
-    by_photo: dict[str, list[CountedCell]] = {photo: [] for photo in differential.photos}
-    for cell in differential.cells:
-        by_photo[cell.photo].append(cell)
-    for photo, cells in by_photo.items():
-        if not cells:
-            yield {"photo": _neutral(photo), "verdict": "no_cell"}
-        for cell in cells:
-            p = cell.prediction
-            yield {
-                "photo": _neutral(photo),
-                "cell": cell.number,
-                **dict(zip(("x0", "y0", "x1", "y1"), p.box or ("",) * 4, strict=True)),
-                "label": p.label,
-                **{f"p_{name}": repr(p.probabilities[name]) for name in CELL_TYPES},
-                "confidence": repr(p.confidence),
-                "verdict": p.verdict,
-                "unfamiliarity": repr(p.unfamiliarity),
-                "cut": int(p.cut),
-                "corrected": cell.corrected or "",
-            }
-
-
-def _read_row(row: dict[str, str], where: str) -> CountedCell | None:
-    """A row's cell, or None for a photo without one."""
-
-    def value(column: str, convert, valid: str, check=lambda v: True):
-        try:
-            converted = convert(row[column])
-            if check(converted):
-                return converted
-        except (TypeError, ValueError):
-            pass
-        raise DifferentialError(f"{where}: {column}: {row[column]!r} must be {valid}")
-
-    if None in row or None in row.values():
-        raise DifferentialError(f"{where}: it has not {len(CSV_COLUMNS)} columns")
-    verdict = value("verdict", str, f"one of {', '.join(VERDICTS)}", lambda v: v in VERDICTS)
-    if verdict == "no_cell":
-        return None
-    share = lambda column: value(column, float, "0-1", lambda v: 0 <= v <= 1)  # noqa: E731
-    box = None
-    if any(row[c] for c in ("x0", "y0", "x1", "y1")):
-        box = tuple(value(c, int, "a whole number of px", lambda v: v >= 0) for c in ("x0", "y0", "x1", "y1"))
-    choices = (*CELL_TYPES, NOT_COUNTED, "")
-    return CountedCell(
-        _restore(row["photo"]),
-        value("cell", int, "a number from 1", lambda v: v >= 1),
-        Prediction(
-            label=value("label", str, f"one of {', '.join(CELL_TYPES)}", lambda v: v in CELL_TYPES),
-            probabilities={name: share(f"p_{name}") for name in CELL_TYPES},
-            confidence=share("confidence"),
-            box=box,
-            verdict=verdict,
-            cut=bool(value("cut", int, "0 or 1", lambda v: v in (0, 1))),
-            unfamiliarity=share("unfamiliarity"),
-        ),
-        value("corrected", str, f"one of {', '.join(choices[:-1])}, or empty", lambda v: v in choices) or None,
-    )
-
-
-def _neutral(text: str) -> str:
-    """A name that no spreadsheet takes for a formula. A quote in front marks it; names that begin with one get one."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n", "'") else text
-
-
-def _restore(text: str) -> str:
-    return text[1:] if text[:1] == "'" else text

@@ -1,6 +1,8 @@
 import csv
 import io
 import json
+import math
+from dataclasses import FrozenInstanceError
 
 import pytest
 from scipy.stats import binomtest
@@ -33,27 +35,35 @@ def many(**counts: int) -> Differential:
 # --- limits ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("total", [1, 7, 100, 200, 1234, 50_000])
+@pytest.mark.parametrize("total", [1, 2, 3, 7, 20, 100, 200, 1234, 50_000, 1_000_000])
 def test_limits_are_those_of_scipy(total):
-    for count in sorted({0, 1, total // 33, total // 3, total // 2, total - 1, total}):
+    counts = range(total + 1) if total <= 200 else {0, 1, 2, total // 33, total // 3, total // 2, total - 1, total}
+    for count in counts:
         for level in (0.9, 0.95, 0.99):
             exact = binomtest(count, total).proportion_ci(level, "exact")
             assert clopper_pearson(count, total, level) == pytest.approx((exact.low, exact.high), abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("count", "total", "low", "high"),
-    [
-        # Rümke's table of 95 % limits for differentials, in whole percent
-        (0, 100, 0, 4), (1, 100, 0, 6), (3, 100, 0, 9), (5, 100, 1, 12), (10, 100, 4, 18), (50, 100, 39, 61),
-        (0, 200, 0, 2), (2, 200, 0, 4), (6, 200, 1, 7), (20, 200, 6, 16), (100, 200, 42, 58),
-    ],
-)  # fmt: skip
-def test_limits_are_those_of_the_published_table(count, total, low, high):
-    given = clopper_pearson(count, total)
-    # The table rounds outwards in places: within one percent either way.
-    assert 100 * given[0] == pytest.approx(low, abs=1.0)
-    assert 100 * given[1] == pytest.approx(high, abs=1.0)
+PUBLISHED = """
+ 0  0- 4  0- 2    7  2-14  3-12   25 16-35 19-32
+ 1  0- 6  0- 4    8  3-16  4-13   30 21-40 23-37
+ 2  0- 8  0- 6    9  4-17  5-14   35 25-46 28-43
+ 3  0- 9  1- 7   10  4-18  6-16   40 30-51 33-48
+ 4  1-10  1- 8   15  8-24 10-21   45 35-56 37-53
+ 5  1-12  2-10   20 12-30 14-27   50 39-61 42-58
+ 6  2-13  3-11
+"""
+"""Rümke 1979, 95 % limits: the share in %, its limits in a differential of 100 cells, in one of 200 cells."""
+
+
+def test_limits_are_those_of_the_published_table():
+    words = PUBLISHED.replace("- ", "-").split()
+    table = list(zip(*[iter(words)] * 3, strict=True))
+    assert len(table) == 19
+    for percent, *published in table:
+        for total, limits in zip((100, 200), published, strict=True):
+            low, high = clopper_pearson(int(percent) * total // 100, total)
+            assert f"{math.floor(100 * low)}-{math.ceil(100 * high)}" == limits, (percent, total)
 
 
 def test_three_of_a_hundred():
@@ -99,7 +109,19 @@ def test_a_person_decides():
     with pytest.raises(ValueError, match="no cell 9"):
         before.reclassify("a.png", 9, "monocyte")
     with pytest.raises(ValueError, match="counted before"):
-        before.add(("a.png", []))
+        before.add("a.png", [])
+
+
+def test_nothing_changes_a_count():
+    counted = many(neutrophil=2)
+    with pytest.raises(FrozenInstanceError):
+        counted.cells = ()
+    with pytest.raises(FrozenInstanceError):
+        counted.cells[0].corrected = "monocyte"
+    assert isinstance(counted.cells, tuple)
+    assert isinstance(counted.photos, tuple)
+    more = counted.add("b.png", [cell()]).extend([("c.png", [cell()]), ("d.png", [])])
+    assert (counted.counted, more.counted, len(more.photos)) == (2, 4, 4)
 
 
 def test_flags_are_raised_only_where_both_limits_agree():
@@ -128,6 +150,9 @@ NAMES = [
     "-2.png",
     "@sum.png",
     "'quoted'.png",
+    "'=both.png",
+    "\r.png",
+    "\uff1dwide.png",
     'a "name", with commas.png',
     "two\nlines\r\n.png",
     "\tтест 细胞 🩸.png",
@@ -137,7 +162,7 @@ NAMES = [
 def test_a_csv_comes_back_as_it_was(tmp_path):
     counted = Differential.from_predictions(
         [(name, [cell(cut=True, unfamiliarity=0.125), cell("monocyte", "review", 1 / 3)]) for name in NAMES]
-    ).add(("empty.png", []))
+    ).add("empty.png", [])
     counted = counted.reclassify(NAMES[1], 2, "lymphocyte").reclassify(NAMES[2], 1, NOT_COUNTED)
     counted.write_csv(tmp_path / "out.csv")
     assert Differential.read_csv(tmp_path / "out.csv") == counted
@@ -147,7 +172,7 @@ def test_a_csv_comes_back_as_it_was(tmp_path):
 def test_no_cell_of_the_csv_is_a_formula():
     text = many(neutrophil=1).to_csv() + Differential.from_predictions((n, [cell()]) for n in NAMES).to_csv()
     for row in csv.reader(io.StringIO(text, newline="")):
-        assert not any(value[:1] in ("=", "+", "-", "@", "\t", "\r") for value in row), row
+        assert not any(value[:1] in ("=", "+", "-", "@", "\t", "\r", "\uff1d") for value in row), row
 
 
 def test_appended_photos_read_like_written_ones(tmp_path):
@@ -156,54 +181,69 @@ def test_appended_photos_read_like_written_ones(tmp_path):
     for name in [*NAMES, "empty.png"]:
         predictions = [] if name == "empty.png" else [cell(), cell("eosinophil")]
         append_csv(path, name, predictions)
-        counted = counted.add((name, predictions))
+        counted = counted.add(name, predictions)
     assert Differential.read_csv(path) == counted
-    assert path.read_bytes().decode() == counted.to_csv()
+    assert sorted(path.read_bytes().split(b"\r\n")) == sorted(counted.to_csv().encode().split(b"\r\n"))
+    assert resume_csv(path) == counted
 
 
-@pytest.mark.parametrize("missing", [1, 20, 90, 120])
-def test_a_file_that_was_cut_off_goes_on_before_its_last_photo(tmp_path, missing):
+def test_a_file_cut_at_any_byte_loses_no_more_than_its_last_photo(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda handle: None)
     path = tmp_path / "out.csv"
-    for name in ("a.png", "b.png", "c.png"):
-        append_csv(path, name, [cell(), cell()])
+    names = ("a.png", "b\r\n.png", "细胞.png", "empty.png", "e.png")
+    sizes = []
+    for name in names:
+        append_csv(path, name, [] if name == "empty.png" else [cell(), cell("monocyte"), cell()])
+        sizes.append(path.stat().st_size)
     content = path.read_bytes()
-    path.write_bytes(content[:-missing])
-    resumed = resume_csv(path)
-    assert resumed.photos == ("a.png", "b.png")
-    assert Differential.read_csv(path) == resumed
-    append_csv(path, "c.png", [cell(), cell()])
-    assert path.read_bytes() == content
-
-
-def test_resuming_at_every_byte_loses_no_more_than_one_photo(tmp_path):
-    path = tmp_path / "out.csv"
-    for name in ("a.png", "b\r\n.png", "c.png"):
-        append_csv(path, name, [cell()])
-    content = path.read_bytes()
-    whole = [len(Differential.from_predictions([("a.png", [cell()])]).to_csv())]
-    for size in range(len(content)):
+    for size in range(len(content) + 1):
         path.write_bytes(content[:size])
         done = resume_csv(path).photos
-        assert done == ("a.png", "b\r\n.png", "c.png")[: len(done)]
-        assert len(done) <= 2
-        if size > whole[0] + 150:
-            assert done, f"{size} bytes hold a whole photo and more"
+        # A last line that lacks nothing but its end is whole.
+        assert done == names[: sum(whole - 2 <= size for whole in sizes)], size
+        for name in names[len(done) :]:
+            append_csv(path, name, [] if name == "empty.png" else [cell(), cell("monocyte"), cell()])
+        again = Differential.read_csv(path)
+        assert again.photos == names
+        assert [c.number for c in again.cells] == [1, 2, 3] * 4
 
 
-def test_a_decided_last_photo_is_not_done_again(tmp_path):
+def test_what_was_whole_is_left_as_it_was(tmp_path):
     path = tmp_path / "out.csv"
-    counted = Differential.from_predictions([("a.png", [cell()]), ("b.png", [cell()])]).reclassify(
-        "b.png", 1, "monocyte"
-    )
-    counted.write_csv(path)
-    assert resume_csv(path) == counted
+    counted = Differential.from_predictions([("a.png", [cell()]), ("b.png", [cell(), cell()])])
+    counted.reclassify("b.png", 2, "monocyte").write_csv(path)
+    before = path.stat()
+    assert resume_csv(path) == counted.reclassify("b.png", 2, "monocyte")
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert resume_csv(tmp_path / "none.csv") == Differential()
+
+
+def test_a_wrong_last_line_is_no_torn_one(tmp_path):
+    path = tmp_path / "out.csv"
+    text = many(neutrophil=2).reclassify("neutrophil.png", 2, "monocyte").to_csv().replace("monocyte\r\n", "mono\r\n")
+    path.write_bytes(text.encode())
+    with pytest.raises(DifferentialError, match="line 3: corrected: 'mono' must be one of"):
+        resume_csv(path)
+    assert path.read_bytes() == text.encode()
+
+
+def test_what_a_spreadsheet_saved_is_read(tmp_path):
+    counted = Differential.from_predictions([("a.png", [cell(), cell("monocyte", "review", 0.5)]), ("b.png", [])])
+    text = "\ufeff" + counted.to_csv().replace("\r\n", "\n").rstrip("\n")
+    (tmp_path / "out.csv").write_bytes(text.encode())
+    assert Differential.read_csv(tmp_path / "out.csv") == counted
+    assert resume_csv(tmp_path / "out.csv") == counted
+    append_csv(tmp_path / "out.csv", "c.png", [cell()])
+    assert Differential.read_csv(tmp_path / "out.csv") == counted.add("c.png", [cell()])
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda rows: rows[0].__setitem__(0, "foto"), "line 1: the columns must be photo, cell"),
+        (
+            lambda rows: rows[0].__setitem__(0, "foto"),
+            "line 1: column 1 must be 'photo', not 'foto'; valid are photo, cell",
+        ),
         (lambda rows: rows[2].__setitem__(1, "two"), "line 3: cell: 'two' must be a number from 1"),
         (lambda rows: rows[2].__setitem__(1, "1"), "line 3: cell: 1 is there twice"),
         (lambda rows: rows[1].__setitem__(6, "blast"), "line 2: label: 'blast' must be one of eosinophil"),
@@ -211,6 +251,10 @@ def test_a_decided_last_photo_is_not_done_again(tmp_path):
         (lambda rows: rows[1].__setitem__(7, "nan"), "line 2: p_eosinophil: 'nan' must be 0-1"),
         (lambda rows: rows[1].__setitem__(12, "sure"), "line 2: verdict: 'sure' must be one of confident"),
         (lambda rows: rows[1].__setitem__(15, "blast"), "line 2: corrected: 'blast' must be one of"),
+        (lambda rows: rows[0].append("more"), "line 1: column 17 'more' is one too many"),
+        (lambda rows: rows[1].__setitem__(2, "-1"), "line 2: x0: '-1' must be a whole number of px"),
+        (lambda rows: rows[1].__setitem__(4, "3"), "line 2: x1: '3' must be more than x0, 3"),
+        (lambda rows: rows[1].__setitem__(14, "yes"), "line 2: cut: 'yes' must be one of 0, 1"),
         (lambda rows: rows[1].pop(), "line 2: it has not 16 columns"),
         (lambda rows: rows[1].append("x"), "line 2: it has not 16 columns"),
     ],
