@@ -5,44 +5,81 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import IO
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from leukoscope import __version__
 from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
-from leukoscope.differential import CountedCell, Differential, Share
+from leukoscope.differential import NOT_COUNTED, CountedCell, Differential, Share
 from leukoscope.files import write_whole
+from leukoscope.wording import percent
 
-MARGIN = 15  # mm
-WIDTH = 210 - 2 * MARGIN
-THUMBNAIL = 15  # mm
+MARGIN = 15  # mm, as all sizes on the page
+WIDTH, FOOT = 210 - 2 * MARGIN, 297 - 18
+LABELS = 30  # room for names, left of the chart and of the pictures
+GREY = 90
+COLUMNS = ((42, "Type", "L"), (18, "Cells", "R"), (24, "Share", "R"), (36, "95 % limits", "R"))
+COLUMNS += ((30, "Adults", "R"), (30, "Against adults", "R"))
+
 THUMBNAIL_PX = 150
 THUMBNAIL_ROOM = 0.35  # around a cell's box, of its longer side
-ROWS_OF_THUMBNAILS = 5
-MOST_THUMBNAILS = ROWS_OF_THUMBNAILS * (WIDTH // THUMBNAIL)
+THUMBNAIL, ROW = 14, 18
+PER_ROW = (WIDTH - LABELS) // (THUMBNAIL + 1)
+ROWS_OF_THUMBNAILS = 6
+MOST_THUMBNAILS = ROWS_OF_THUMBNAILS * PER_ROW
 
 Key = tuple[str, int]  # photo and number of a cell
 
 
 def thumbnail(image: np.ndarray, box: tuple[int, int, int, int] | None) -> np.ndarray:
-    """The cell in a box and a little around it: RGB uint8 (H, W, 3) -> RGB uint8 (150, 150, 3), black outside."""
+    """The cell in a box and a little around it: RGB uint8 (H, W, 3) -> RGB uint8 (150, 150, 3), white outside."""
     height, width = image.shape[:2]
+    room = THUMBNAIL_ROOM if box else 0.0
     x0, y0, x1, y1 = box or (0, 0, width, height)
-    side = round(max(x1 - x0, y1 - y0) * (1 + 2 * THUMBNAIL_ROOM))
+    x0, x1 = min(x0, width - 1), min(x1, width)
+    y0, y1 = min(y0, height - 1), min(y1, height)
+    side = max(x1 - x0, y1 - y0) * (1 + 2 * room)
     left, top = round((x0 + x1 - side) / 2), round((y0 + y1 - side) / 2)
-    square = np.zeros((side, side, 3), np.uint8)
-    part = image[max(0, top) : top + side, max(0, left) : left + side]
-    y, x = max(0, -top), max(0, -left)
-    square[y : y + part.shape[0], x : x + part.shape[1]] = part
-    shrink = side > THUMBNAIL_PX
-    return cv2.resize(
-        square, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
-    )
+    part = image[max(0, top) : top + round(side), max(0, left) : left + round(side)]
+    scale = THUMBNAIL_PX / side
+    x, y = round(max(0, -left) * scale), round(max(0, -top) * scale)
+    size = [min(max(1, round(n * scale)), THUMBNAIL_PX - at) for n, at in ((part.shape[1], x), (part.shape[0], y))]
+    square = np.full((THUMBNAIL_PX, THUMBNAIL_PX, 3), 255, np.uint8)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    square[y : y + size[1], x : x + size[0]] = cv2.resize(part, size, interpolation=interpolation)
+    return square
+
+
+def cells_to_show(differential: Differential) -> list[CountedCell]:
+    """The cells whose thumbnails the page has room for at most: of each group its share, from unsure to sure."""
+    return [cell for _, _, _, shown in _groups(differential) for cell in shown]
+
+
+def _groups(differential: Differential) -> list[tuple[str, str, int, list[CountedCell]]]:
+    """(title, colour, number of cells, those to show) of each type, of what is kept apart and what is none of them."""
+    groups = [(name.capitalize(), CELLS[name].colour, lambda c, name=name: c.type == name) for name in CELL_TYPES]
+    groups.append(("Kept apart", "#777777", lambda c: c.kept_apart))
+    groups.append(("None of the four", "#777777", lambda c: c.corrected == NOT_COUNTED))
+    order = sorted(differential.cells, key=lambda cell: cell.prediction.confidence)
+    filled = [(title, colour, cells) for title, colour, belongs in groups if (cells := list(filter(belongs, order)))]
+    rows = [1] * len(filled)
+    while sum(rows) < ROWS_OF_THUMBNAILS:
+        crowd, index = max(((len(g[2]) / rows[i], i) for i, g in enumerate(filled)), default=(0, 0))
+        if crowd <= PER_ROW:
+            break
+        rows[index] += 1
+    return [(*g[:2], len(g[2]), _even(g[2], PER_ROW * n)) for g, n in zip(filled, rows, strict=True)]
+
+
+def _even(cells: list[CountedCell], count: int) -> list[CountedCell]:
+    """At most `count` cells, taken evenly from the sorted list."""
+    if len(cells) <= count:
+        return cells
+    return [cells[i] for i in np.linspace(0, len(cells) - 1, count).astype(int)]
 
 
 def write_report(
@@ -72,12 +109,15 @@ def write_report(
 
     page = FPDF(format="A4")
     page.set_title("Differential of white blood cells")
+    page.set_lang("en")
     page.set_creator(f"Leukoscope {__version__}")
+    page.set_creation_date(datetime.combine(made_on, time(), UTC))
     page.set_margin(MARGIN)
+    page.c_margin = 0
     page.set_auto_page_break(False)
     page.add_page()
     _heading(page, differential, model, made_on)
-    _table(page, differential.rows())
+    _table(page, differential)
     _chart(page, differential.rows())
     _sentences(page, differential)
     _thumbnails(page, differential, thumbnails)
@@ -89,147 +129,171 @@ def write_report(
         write_whole(Path(target), content)
 
 
+def to_bytes(differential: Differential, thumbnails: Mapping[Key, np.ndarray], *, model: str, made_on: date) -> bytes:
+    """The page as bytes, for a download."""
+    buffer = io.BytesIO()
+    write_report(buffer, differential, thumbnails, model=model, made_on=made_on)
+    return buffer.getvalue()
+
+
+_NEXT = {"new_x": "LMARGIN", "new_y": "NEXT"}
+
+
 def _heading(page, differential: Differential, model: str, made_on: date) -> None:
     page.set_font("helvetica", "B", 18)
-    page.cell(WIDTH, 9, "Differential of white blood cells", new_x="LMARGIN", new_y="NEXT")
+    page.cell(WIDTH, 9, "Differential of white blood cells", **_NEXT)
     page.set_font("helvetica", "", 9)
-    page.set_text_color(80)
+    page.set_text_color(GREY)
     names = ", ".join(differential.photos[:3]) + (", ..." if len(differential.photos) > 3 else "")
     page.cell(WIDTH, 5, _fitting(page, f"{made_on.isoformat()}   Photos: {names or 'none'}"), **_NEXT)
-    page.cell(WIDTH, 5, _fitting(page, f"Model: {model}, Leukoscope {__version__}"), **_NEXT)
+    page.cell(WIDTH, 5, _fitting(page, f"Leukoscope {__version__}, model {model}"), **_NEXT)
     page.set_text_color(0)
     page.ln(3)
 
 
-_NEXT = {"new_x": "LMARGIN", "new_y": "NEXT"}
-COLUMNS = ((44, "Type", "L"), (22, "Cells", "R"), (24, "Share", "R"), (36, "95 % limits", "R"))
-COLUMNS += ((32, "Adults", "R"), (22, "", "R"))
-
-
-def _table(page, rows: list[Share]) -> None:
-    page.set_font("helvetica", "B", 10)
+def _table(page, differential: Differential) -> None:
+    page.set_font("helvetica", "B", 9.5)
     for width, title, align in COLUMNS:
-        page.cell(width, 7, title, align=align, border="B")
+        page.cell(width, 7, title, align=align)
     page.ln()
-    for row in rows:
+    _rule(page)
+    for row in differential.rows():
         page.set_fill_color(CELLS[row.cell_type].colour)
-        page.rect(page.get_x() + 1, page.get_y() + 2, 3, 3, style="F")
-        page.set_font("helvetica", "", 10)
+        page.rect(MARGIN, page.get_y() + 2, 3, 3, style="F")
         values = (
-            f"     {row.cell_type.capitalize()}",
+            f"      {row.cell_type.capitalize()}",
             f"{row.count:,}",
             f"{row.percent:.1f} %" if row.total else "-",
             f"{row.low:.1f} - {row.high:.1f} %" if row.total else "-",
             f"{row.reference[0]:g} - {row.reference[1]:g} %",
-            "" if row.flag == "undecided" else row.flag,
+            row.flag if row.total else "-",
         )
         for (width, title, align), value in zip(COLUMNS, values, strict=True):
-            page.set_font("helvetica", "B" if not title and row.flag in ("below", "above") else "", 10)
+            flagged = title == "Against adults" and row.flag in ("below", "above")
+            page.set_font("helvetica", "B" if flagged or title == "Share" else "", 10)
             page.cell(width, 7, value, align=align)
         page.ln()
+    _rule(page)
     page.set_font("helvetica", "B", 10)
-    page.cell(COLUMNS[0][0], 7, "     Counted", border="T")
-    page.cell(COLUMNS[1][0], 7, f"{rows[0].total:,}", align="R", border="T")
-    page.cell(sum(width for width, _, _ in COLUMNS[2:]), 7, "", border="T", **_NEXT)
-    page.ln(2)
+    page.cell(COLUMNS[0][0], 7, "      Counted")
+    page.cell(COLUMNS[1][0], 7, f"{differential.counted:,}", align="R")
+    page.set_font("helvetica", "", 9)
+    apart = f"not counted: {differential.in_review:,} to review, {differential.unfamiliar:,} unfamiliar"
+    page.cell(0, 7, f"{apart}, {differential.not_counted:,} none of the four", align="R", **_NEXT)
+    page.ln(4)
+
+
+def _rule(page) -> None:
+    page.set_draw_color(0)
+    page.set_line_width(0.25)
+    page.line(MARGIN, page.get_y(), MARGIN + WIDTH, page.get_y())
 
 
 def _chart(page, rows: list[Share]) -> None:
     """A bar a type from 0 to 100 %, its limits as a line across, the adult share as a band behind."""
-    left, scale, height = MARGIN + 30, (WIDTH - 32) / 100, 6.5
+    left, scale, height = MARGIN + LABELS, (WIDTH - LABELS - 4) / 100, 8
     top = page.get_y()
-    for index, row in enumerate(rows):
-        y = top + index * (height + 2)
-        page.set_font("helvetica", "", 9)
-        page.set_xy(MARGIN, y)
-        page.cell(28, height, row.cell_type.capitalize(), align="R")
-        low, high = row.reference
-        page.set_fill_color(228)
-        page.rect(left + low * scale, y - 0.6, (high - low) * scale, height + 1.2, style="F")
-        page.set_fill_color(CELLS[row.cell_type].colour)
-        page.rect(left, y + 1, row.percent * scale, height - 2, style="F")
-        if row.total:
-            page.set_draw_color(0)
-            page.set_line_width(0.35)
-            middle, a, b = y + height / 2, left + row.low * scale, left + row.high * scale
-            page.line(a, middle, b, middle)
-            for x in (a, b):
-                page.line(x, middle - 1.3, x, middle + 1.3)
-    bottom = top + len(rows) * (height + 2)
-    page.set_draw_color(120)
-    page.set_line_width(0.2)
-    page.line(left, bottom, left + 100 * scale, bottom)
+    bottom = top + len(rows) * height
+    page.set_line_width(0.15)
     page.set_font("helvetica", "", 8)
-    page.set_text_color(80)
+    page.set_text_color(GREY)
     for tick in range(0, 101, 20):
-        page.line(left + tick * scale, bottom, left + tick * scale, bottom + 1)
-        page.set_xy(left + tick * scale - 8, bottom + 1)
+        page.set_draw_color(120 if tick == 0 else 225)
+        page.line(left + tick * scale, top, left + tick * scale, bottom + 1)
+        page.set_xy(left + tick * scale - 8, bottom + 1.5)
         page.cell(16, 4, f"{tick} %", align="C")
-    page.set_xy(MARGIN, bottom + 6)
-    page.cell(WIDTH, 4, "Lines: 95 % limits of the count. Grey: adult reference share.", align="R", **_NEXT)
     page.set_text_color(0)
-    page.ln(2)
+    page.set_font("helvetica", "", 9.5)
+    for index, row in enumerate(rows):
+        y = top + index * height
+        page.set_xy(MARGIN, y)
+        page.cell(LABELS - 3, height, row.cell_type.capitalize(), align="L")
+        low, high = row.reference
+        page.set_fill_color(222)
+        page.rect(left + low * scale, y + 0.6, (high - low) * scale, height - 1.2, style="F")
+        if row.total:
+            page.set_fill_color(CELLS[row.cell_type].colour)
+            page.rect(left, y + 1.8, row.percent * scale, height - 3.6, style="F")
+            _limits(page, left + row.low * scale, left + row.high * scale, y + height / 2)
+    page.set_xy(left, bottom + 6)
+    page.set_font("helvetica", "", 8)
+    page.set_text_color(GREY)
+    note = f"Lines: 95 % limits of the count. Grey bands: adult shares. {RANGE_NOTE}"
+    page.multi_cell(WIDTH - LABELS, 3.8, _plain(note), align="L", **_NEXT)
+    page.set_text_color(0)
+    page.ln(3)
+
+
+def _limits(page, low: float, high: float, y: float) -> None:
+    page.set_draw_color(0)
+    page.set_line_width(0.35)
+    page.line(low, y, high, y)
+    for x in (low, high):
+        page.line(x, y - 1.2, x, y + 1.2)
 
 
 def _sentences(page, differential: Differential) -> None:
     page.set_font("helvetica", "", 9.5)
-    for line in [*differential.sentences(), RANGE_NOTE]:
-        page.multi_cell(WIDTH, 4.6, _plain(line), align="L", **_NEXT)
+    for line in differential.sentences():
+        page.multi_cell(WIDTH, 4.8, _plain(line), align="L", **_NEXT)
     page.ln(3)
 
 
-def cells_to_show(differential: Differential) -> list[CountedCell]:
-    """The cells whose thumbnails the page has room for at most: those to decide on first, then each type."""
-    order = {None: 0} | {name: i for i, name in enumerate(CELL_TYPES, 1)}
-    cells = sorted(differential.cells, key=lambda cell: (order[cell.type], cell.prediction.confidence))
-    return _even(cells, MOST_THUMBNAILS)
-
-
 def _thumbnails(page, differential: Differential, thumbnails: Mapping[Key, np.ndarray]) -> None:
-    """A line under each says what it counts as."""
-    shown = [cell for cell in cells_to_show(differential) if (cell.photo, cell.number) in thumbnails]
-    per_row = WIDTH // THUMBNAIL
-    room = int((297 - 26 - page.get_y()) // (THUMBNAIL + 4.5))
-    fitting = _even(shown, max(0, room) * per_row)
-    if not fitting:
-        return
-    page.set_font("helvetica", "", 6.5)
-    top = page.get_y()
-    for index, cell in enumerate(fitting):
-        x = MARGIN + index % per_row * THUMBNAIL
-        y = top + index // per_row * (THUMBNAIL + 4.5)
-        picture = Image.fromarray(thumbnails[cell.photo, cell.number])
-        page.image(picture, x, y, THUMBNAIL - 1, THUMBNAIL - 1, alt_text=_caption(cell))
-        page.set_xy(x, y + THUMBNAIL - 1)
-        page.cell(THUMBNAIL - 1, 3, _caption(cell), align="C")
-    page.set_xy(MARGIN, top + -(-len(fitting) // per_row) * (THUMBNAIL + 4.5))
+    """A group a type, its name on the left; below each cell what the model or a person said."""
+    for title, colour, total, cells in _groups(differential):
+        pictures = [
+            (cell, thumbnails[cell.photo, cell.number]) for cell in cells if (cell.photo, cell.number) in thumbnails
+        ]
+        rows = -(-len(pictures) // PER_ROW)
+        top = page.get_y()
+        if not pictures or top + rows * ROW > FOOT - 5:
+            continue
+        page.set_fill_color(colour)
+        page.rect(MARGIN, top, 1.5, rows * ROW - 4, style="F")
+        page.set_xy(MARGIN + 3, top)
+        page.set_font("helvetica", "B", 9)
+        page.cell(LABELS - 4, 4, title, new_x="LEFT", new_y="NEXT")
+        page.set_font("helvetica", "", 8)
+        page.cell(LABELS - 4, 4, f"{total:,}" if total == len(pictures) else f"{len(pictures)} of {total:,} shown")
+        for index, (cell, picture) in enumerate(pictures):
+            _picture(page, cell, picture, index % PER_ROW, top + index // PER_ROW * ROW)
+        page.set_xy(MARGIN, top + rows * ROW)
     page.set_font("helvetica", "", 8)
-    hidden = f"{len(fitting)} of {len(differential.cells):,} cells; " if len(fitting) < len(differential.cells) else ""
-    page.cell(WIDTH, 4, f"{hidden}*: decided by a person; ?: to review; ??: unfamiliar.", **_NEXT)
+    page.set_text_color(GREY)
+    if thumbnails:
+        words = "Below each cell: how sure the model is, or what it takes for nearest (? to review, ?? unfamiliar)"
+        page.cell(WIDTH, 4, f"{words}, or that a person decided.", **_NEXT)
+    page.set_text_color(0)
 
 
-def _even(cells: list[CountedCell], count: int) -> list[CountedCell]:
-    """At most `count` cells, taken evenly from the sorted list, so that every group keeps its share."""
-    if len(cells) <= count:
-        return cells
-    return [cells[i] for i in np.linspace(0, len(cells) - 1, count).astype(int)] if count else []
+def _picture(page, cell: CountedCell, picture: np.ndarray, column: int, y: float) -> None:
+    x = MARGIN + LABELS + column * (THUMBNAIL + 1)
+    jpeg = cv2.imencode(".jpg", picture[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 92))[1].tobytes()
+    page.image(io.BytesIO(jpeg), x, y, THUMBNAIL, THUMBNAIL, alt_text=f"{cell.type or 'not counted'}, {_caption(cell)}")
+    page.set_font("helvetica", "B" if cell.corrected else "", 6.5)
+    page.set_xy(x, y + THUMBNAIL)
+    page.cell(THUMBNAIL, 3, _caption(cell), align="C")
 
 
 def _caption(cell: CountedCell) -> str:
     if cell.corrected:
-        return f"{cell.type or 'none'} *"
-    return f"{cell.prediction.label}{ {'review': ' ?', 'unfamiliar': ' ??'}.get(cell.prediction.verdict, '') }"
+        return "by a person"
+    if cell.prediction.verdict == "confident":
+        return percent(cell.prediction.confidence)
+    return f"{cell.prediction.label}{'?' if cell.prediction.verdict == 'review' else '??'}"
 
 
 def _foot(page) -> None:
-    page.set_font("helvetica", "B", 9)
-    page.set_xy(MARGIN, 297 - 20)
-    page.multi_cell(WIDTH, 4.5, NOT_A_MEDICAL_DEVICE, align="C", border="T")
+    page.set_y(FOOT)
+    _rule(page)
+    page.set_font("helvetica", "B", 8.5)
+    page.multi_cell(WIDTH, 6, NOT_A_MEDICAL_DEVICE, align="C")
 
 
 def _fitting(page, text: str) -> str:
     """A line cut to the width of the page."""
-    text = _plain(text)
+    text = _plain(text[:1000])
     while page.get_string_width(text) > WIDTH - 2:
         text = text[: -max(4, len(text) // 20)].rstrip(". ") + "..."
     return text
@@ -239,10 +303,3 @@ def _plain(text: str) -> str:
     """What the PDF's built-in fonts can show: other letters become a question mark, controls go."""
     kept = "".join(c for c in text.replace("\u2013", "-") if c.isprintable())
     return kept.encode("latin-1", "replace").decode("latin-1")
-
-
-def to_bytes(differential: Differential, thumbnails: Mapping[Key, np.ndarray], *, model: str, made_on: date) -> bytes:
-    """The page as bytes, for a download."""
-    buffer = io.BytesIO()
-    write_report(buffer, differential, thumbnails, model=model, made_on=made_on)
-    return buffer.getvalue()

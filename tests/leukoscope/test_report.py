@@ -1,20 +1,33 @@
 import io
+import re
 from datetime import date
 
 import numpy as np
 import pytest
 from pypdf import PdfReader
 
-from leukoscope.cells import CELL_TYPES, NOT_A_MEDICAL_DEVICE
+from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
 from leukoscope.classifier import Prediction
 from leukoscope.differential import NOT_COUNTED, Differential
-from leukoscope.report import MOST_THUMBNAILS, THUMBNAIL_PX, cells_to_show, thumbnail, to_bytes, write_report
+from leukoscope.report import (
+    LABELS,
+    MOST_THUMBNAILS,
+    THUMBNAIL_PX,
+    WIDTH,
+    cells_to_show,
+    thumbnail,
+    to_bytes,
+    write_report,
+)
 
 DAY = date(2024, 2, 29)
 
 
-def cell(label, verdict="confident") -> Prediction:
-    return Prediction(label, {n: 0.97 if n == label else 0.01 for n in CELL_TYPES}, 0.97, (0, 0, 9, 9), verdict)
+def cell(label, verdict="confident", confidence=0.97) -> Prediction:
+    rest = (1 - confidence) / 3
+    return Prediction(
+        label, {n: confidence if n == label else rest for n in CELL_TYPES}, confidence, (0, 0, 9, 9), verdict
+    )
 
 
 def picture(seed: int) -> np.ndarray:
@@ -28,9 +41,11 @@ def page_of(content: bytes):
 
 
 def test_the_page_holds_the_count(tmp_path):
-    counted = Differential.from_predictions(
-        [("one.png", [cell("neutrophil")] * 60 + [cell("lymphocyte")] * 37), ("two.png", [cell("monocyte", "review")])]
-    ).reclassify("two.png", 1, NOT_COUNTED)
+    fields = [
+        ("one.png", [cell("neutrophil")] * 60 + [cell("lymphocyte")] * 37),
+        ("two.png", [cell("monocyte", "review", 0.6), cell("monocyte", "unfamiliar"), cell("eosinophil", "review")]),
+    ]
+    counted = Differential.from_predictions(fields).reclassify("two.png", 3, NOT_COUNTED)
     shown = {(c.photo, c.number): picture(i) for i, c in enumerate(cells_to_show(counted))}
     write_report(tmp_path / "out.pdf", counted, shown, model="tester/name@abc", made_on=DAY)
     page = page_of((tmp_path / "out.pdf").read_bytes())
@@ -42,13 +57,43 @@ def test_the_page_holds_the_count(tmp_path):
         "61.9 %",  # 60 of 97
         "51.4 - 71.5 %",  # its Clopper-Pearson limits
         "40 - 60 %",
-        "Counted 97 cells in 2 photos.",
-        "none of the four",
-        "none *",
-        " ".join(NOT_A_MEDICAL_DEVICE.split()),
+        "not counted: 1 to review, 1 unfamiliar, 1 none of the four",
+        *counted.sentences(),
+        "Kept apart 2 monocyte?",
+        "None of the four 1 by a person",
+        "97.0 %",
+        "monocyte??",
+        RANGE_NOTE,
+        NOT_A_MEDICAL_DEVICE,
     ):
-        assert expected in words, expected
+        assert " ".join(expected.split()) in words, expected
     assert len(page.images) == len(shown)
+    assert [row.flag for row in counted.rows()] == ["undecided", "undecided", "undecided", "undecided"]
+
+
+def test_a_share_outside_the_adult_range_is_flagged():
+    counted = Differential.from_predictions([("a.png", [cell("lymphocyte")] * 400)])
+    words = page_of(to_bytes(counted, {}, model="embedded", made_on=DAY)).extract_text().split()
+    assert words.count("below") == 3, "no cell in 400 is too few of all three other types"
+    assert words.count("above") == 1
+
+
+def test_bars_limits_and_bands_are_drawn_where_they_belong():
+    """The rectangles of the page, read back: as long as the shares, in each type's own colour."""
+    counted = Differential.from_predictions([("a.png", [cell("neutrophil")] * 60 + [cell("lymphocyte")] * 40)])
+    content = page_of(to_bytes(counted, {}, model="embedded", made_on=DAY)).get_contents().get_data().decode("latin-1")
+    scale = (WIDTH - LABELS - 4) / 100 * 72 / 25.4  # pt for one percent
+    for row in counted.rows():
+        colour = " ".join(f"{int(CELLS[row.cell_type].colour[i : i + 2], 16) / 255:.3f}"[:5] for i in (1, 3, 5))
+        widths = [
+            float(width)
+            for red, green, blue, width in re.findall(
+                r"([\d.]+) ([\d.]+) ([\d.]+) rg\s+[\d.]+ [\d.]+ ([\d.]+) -?[\d.]+ re", content
+            )
+            if all(abs(float(a) - float(b)) < 0.006 for a, b in zip((red, green, blue), colour.split(), strict=True))
+        ]
+        assert len(widths) == 2, "the swatch in the table and the bar"
+        assert widths[1] == pytest.approx(row.percent * scale, abs=0.1)
 
 
 def test_no_cells_and_no_pictures_still_make_a_page():
@@ -66,14 +111,49 @@ def test_ten_thousand_cells_stay_on_one_page():
     shown = {(c.photo, c.number): picture(i) for i, c in enumerate(chosen)}
     page = page_of(to_bytes(counted, shown, model="embedded", made_on=DAY))
     assert "10,000" in page.extract_text()
-    assert 30 < len(page.images) <= MOST_THUMBNAILS
-    assert "of 10,000 cells" in page.extract_text()
+    assert len(page.images) == MOST_THUMBNAILS
+    assert "20 of 3,000 shown" in page.extract_text()
 
 
-@pytest.mark.parametrize("name", ["血液 🩸.png", "a\x00\x1b[31m\nb.png", "x" * 3000, "\u202egnp.exe", "Müller.png"])
+def test_groups_share_the_rows_and_none_is_left_out():
+    predictions = [cell("neutrophil")] * 500 + [cell("lymphocyte")] * 30 + [cell("eosinophil")] * 2
+    predictions += [cell("monocyte")] * 9 + [cell("monocyte", "review")] * 40 + [cell("monocyte", "unfamiliar")]
+    counted = Differential.from_predictions([("a.png", predictions)]).reclassify("a.png", 1, NOT_COUNTED)
+    shown = cells_to_show(counted)
+    types = [c.type for c in shown]
+    assert [types.count(name) for name in CELL_TYPES] == [2, 10, 9, 10]
+    assert sum(c.kept_apart for c in shown) == 10
+    assert sum(c.corrected == NOT_COUNTED for c in shown) == 1
+    pictures = {(c.photo, c.number): picture(i) for i, c in enumerate(shown)}
+    page = page_of(to_bytes(counted, pictures, model="embedded", made_on=DAY))
+    assert len(page.images) == len(shown), "six groups fit on the page"
+    assert len(page_of(to_bytes(counted, dict(list(pictures.items())[:5]), model="m", made_on=DAY)).images) == 5
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "血液 🩸.png",
+        "دم.png",
+        "क्षि.png",
+        "a\x00\x1b[31m\nb.png",
+        "x" * 3000,
+        "\u202egnp.exe",
+        "\udce9.png",
+        "(\\) Tj",
+        "",
+    ],
+)
 def test_any_name_goes_on_the_page(name):
     counted = Differential.from_predictions([(name, [cell("neutrophil")])])
-    page_of(to_bytes(counted, {(name, 1): picture(0)}, model=name, made_on=DAY))
+    page = page_of(to_bytes(counted, {(name, 1): picture(0)}, model=name, made_on=DAY))
+    assert "Counted 1 cell in 1 photo." in page.extract_text()
+    assert len(page.images) == 1
+
+
+def test_a_name_of_the_west_is_written_out():
+    counted = Differential.from_predictions([("Müller (1).png", [cell("neutrophil")])])
+    assert "Müller (1).png" in page_of(to_bytes(counted, {}, model="m", made_on=DAY)).extract_text()
 
 
 def test_a_thumbnail_shows_the_cell_in_its_middle():
@@ -84,5 +164,15 @@ def test_a_thumbnail_shows_the_cell_in_its_middle():
     middle = THUMBNAIL_PX // 2
     assert tuple(small[middle, middle]) == (90, 40, 150)
     assert tuple(small[3, 3]) == (200, 200, 200)
-    assert tuple(thumbnail(image, (0, 0, 60, 60))[3, 3]) == (0, 0, 0), "black where the photo ends"
-    assert thumbnail(image, None).shape == small.shape
+    assert tuple(thumbnail(image, (0, 0, 60, 60))[3, 3]) == (255, 255, 255), "white where the photo ends"
+    assert tuple(thumbnail(image, (0, 0, 60, 60))[middle, middle]) == (200, 200, 200)
+
+
+@pytest.mark.parametrize(
+    "box", [None, (0, 0, 400, 300), (0, 0, 1, 1), (399, 299, 400, 300), (0, 0, 10**9, 10**9), (900, 900, 950, 950)]
+)
+def test_a_thumbnail_of_any_box_has_one_size(box):
+    image = np.full((300, 400, 3), 200, np.uint8)
+    small = thumbnail(image, box)
+    assert small.shape == (THUMBNAIL_PX, THUMBNAIL_PX, 3)
+    assert (small == 200).any()
