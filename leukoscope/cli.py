@@ -48,10 +48,16 @@ def _parser() -> argparse.ArgumentParser:
     scan = commands.add_parser(
         "scan",
         help="find, name and count every white cell of many photos",
-        description="Find and name every white cell in photos of a smear and count the differential. Cells that the "
-        "model is not sure of are kept apart. Files that cannot be read are listed at the end. Exit status 0, or 3 if "
-        "no photo could be read.",
-        epilog="Not a medical device: for teaching and research.",
+        description="Find and name every white cell in photos of a smear and count the differential. Cells that the\n"
+        "model is not sure of are kept apart and not counted. Folders are searched, and those below.",
+        epilog="""examples:
+  leukoscope scan smear/                             print the differential
+  leukoscope scan smear/ --csv cells.csv             keep every cell; stopped, the same command goes on
+  leukoscope scan smear/ --csv cells.csv --pdf report.pdf --annotated drawn/
+
+Files that cannot be read are listed at the end. Exit status 0 also if some could not be read, 3 if none could, 2 if
+an argument or the model cannot be used, 130 if interrupted. Not a medical device: for teaching and research.""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     scan.add_argument("path", nargs="+", metavar="FOLDER|FILE", help="photos, or folders of photos and folders")
     scan.add_argument(
@@ -59,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     scan.add_argument("--pdf", metavar="FILE", help="write a report of one page")
     scan.add_argument("--annotated", metavar="DIR", help="write each photo with its cells drawn in")
-    scan.add_argument("--json", action="store_true", help="print the count and every cell as JSON")
+    scan.add_argument("--json", action="store_true", help="print the count and every cell as JSON, nothing else")
     _add_model(scan)
     scan.set_defaults(run=_scan)
 
@@ -105,70 +111,93 @@ def _classify(args: argparse.Namespace) -> int:
 
 
 def _scan(args: argparse.Namespace) -> int:
+    from leukoscope.errors import LeukoscopeError
+
+    try:
+        return _unusable(args) or _scan_photos(args)
+    except KeyboardInterrupt:
+        how = (
+            "the same command goes on after the last photo" if args.csv else "with --csv FILE it could go on from here"
+        )
+        print(f"\nleukoscope: interrupted; {how}", file=sys.stderr)
+        return INTERRUPTED
+    except (LeukoscopeError, OSError) as error:
+        return _complain(error)
+
+
+def _unusable(args: argparse.Namespace) -> int:
+    """Say what is wrong with the arguments before hours are spent; 0 if nothing is."""
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    for target in filter(None, (args.csv, args.pdf)):
+        if Path(target).is_dir():
+            return _complain(f"{target} is a folder, not a file")
+        if not Path(target).absolute().parent.is_dir():
+            return _complain(f"{target}: there is no folder {Path(target).absolute().parent}")
+    if args.csv and args.pdf and Path(args.csv).absolute() == Path(args.pdf).absolute():
+        return _complain(f"{args.csv} cannot be both CSV and PDF")
+    if args.annotated and Path(args.annotated).exists() and not Path(args.annotated).is_dir():
+        return _complain(f"{args.annotated} is not a folder")
+    if args.pdf and find_spec("fpdf") is None:
+        return _complain("a PDF report needs fpdf2: pip install 'leukoscope[report]'")
+    return 0
+
+
+def _scan_photos(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from tqdm import tqdm
 
+    from leukoscope import scanning
     from leukoscope.differential import Differential, append_csv, resume_csv
-    from leukoscope.errors import LeukoscopeError
-    from leukoscope.scanning import find_pictures, scan_files, write_annotated
 
-    files = find_pictures(args.path)
-    if not files:
+    files, bad = scanning.find_pictures(args.path)
+    given = len(files) + len(bad)
+    if not given:
         return _complain(f"no pictures in {', '.join(args.path)}")
-    try:
-        before = resume_csv(args.csv) if args.csv else Differential()
-        for target in filter(None, (args.csv, args.pdf)):
-            if not Path(target).absolute().parent.is_dir():
-                return _complain(f"{target}: there is no folder {Path(target).absolute().parent}")
-        classifier = _load(args.model)
-    except LeukoscopeError as error:
-        return _complain(error)
+    classifier = _load(args.model)
     if classifier is None:
         return BAD_INPUT
-    known = set(before.photos)
-    todo = [file for file in files if str(file) not in known]
+    before = resume_csv(args.csv) if args.csv else Differential()
+    todo = scanning.not_yet_counted(files, before)
     if len(todo) < len(files):
-        print(f"{len(files) - len(todo):,} photos are in {args.csv} already", file=sys.stderr)
+        print(f"leukoscope: {len(files) - len(todo):,} of {len(files):,} photos are in {args.csv}", file=sys.stderr)
+    if args.annotated:
+        scanning.annotate_from_files(Path(args.annotated), before)
     fresh = []
 
     def keep(name, predictions, image):
         if args.annotated:
-            write_annotated(Path(args.annotated), name, image, predictions)
+            scanning.write_annotated(Path(args.annotated), name, image, predictions)
         if args.csv:
             append_csv(args.csv, name, predictions)
         fresh.append((name, predictions))
 
-    try:
-        unreadable = scan_files(classifier, tqdm(todo, "scanning", unit=" photos", disable=None), keep)
-    except KeyboardInterrupt:
-        how = "the same command goes on after the last photo" if args.csv else "with --csv it could go on from here"
-        print(f"\nleukoscope: interrupted; {how}", file=sys.stderr)
-        return INTERRUPTED
-    except OSError as error:
-        return _complain(error)
+    bad += scanning.scan_files(classifier, tqdm(todo, "scanning", unit=" photos", disable=None), keep)
     counted = before.extend(fresh)
-    if args.pdf and (status := _write_pdf(args.pdf, counted, classifier)):
-        return status
+    if args.pdf:
+        _write_pdf(args.pdf, counted, classifier.source.name)
     print(counted.to_json() if args.json else _table(counted))
-    for name, reason in unreadable:
-        print(f"leukoscope: {name}: {reason}", file=sys.stderr)
-    if unreadable:
-        print(f"leukoscope: {len(unreadable):,} of {len(files):,} files could not be read", file=sys.stderr)
-    return ALL_BAD if len(unreadable) == len(files) else 0
+    for name, reason in bad:
+        print(f"leukoscope: {_visible(name)}: {_visible(reason)}", file=sys.stderr)
+    if bad:
+        print(f"leukoscope: {len(bad):,} of {given:,} files could not be read", file=sys.stderr)
+    return ALL_BAD if len(bad) == given else 0
 
 
-def _write_pdf(path: str, counted, classifier) -> int:
+def _write_pdf(path: str, counted, model: str) -> None:
     from datetime import date
 
     from leukoscope.report import write_report
     from leukoscope.scanning import thumbnails_from_files
 
-    try:
-        write_report(path, counted, thumbnails_from_files(counted), model=classifier.source.name, made_on=date.today())
-    except (ImportError, OSError) as error:
-        return _complain(error)
-    return 0
+    write_report(path, counted, thumbnails_from_files(counted), model=model, made_on=date.today())
+
+
+def _visible(text: str) -> str:
+    """A name with its control characters spelled out: a terminal would obey them."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _table(counted) -> str:
@@ -176,7 +205,7 @@ def _table(counted) -> str:
     for row in counted.rows():
         limits = f"{row.low:.1f} - {row.high:.1f} %"
         adults = f"{row.reference[0]:g} - {row.reference[1]:g} %"
-        flag = "" if row.flag == "undecided" else f"  {row.flag}"
+        flag = f"  {row.flag}" if row.total else ""
         lines.append(f"{row.cell_type:<12}{row.count:>8,}{row.percent:>7.1f} %{limits:>16}{adults:>12}{flag}")
     return "\n".join([*lines, "", *counted.sentences()])
 

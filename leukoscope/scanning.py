@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from leukoscope.classifier import Classifier, Prediction
+from leukoscope.counted import NOT_COUNTED, CountedCell
 from leukoscope.differential import Differential
 from leukoscope.draw import draw_cells
 from leukoscope.errors import ImageError
@@ -18,63 +20,119 @@ from leukoscope.images import read_image
 from leukoscope.report import Key, cells_to_show, thumbnail
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif"}
+ANNOTATED = ".annotated.png"  # ends the name of every picture that this module writes, so that none is scanned again
+
+Bad = list[tuple[str, str]]  # name and reason of what could not be read
 
 
-def find_pictures(paths: Iterable[str | os.PathLike]) -> list[Path]:
-    """The files named, and the pictures in the folders named and below, each once, sorted within its folder.
+def find_pictures(paths: Iterable[str | os.PathLike]) -> tuple[list[Path], Bad]:
+    """The files named, and the pictures in the folders named and below, sorted; each file once, whatever its names.
 
-    Hidden files are left out. A file that was named itself is kept whatever its suffix: its content decides.
+    Hidden files and annotated ones are left out. A file that was named itself is kept whatever its suffix: its content
+    decides.
+
+    Returns:
+        The files, and the folders that could not be listed.
     """
-    found: dict[Path, None] = {}
+    found: dict[str, Path] = {}
+    bad: Bad = []
     for path in map(Path, paths):
-        inside = path.rglob("*") if path.is_dir() else [path]
-        for file in sorted(inside):
-            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-            if not path.is_dir() or (file.suffix.lower() in SUFFIXES and file.is_file() and not hidden):
-                found[file] = None
-    return list(found)
+        inside = sorted(_below(path, bad)) if path.is_dir() else [path]
+        for file in inside:
+            found.setdefault(os.path.realpath(file), file)
+    return list(found.values()), bad
+
+
+def _below(folder: Path, bad: Bad) -> Iterator[Path]:
+    def complain(error: OSError) -> None:
+        bad.append((photo_name(error.filename), f"the folder cannot be listed: {error.strerror}"))
+
+    for parent, folders, names in os.walk(folder, onerror=complain):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            file = Path(parent, name)
+            wanted = file.suffix.lower() in SUFFIXES and not name.startswith(".") and not name.endswith(ANNOTATED)
+            if wanted and file.is_file():
+                yield file
+
+
+def photo_name(path: str | os.PathLike) -> str:
+    """A path as text that any file can hold: bytes that are no UTF-8 are spelled out."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def not_yet_counted(files: Iterable[Path], counted: Differential) -> list[Path]:
+    """The files that a count does not know, by any of their names."""
+    names = set(counted.photos)
+    places = {os.path.realpath(name) for name in names if "\0" not in name}
+    return [file for file in files if photo_name(file) not in names and os.path.realpath(file) not in places]
 
 
 def scan_files(
     classifier: Classifier, files: Iterable[Path], done: Callable[[str, list[Prediction], np.ndarray], None]
-) -> list[tuple[str, str]]:
+) -> Bad:
     """Scan photo after photo; `done(name, predictions, image)` hears of each that could be read.
 
     Returns:
         (name, reason) of each file that could not be read.
     """
-    unreadable = []
+    bad: Bad = []
     for file in files:
         try:
             image = read_image(file)
         except ImageError as error:
-            unreadable.append((str(file), str(error)))
+            bad.append((photo_name(file), str(error)))
             continue
-        done(str(file), classifier.scan(image), image)
-    return unreadable
+        done(photo_name(file), classifier.scan(image), image)
+    return bad
 
 
 def thumbnails_from_files(differential: Differential) -> dict[Key, np.ndarray]:
     """Thumbnails for a report, cut anew from the photos by their names; photos that are gone are left out."""
     thumbnails = {}
-    cells = sorted(cells_to_show(differential), key=lambda cell: cell.photo)
     name, image = None, None
-    for cell in cells:
+    for cell in sorted(cells_to_show(differential), key=lambda cell: cell.photo):
         if cell.photo != name:
-            name = cell.photo
-            try:
-                image = read_image(name)
-            except ImageError:
-                image = None
+            name, image = cell.photo, _read(cell.photo)
         if image is not None:
             thumbnails[cell.photo, cell.number] = thumbnail(image, cell.prediction.box)
     return thumbnails
 
 
-def write_annotated(folder: Path, name: str, image: np.ndarray, predictions: list[Prediction]) -> Path:
-    """Write a photo with its cells drawn in as a PNG; its path below the folder follows from the photo's own."""
-    parts = [part for part in Path(name).parts if part not in ("/", "..", ".") and not part.endswith((":", ":\\"))]
-    path = folder.joinpath(*parts).with_name(Path(name).name + ".png")
+def annotate_from_files(folder: Path, differential: Differential) -> None:
+    """Draw the cells into the photos of a count, by their names; photos that are drawn already or gone are left out."""
+    cells: dict[str, list[CountedCell]] = {name: [] for name in differential.photos}
+    for cell in differential.cells:
+        cells[cell.photo].append(cell)
+    for name in differential.photos:
+        if not os.path.exists(annotated_path(folder, name)) and (image := _read(name)) is not None:
+            write_annotated(folder, name, image, [_as_decided(cell) for cell in cells[name]])
+
+
+def write_annotated(folder: Path, name: str, image: np.ndarray, predictions: list[Prediction]) -> None:
+    """Write a photo with its cells drawn in, as a PNG at `annotated_path`."""
+    path = annotated_path(folder, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, cv2.imencode(".png", draw_cells(image, predictions)[..., ::-1])[1].tobytes())
-    return path
+
+
+def annotated_path(folder: Path, name: str) -> Path:
+    """Where the annotated twin of a photo lies: below the folder as the photo lies below the root or this folder."""
+    path = Path(name)
+    parts = ["up" if part == ".." else part for part in path.relative_to(path.anchor).parts]
+    return folder.joinpath(*parts[:-1], f"{path.name}{ANNOTATED}")
+
+
+def _as_decided(cell: CountedCell) -> Prediction:
+    """What to draw of a cell: a person's word goes before the model's."""
+    if cell.corrected == NOT_COUNTED:
+        return replace(cell.prediction, box=None)
+    return replace(cell.prediction, label=cell.corrected, verdict="confident") if cell.corrected else cell.prediction
+
+
+def _read(name: str) -> np.ndarray | None:
+    """A photo by the name that a CSV gives it, which may be anything; None if it is not there or not a picture."""
+    try:
+        return read_image(name) if os.path.isfile(name) else None
+    except ImageError:
+        return None

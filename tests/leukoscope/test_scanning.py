@@ -2,9 +2,11 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 import numpy as np
@@ -12,7 +14,8 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from leukoscope.differential import Differential
+from leukoscope import cli
+from leukoscope.differential import NOT_COUNTED, Differential
 from leukoscope.scanning import find_pictures
 from leukoscope.synthetic import draw_photo
 
@@ -42,12 +45,30 @@ def smear(tmp_path):
 
 
 def test_pictures_are_found_in_folders_and_below(smear):
-    names = [str(path.relative_to(smear)) for path in find_pictures([smear])]
-    assert names == ["a.png", "b.jpg", "broken.png", os.path.join("more", "c.PNG")]
-    assert find_pictures([smear / "notes.txt", smear / "a.png", smear / "a.png"]) == [
-        smear / "notes.txt",
-        smear / "a.png",
-    ]
+    (smear / ".git").mkdir()
+    draw(smear / ".git" / "d.png", [], 3)
+    (smear / "folder.png").mkdir()
+    files, bad = find_pictures([smear])
+    assert [str(path.relative_to(smear)) for path in files] == ["a.png", "b.jpg", "broken.png", "more/c.PNG"]
+    assert bad == []
+    named = [smear / "notes.txt", smear / "a.png"]
+    assert find_pictures([*named, smear / "more" / ".." / "a.png"]) == (named, []), "each file once"
+    (smear / "link.png").symlink_to(smear / "a.png")
+    assert len(find_pictures([smear])[0]) == 4
+
+
+def test_a_folder_that_cannot_be_listed_is_told(smear, monkeypatch):
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("more"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    files, bad = find_pictures([smear])
+    assert len(files) == 3
+    assert bad == [(str(smear / "more"), "the folder cannot be listed: Permission denied")]
 
 
 def test_everything_at_once(smear, tmp_path):
@@ -61,9 +82,10 @@ def test_everything_at_once(smear, tmp_path):
     assert "broken.png: not a picture of a known format" in done.stderr
     assert "1 of 4 files could not be read" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "scanning" not in done.stderr, "no bar where there is no terminal"
     assert len(PdfReader(tmp_path / "o.pdf").pages) == 1
     drawn = sorted((tmp_path / "drawn").rglob("*.png"))
-    assert [path.name for path in drawn] == ["a.png.png", "b.jpg.png", "c.PNG.png"]
+    assert [path.name for path in drawn] == ["a.png.annotated.png", "b.jpg.annotated.png", "c.PNG.annotated.png"]
     before, after = (np.asarray(Image.open(path)) for path in (smear / "a.png", drawn[0]))
     assert before.shape == after.shape
     assert (before != after).any()
@@ -82,7 +104,16 @@ def test_status_tells_some_bad_from_all_bad(smear, tmp_path):
     assert done.returncode == 3
     assert "no such file" in done.stderr
     (tmp_path / "empty").mkdir()
-    for words in ([tmp_path / "empty"], [smear, "--model", tmp_path], [smear, "--csv", tmp_path / "no" / "o.csv"]):
+    wrong = [
+        [tmp_path / "empty"],
+        [smear, "--model", tmp_path],
+        [smear, "--csv", tmp_path / "no" / "o.csv"],
+        [smear, "--csv", tmp_path / "empty"],
+        [smear, "--pdf", tmp_path / "empty"],
+        [smear, "--csv", tmp_path / "o", "--pdf", tmp_path / "o"],
+        [smear, "--annotated", smear / "a.png"],
+    ]
+    for words in wrong:
         done = scan(*words)
         assert done.returncode == 2
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
@@ -92,8 +123,16 @@ def test_a_foreign_csv_is_not_overwritten(smear, tmp_path):
     (tmp_path / "mine.csv").write_text("name,age\nA,1\n")
     done = scan(smear, "--csv", tmp_path / "mine.csv")
     assert done.returncode == 2
-    assert "line 1: the columns must be" in done.stderr
+    assert "line 1: column 1 must be 'photo', not 'name'" in done.stderr
     assert (tmp_path / "mine.csv").read_text() == "name,age\nA,1\n"
+
+
+def wait_for(path, size):
+    """Until a file has grown to a size, bytes."""
+    end = time.monotonic() + 60
+    while not (path.exists() and path.stat().st_size > size):
+        assert time.monotonic() < end, f"{path} has not grown to {size} bytes"
+        time.sleep(0.002)
 
 
 def test_killed_in_the_middle_it_goes_on(tmp_path):
@@ -108,20 +147,149 @@ def test_killed_in_the_middle_it_goes_on(tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    end = time.monotonic() + 60
-    while not (csv.exists() and csv.stat().st_size > 1000) and time.monotonic() < end:
-        time.sleep(0.002)
+    wait_for(csv, 1000)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    so_far = csv.read_bytes().count(b"\r\n")
-    assert 0 < so_far < whole.read_bytes().count(b"\r\n"), "it was killed in the middle"
+    content = csv.read_bytes()
+    assert whole.read_bytes().startswith(content)
+    so_far = sum(
+        f",1,{','.join(map(str, cell.prediction.box))},".encode() in content
+        for cell in Differential.read_csv(whole).cells
+        if cell.number == 1
+    )
+    assert 0 < so_far < 12, "it was killed in the middle"
 
     done = scan(folder, "--csv", csv)
     assert done.returncode == 0
-    assert f"are in {csv} already" in done.stderr
-    assert csv.read_bytes() == whole.read_bytes(), "as if it had not been killed"
-    stamp = csv.stat().st_mtime_ns
-    again = scan(folder, "--csv", csv)
-    assert "11 photos are in" in again.stderr, "all but the last, which may not have been whole"
+    (line,) = done.stderr.splitlines()
+    assert line == f"leukoscope: {so_far} of 12 photos are in {csv}", "only the photo in work is done again"
+    assert Differential.read_csv(csv) == Differential.read_csv(whole), "as if it had not been killed"
     assert csv.read_bytes() == whole.read_bytes()
-    assert csv.stat().st_mtime_ns > stamp
+    before = csv.stat()
+    again = scan(folder, "--csv", csv)
+    assert "12 of 12 photos are in" in again.stderr
+    assert again.stdout == done.stdout
+    assert csv.stat() == before
+
+
+def test_interrupted_it_says_how_to_go_on(tmp_path):
+    folder, csv = tmp_path / "smear", tmp_path / "o.csv"
+    for i in range(30):
+        draw(folder / f"{i:02d}.png", ["neutrophil"], i)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "leukoscope", "scan", str(folder), "--csv", str(csv)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A job in the background is born with Ctrl-C ignored; this one is to take it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    wait_for(csv, 500)
+    process.send_signal(signal.SIGINT)
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip() == "leukoscope: interrupted; the same command goes on after the last photo"
+    assert printed == ""
+    assert 0 < len(Differential.read_csv(csv).photos) < 30
+
+
+def test_a_photo_is_counted_once_whatever_it_is_called(smear, tmp_path):
+    csv = tmp_path / "o.csv"
+    assert scan("smear/a.png", "--csv", csv, cwd=tmp_path).returncode == 0
+    assert scan(smear / "more", "--csv", csv).returncode == 0
+    done = scan(smear, smear / "b.jpg", "--csv", csv, cwd=tmp_path)
+    assert "leukoscope: 2 of 4 photos are in" in done.stderr
+    assert Differential.read_csv(csv).photos == ("smear/a.png", f"{smear}/more/c.PNG", f"{smear}/b.jpg")
+
+
+def test_annotated_photos_are_not_scanned_and_can_be_had_later(smear, tmp_path):
+    csv, drawn = tmp_path / "o.csv", smear / "drawn"
+    assert scan(smear, "--csv", csv).returncode == 0
+    counted = Differential.read_csv(csv)
+    one, two = counted.cells[0], counted.cells[1]
+    counted.reclassify(one.photo, 1, NOT_COUNTED).write_csv(csv)
+    done = scan(smear, "--csv", csv, "--annotated", drawn)
+    assert done.returncode == 0
+    pictures = sorted(drawn.rglob("*.png"))
+    assert len(pictures) == 3
+    plain, shown = np.asarray(Image.open(one.photo)), np.asarray(Image.open(pictures[0]))
+    assert box_is_drawn(plain, shown, two.prediction.box)
+    assert not box_is_drawn(plain, shown, one.prediction.box), "a person took it away"
+    assert scan(smear, "--csv", csv).stdout == done.stdout
+
+
+def box_is_drawn(plain, shown, box) -> bool:
+    """Whether most of a box's outline differs."""
+    x0, y0, x1, y1 = box
+    differs = (plain != shown).any(axis=2)
+    return np.concatenate([differs[y0, x0:x1], differs[y1 - 1, x0:x1]]).mean() > 0.9
+
+
+def test_any_file_name_will_do(tmp_path):
+    names = [b"caf\xe9.png", b"=1+1.png", "细胞.png".encode(), b"two\nlines.png", b"\x1b[31mred.png", b"-n.png"]
+    folder = os.path.join(os.fsencode(tmp_path), b"in")
+    os.mkdir(folder)
+    for name in names:
+        draw(tmp_path / "a.png", ["neutrophil"], 1)
+        os.rename(tmp_path / "a.png", os.path.join(folder, name))
+        with open(os.path.join(folder, b"bad" + name), "wb") as file:
+            file.write(b"x")
+    options = ("--csv", "o.csv", "--pdf", "o.pdf", "--annotated", "drawn", "--json")
+    done = scan("in", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    photos = json.loads(done.stdout)["photos"]
+    assert len(photos) == 6
+    assert "in/caf\\xe9.png" in photos
+    assert Differential.read_csv(tmp_path / "o.csv").photos == tuple(photos)
+    assert "\x1b" not in done.stderr
+    assert len(done.stderr.splitlines()) == 7, "a line for each bad file and the number of bad ones"
+    again = scan("in", *options, cwd=tmp_path)
+    assert "6 of 12 photos are in o.csv" in again.stderr
+    assert again.stdout == done.stdout
+    assert len(list((tmp_path / "drawn").rglob("*.annotated.png"))) == 6
+
+
+def test_a_terminal_sees_a_bar(smear):
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "leukoscope", "scan", str(smear)], stdout=subprocess.DEVNULL, stderr=theirs
+    )
+    os.close(theirs)
+    seen = b""
+    while b"could not be read" not in seen:
+        seen += os.read(ours, 4096)
+    assert process.wait(60) == 0
+    os.close(ours)
+    assert b"scanning: 100%" in seen
+    assert b"4/4" in seen
+
+
+def test_a_missing_pdf_writer_is_told_before_the_scan(smear, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "fpdf", None)
+    assert cli.main(["scan", str(smear), "--csv", str(tmp_path / "o.csv"), "--pdf", str(tmp_path / "o.pdf")]) == 2
+    assert "pip install 'leukoscope[report]'" in capsys.readouterr().err
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_a_csv_may_name_anything(smear, tmp_path, capsys):
+    csv, pdf = tmp_path / "o.csv", tmp_path / "o.pdf"
+    assert cli.main(["scan", str(smear / "a.png"), "--csv", str(csv)]) == 0
+    found = [cell.prediction for cell in Differential.read_csv(csv).cells]
+    names = ["/dev/zero", "nul\0.png", "x" * 5000, str(smear), "", "../../gone.png"]
+    counted = Differential.read_csv(csv).extend((name, found) for name in names)
+    counted.write_csv(csv)
+    words = ["--csv", str(csv), "--pdf", str(pdf), "--annotated", str(tmp_path / "drawn")]
+    assert cli.main(["scan", str(smear), *words]) == 0
+    assert Differential.read_csv(csv).photos[:7] == counted.photos
+    assert len(list((tmp_path / "drawn").rglob("*.png"))) == 3
+    assert len(PdfReader(pdf).pages[0].images) == len(found) + 3
+
+
+def test_scan_help_shows_how(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["scan", "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for words in ("leukoscope scan smear/ --csv cells.csv", "same command goes on", "3 if none could", "Not a medical"):
+        assert words in " ".join(text.split()), words
