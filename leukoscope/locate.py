@@ -29,6 +29,7 @@ WHOLE_NUCLEUS = 0.8  # of a red cell's width squared: a piece of this stained ar
 LARGEST_NUCLEUS = 3.0  # ... and such pieces that have more than this together ...
 LONGEST_NUCLEUS = 1.5  # ... in a patch so many times longer than wide are several nuclei
 LEAST_DEPTH = 4.0  # px from the edge of the widest red cell to its middle; below it nothing can be measured
+RED_COVERED = 0.75  # of the red area, by discs in the middles of the red cells
 CYTOPLASM = 0.15  # rim around a nucleus on each side, in nucleus diameters
 
 
@@ -240,17 +241,33 @@ def red_cell_width(image: np.ndarray, density: np.ndarray, nucleus: float) -> fl
     _fill_pale_middles(body)
     body = cv2.morphologyEx(body, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     depth = cv2.distanceTransform(cv2.copyMakeBorder(body, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    # Red cells are seldom twice as wide as nuclei: what is, is a clump or dark glass. But if so little remains that the
+    # rest covers but a part of the red, then the nuclei are none, such as platelets, and the red cells tell the truth.
+    depths = _peaks(depth, 0.8 * nucleus)
+    plausible = depths[(depths > 0.15 * nucleus) & (depths < 0.9 * nucleus)]
+    if len(plausible) and np.pi * (plausible**2).sum() > RED_COVERED * body.sum():
+        return _typical(2 * plausible)
     deepest = depth.max()
     if deepest < LEAST_DEPTH:
         return None
-    return _typical(2 * depth[(cv2.dilate(depth, _disc(0.7 * deepest)) == depth) & (depth > 0.35 * deepest)])
+    depths = _peaks(depth, 0.7 * deepest)
+    return _typical(2 * depths[depths > 0.35 * deepest])
+
+
+def _peaks(depth: np.ndarray, apart: float) -> np.ndarray:
+    """Depths that are the greatest within a distance, px."""
+    return depth[(cv2.dilate(depth, _disc(apart)) == depth) & (depth > 0)]
 
 
 def _fill_pale_middles(body: np.ndarray) -> None:
-    """Fill, in place, the holes of a mask that are small against what surrounds them."""
+    """Fill, in place, the holes of a mask that are round and small against what surrounds them; glass that clumps
+    enclose is neither."""
     contours, nesting = cv2.findContours(body, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     for contour, (_, _, _, parent) in zip(contours, nesting[0] if contours else (), strict=True):
-        if parent >= 0 and cv2.contourArea(contour) < min(0.4 * cv2.contourArea(contours[parent]), 0.02 * body.size):
+        area = cv2.contourArea(contour)
+        if parent < 0 or area > min(0.4 * cv2.contourArea(contours[parent]), 0.02 * body.size):
+            continue
+        if area < 30 or 4 * np.pi * area > 0.5 * cv2.arcLength(contour, True) ** 2:
             cv2.drawContours(body, [contour], -1, 1, -1)
 
 
