@@ -203,10 +203,10 @@ def _visible(text: str) -> str:
 def _table(counted) -> str:
     lines = [f"{'':<12}{'cells':>8}{'share':>9}{'95 % limits':>16}{'adults':>12}"]
     for row in counted.rows():
-        limits = f"{row.low:.1f} - {row.high:.1f} %"
+        share, limits = (f"{row.percent:.1f} %", f"{row.low:.1f} - {row.high:.1f} %") if row.total else ("-", "-")
         adults = f"{row.reference[0]:g} - {row.reference[1]:g} %"
         flag = f"  {row.flag}" if row.total else ""
-        lines.append(f"{row.cell_type:<12}{row.count:>8,}{row.percent:>7.1f} %{limits:>16}{adults:>12}{flag}")
+        lines.append(f"{row.cell_type:<12}{row.count:>8,}{share:>9}{limits:>16}{adults:>12}{flag}")
     return "\n".join([*lines, "", *counted.sentences()])
 
 

@@ -242,10 +242,15 @@ class Differential:
 
 
 def append_csv(path: str | os.PathLike, photo: str, predictions: list[Prediction]) -> None:
-    """Add one photo's rows to a CSV file, new or prepared by `resume_csv`, and see them onto the disk.
+    """Add one photo's rows to a CSV file, new or written before, and see them onto the disk.
 
     The rows go last cell first. So a photo whose cell 1 is there is there as a whole, wherever a crash cut the file.
+
+    Raises:
+        DifferentialError: if the file is torn, and not only in its last photo.
     """
+    if not _ends_whole(Path(path)):
+        resume_csv(path)
     counted = Differential.from_predictions([(photo, predictions)])
     header, rows = replace(counted, cells=counted.cells[::-1]).to_csv().split("\r\n", 1)
     with open(path, "ab") as file:
@@ -281,6 +286,15 @@ def resume_csv(path: str | os.PathLike) -> Differential:
     if torn:
         counted.write_csv(path)
     return counted
+
+
+def _ends_whole(path: Path) -> bool:
+    """Whether another line can be written to a file as it is."""
+    if not path.exists() or path.stat().st_size == 0:
+        return True
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
 
 
 def _whole_lines(text: str, source: str) -> tuple[Differential, bool]:

@@ -208,6 +208,19 @@ def test_a_file_cut_at_any_byte_loses_no_more_than_its_last_photo(tmp_path, monk
         assert [c.number for c in again.cells] == [1, 2, 3] * 4
 
 
+def test_appending_alone_mends_a_torn_line_too(tmp_path):
+    path = tmp_path / "out.csv"
+    append_csv(path, "a.png", [cell()])
+    append_csv(path, "b.png", [cell(), cell()])
+    path.write_bytes(path.read_bytes()[:-30])
+    append_csv(path, "c.png", [cell()])
+    assert Differential.read_csv(path).photos == ("a.png", "c.png")
+    path.write_text("something else")
+    with pytest.raises(DifferentialError):
+        append_csv(path, "d.png", [cell()])
+    assert path.read_text() == "something else"
+
+
 def test_what_was_whole_is_left_as_it_was(tmp_path):
     path = tmp_path / "out.csv"
     counted = Differential.from_predictions([("a.png", [cell()]), ("b.png", [cell(), cell()])])
@@ -286,3 +299,5 @@ def test_json_holds_the_table_and_every_cell():
     assert values["photos"] == ["a.png", "b.png"]
     assert values["cells"][1]["corrected"] == "monocyte"
     assert values["cells"][0]["probabilities"]["neutrophil"] == 0.97
+    assert Differential.from_predictions([("细胞.png", [])]).to_json().isascii(), "any terminal can print it"
+    assert values["notes"] == counted.reclassify("a.png", 2, "monocyte").sentences()

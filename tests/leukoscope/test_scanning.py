@@ -103,6 +103,8 @@ def test_status_tells_some_bad_from_all_bad(smear, tmp_path):
     done = scan(smear / "broken.png", tmp_path / "none.png")
     assert done.returncode == 3
     assert "no such file" in done.stderr
+    assert "0.0 - 100.0 %" not in done.stdout, "nothing counted, no limits"
+    assert "Counted 0 cells in 0 photos." in done.stdout
     (tmp_path / "empty").mkdir()
     wrong = [
         [tmp_path / "empty"],
