@@ -2,6 +2,8 @@ import csv
 import io
 import json
 import math
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -74,6 +76,12 @@ def test_three_of_a_hundred():
         clopper_pearson(6, 5)
     with pytest.raises(ValueError, match="level"):
         clopper_pearson(1, 5, 95)
+
+
+def test_limits_need_no_scipy():
+    script = "import sys; sys.modules['scipy'] = None; from leukoscope import Differential; Differential().rows()"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 # --- counting --------------------------------------------------------------------------------------------

@@ -147,7 +147,9 @@ def test_groups_share_the_rows_and_none_is_left_out():
 def test_any_name_goes_on_the_page(name):
     counted = Differential.from_predictions([(name, [cell("neutrophil")])])
     page = page_of(to_bytes(counted, {(name, 1): picture(0)}, model=name, made_on=DAY))
-    assert "Counted 1 cell in 1 photo." in page.extract_text()
+    text = page.extract_text()
+    assert "Counted 1 cell in 1 photo." in text
+    assert not [c for c in text if ord(c) < 32 and c != "\n"], "no control character"
     assert len(page.images) == 1
 
 
