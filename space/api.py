@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import asdict
 
 import gradio as gr
@@ -12,8 +13,8 @@ from leukoscope import Classifier, ImageError
 from leukoscope.images import read_image
 
 
-def endpoints(classifier: Classifier, uploads: Uploads, picture: gr.Image) -> None:
-    """Add the endpoints; `picture` says what their input is like."""
+def endpoints(classifier: Classifier, uploads: Uploads) -> None:
+    """Add the endpoints to the page that is being built."""
 
     def read(photo: dict | None):
         if not photo:
@@ -57,10 +58,21 @@ def endpoints(classifier: Classifier, uploads: Uploads, picture: gr.Image) -> No
         gr.on(
             [],
             function,
-            picture,
+            _photo(),
             gr.JSON(label="answer", visible=False),
             preprocess=False,
             api_name=function.__name__,
+            api_description=inspect.cleandoc(function.__doc__),
             concurrency_id="model",
             concurrency_limit=2,
         )
+
+
+def _photo() -> gr.Image:
+    """The endpoints' input. Gradio's own description promises to fetch addresses, which this page does not."""
+    photo = gr.Image(label="photo", type="filepath", visible=False)
+    schema = photo.api_info() | {"additional_description": "A file of yours, not an address."}
+    example = {"path": "smear.jpg", "url": "smear.jpg", "orig_name": "smear.jpg", "meta": {"_type": "gradio.FileData"}}
+    photo.api_info = lambda: schema
+    photo.example_payload = lambda: example
+    return photo

@@ -52,7 +52,9 @@ def load_model() -> tuple[Classifier, str]:
 
 def build_page(classifier: Classifier, notice: str = "") -> gr.Blocks:
     """The page around a classifier, not launched yet; `notice` stands at its top."""
-    with gr.Blocks(title="Leukoscope", analytics_enabled=False, delete_cache=(60, KEEP_SECONDS)) as page:
+    with gr.Blocks(
+        title="Leukoscope", analytics_enabled=False, delete_cache=(60, KEEP_SECONDS), fill_width=True
+    ) as page:
         uploads = Uploads(page.GRADIO_CACHE)
         gr.HTML(
             f'<header class="head"><h1>Leukoscope</h1><p>{escape(wording.TAGLINE)}</p></header>'
@@ -62,12 +64,12 @@ def build_page(classifier: Classifier, notice: str = "") -> gr.Blocks:
         )
         with gr.Tabs():
             with gr.Tab("One photo", id="photo"):
-                picture = one_photo(classifier, uploads)
+                one_photo(classifier, uploads)
             with gr.Tab("Differential", id="differential"):
                 differential_tab(classifier, uploads, model_name(classifier))
             with gr.Tab("About", id="about"):
                 about_tab(classifier, KEEP_SECONDS // 60 + 1)
-        endpoints(classifier, uploads, picture)
+        endpoints(classifier, uploads)
         page.load(None, js=look.ON_LOAD)
 
         def leave(request: gr.Request) -> None:
@@ -88,6 +90,7 @@ def main() -> None:
         server_port=int(os.environ.get("PORT", "7860")),
         theme=look.THEME,
         css=look.CSS,
+        head=look.HEAD,
         footer_links=["api"],
         run_history=False,
         max_file_size=f"{MAX_UPLOAD_MB}mb",

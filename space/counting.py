@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -12,7 +12,7 @@ from uploads import Uploads
 
 from leukoscope import Classifier, ImageError, Prediction
 from leukoscope.archives import ZipLimits, is_zip, photos_in_zip, readable_name
-from leukoscope.differential import Differential
+from leukoscope.differential import CountedCell, Differential
 from leukoscope.images import read_image
 from leukoscope.report import Key, cells_to_show
 
@@ -36,12 +36,11 @@ class Photo:
 class Count:
     """What a page remembers of its count. It never changes: each step gives a new one.
 
-    files: photos of each upload, by where the upload lies. chosen: place in `differential.cells`, None if no cell is.
+    files: photos of each upload, by where the upload lies.
     """
 
     files: dict[str, tuple[Photo, ...]] = field(default_factory=dict)
     differential: Differential = field(default_factory=Differential)
-    chosen: int | None = None
 
     @property
     def photos(self) -> list[Photo]:
@@ -72,7 +71,12 @@ def _decode(jpeg: bytes) -> np.ndarray:
 
 
 def count_files(
-    classifier: Classifier, uploads: Uploads, files: list[dict], session: str | None, before: Count
+    classifier: Classifier,
+    uploads: Uploads,
+    files: list[dict],
+    session: str | None,
+    before: Count,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[int, int, int] | Count]:
     """Count the cells of uploads.
 
@@ -80,20 +84,25 @@ def count_files(
         files: as Gradio hands them over unread.
         session: the page that sent them.
         before: its last count: photos read then are not read again, and decisions on their cells stand.
+        stopped: asked before each photo; once it says so, what was read is counted.
 
     Yields:
         (files done, files in all, photos read) as it goes on, and the new count at last.
     """
+    keys = [str(file.get("path")) for file in files]
+    kept = {key: before.files[key] for key in keys if key in before.files}
     read: dict[str, tuple[Photo, ...]] = {}
-    for done, file in enumerate(files):
-        key = str(file.get("path"))
-        if key in before.files:
-            read[key] = before.files[key]
+    for done, (key, file) in enumerate(zip(keys, files, strict=True)):
+        if key in kept:
+            read[key] = kept.pop(key)
             continue
         photos: list[Photo] = []
         for name, content in _contents(uploads, file, session):
-            so_far = [*(photo for group in read.values() for photo in group), *photos]
-            photos.append(_scan(classifier, _unused(name, so_far, before), content, so_far))
+            if stopped():
+                yield _assembled(read | kept | {f"{key} in part": tuple(photos)}, before)
+                return
+            so_far = [photo for group in (*read.values(), *kept.values(), photos) for photo in group]
+            photos.append(_scan(classifier, _unused(name, so_far), content, so_far))
             yield done, len(files), len(so_far) + 1
         read[key] = tuple(photos)
     yield _assembled(read, before)
@@ -135,9 +144,9 @@ def _scan(classifier: Classifier, name: str, content: bytes | str, so_far: list[
     return Photo(name, predictions, tuple(markup.jpeg(picture, 80) for picture in thumbnails))
 
 
-def _unused(name: str, photos: list[Photo], before: Count) -> str:
+def _unused(name: str, photos: list[Photo]) -> str:
     """The name, numbered if another photo has it: cells are told apart by their photo's name."""
-    taken = {photo.name for photo in photos} | {photo.name for photo in before.photos}
+    taken = {photo.name for photo in photos}
     stem, dot, suffix = name.rpartition(".")
     number, unused = 1, name
     while unused in taken:
@@ -155,19 +164,19 @@ def _assembled(files: dict[str, tuple[Photo, ...]], before: Count) -> Count:
     return Count(files, differential)
 
 
-def chosen(count: Count, index: object) -> Count:
-    """The count with this cell chosen; with none if there is no such cell."""
+def cell_at(count: Count, index: object) -> CountedCell | None:
+    """The cell at a place of `differential.cells`, given by a browser; None if there is none."""
     valid = isinstance(index, int) and not isinstance(index, bool) and 0 <= index < len(count.differential.cells)
-    return replace(count, chosen=index if valid else None)
+    return count.differential.cells[index] if valid else None
 
 
-def decided(count: Count, to: str | None) -> Count:
-    """The count with the chosen cell called what a person says; None takes that back.
+def decided(count: Count, index: object, to: str | None) -> Count:
+    """The count with a cell called what a person says; None takes that back.
 
     Raises:
-        ValueError: if no cell is chosen, or `to` is not among the valid ones.
+        ValueError: if there is no such cell, or `to` is not among the valid types.
     """
-    if count.chosen is None:
-        raise ValueError("no cell is chosen")
-    cell = count.differential.cells[count.chosen]
+    cell = cell_at(count, index)
+    if cell is None:
+        raise ValueError(f"no cell {index!r}")
     return replace(count, differential=count.differential.reclassify(cell.photo, cell.number, to))

@@ -15,15 +15,13 @@ import markup
 from counting import Count
 from uploads import Uploads
 
-from leukoscope import CELL_TYPES, Classifier, charts, report
-from leukoscope.differential import NOT_COUNTED
+from leukoscope import Classifier, charts, report
 
 DRAWN_PHOTOS = Path(__file__).parent / "examples" / "twelve_drawn_photos.zip"
 MOST_SHOWN = 600  # cells in the gallery; the rest is counted all the same
 NEWS_SECONDS = 0.25  # between two updates of the progress bar
-AS_THE_MODEL = "as the model says"
-DECISIONS = [*((name.capitalize(), name) for name in CELL_TYPES), ("None of the four", NOT_COUNTED)]
-DECISIONS.append(("As the model says", AS_THE_MODEL))
+FAILED = "That did not work: nothing was counted. Choose the files again."
+BUSY = "Busy: {ahead} others are ahead of you, and no more can wait. Try again in a minute."
 
 
 def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> None:
@@ -62,16 +60,21 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
                 elem_id="gallery",
             )
         with gr.Column(scale=4, min_width=280, elem_id="decide"):
-            panel = gr.HTML(markup.chosen_html(), apply_default_css=False, elem_id="chosen")
-            decision = gr.Radio(DECISIONS, label="It counts as", interactive=False, elem_id="decision")
+            panel = gr.HTML(
+                markup.chosen_html(), js_on_load=look.CHOOSE_TYPE, apply_default_css=False, elem_id="chosen"
+            )
 
     numbers = [remembered, table, chart, sentences]
 
     def count(sent: list[dict] | None, before: Count | None, request: gr.Request) -> Iterator[dict]:
         before = before or nothing
+        session = request.session_hash
         last, result = 0.0, before
+        uploads.start(session)
         yield {status: markup.progress_html("Reading the files …", 0.0), stop: gr.Button(interactive=True)}
-        for news in counting.count_files(classifier, uploads, sent or [], request.session_hash, before):
+        for news in counting.count_files(
+            classifier, uploads, sent or [], session, before, lambda: uploads.stopped(session)
+        ):
             if isinstance(news, Count):
                 result = news
             elif time.monotonic() - last > NEWS_SECONDS:
@@ -79,12 +82,13 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
                 done, total, photos = news
                 words = f"{photos} photo{'' if photos == 1 else 's'} read, file {done + 1} of {total} …"
                 yield {status: markup.progress_html(words, (done + 0.5) / total)}
+        words = "Stopped; what was read is counted. " if uploads.stopped(session) else ""
+        uploads.stop(session)
         yield {
             **_numbers(result),
-            status: markup.done_html(result.unreadable, result.differential),
+            status: markup.done_html(result.unreadable, result.differential, words),
             gallery: markup.gallery_html(result.differential, result.thumbnails, MOST_SHOWN),
             panel: markup.chosen_html(),
-            decision: gr.Radio(value=None, interactive=False),
             stop: gr.Button(interactive=False),
             csv: gr.Button(interactive=bool(result.differential.photos)),
             pdf: gr.Button(interactive=bool(result.differential.photos)),
@@ -95,24 +99,20 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
         values = (result, charts.table_html(differential), charts.chart_html(differential))
         return dict(zip(numbers, (*values, charts.sentences_html(differential)), strict=True))
 
-    def choose(before: Count | None, event: gr.EventData) -> tuple:
-        index = event._data.get("index") if isinstance(event._data, dict) else None
-        result = counting.chosen(before or nothing, index)
-        if result.chosen is None:
-            return result, markup.chosen_html(), gr.Radio(value=None, interactive=False)
-        cell = result.differential.cells[result.chosen]
-        picture = result.thumbnails.get((cell.photo, cell.number))
-        value = cell.corrected or AS_THE_MODEL
-        return result, markup.chosen_html(cell, picture), gr.Radio(value=value, interactive=True)
+    def choose(before: Count | None, event: gr.EventData) -> str:
+        count, index = before or nothing, _sent(event, "index")
+        cell = counting.cell_at(count, index)
+        return markup.chosen_html(index, cell, count.thumbnails.get((cell.photo, cell.number))) if cell else gr.skip()
 
-    def decide(before: Count | None, to: str) -> dict:
+    def decide(before: Count | None, event: gr.EventData) -> dict:
+        index, to = _sent(event, "index"), _sent(event, "to")
         try:
-            result = counting.decided(before or nothing, None if to == AS_THE_MODEL else to)
+            result = counting.decided(before or nothing, index, None if to == markup.AS_THE_MODEL else to)
         except ValueError:
             raise gr.Error("Choose a cell first.", print_exception=False) from None
-        cell = result.differential.cells[result.chosen]
+        cell = result.differential.cells[index]
         moved = {
-            "index": result.chosen,
+            "index": index,
             "group": markup.group_of(cell),
             "text": markup.cell_text(cell),
             "mark": markup.mark_of(cell),
@@ -131,33 +131,37 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
     def draw() -> list[str]:
         return [files.move_resource_to_block_cache(DRAWN_PHOTOS)]
 
-    def stopped(before: Count | None) -> tuple:
-        before = before or nothing
-        words = "Stopped: what is shown was counted before."
-        return markup.done_html(before.unreadable, before.differential, words), gr.Button(interactive=False)
+    def stop_count(request: gr.Request) -> None:
+        uploads.stop(request.session_hash)
 
     private = {"api_visibility": "private"}
     counted = files.change(
         count,
         [files, remembered],
-        [*numbers, status, gallery, panel, decision, stop, csv, pdf],
+        [*numbers, status, gallery, panel, stop, csv, pdf],
         preprocess=False,
-        trigger_mode="always_last",
+        trigger_mode="multiple",  # one after the other: each goes on from what the one before it read
         show_progress="minimal",
         show_progress_on=status,
         concurrency_id="count",  # a long count must not keep others from a single answer
         concurrency_limit=1,
         **private,
     )
-    failed = markup.progress_html("That did not work. Perhaps many are asking at once: try again in a minute.")
-    counted.failure(None, outputs=status, js=f"() => {look.as_js(failed)}")
-    stop.click(stopped, remembered, [status, stop], cancels=[counted], show_progress="hidden", **private)
-    quiet = {"show_progress": "hidden", "concurrency_id": "decide", "concurrency_limit": 4} | private
+    failed, busy = ([markup.progress_html(words)] for words in (FAILED, BUSY))
+    counted.failure(None, outputs=status, js=look.when_failed(failed, busy))
+    quiet = {"show_progress": "hidden"} | private
     drawn.click(draw, outputs=files, **quiet)
-    gallery.choose(choose, remembered, [remembered, panel, decision], trigger_mode="always_last", **quiet)
-    decision.input(decide, [remembered, decision], [*numbers, patch], **quiet).success(None, patch, js=look.MOVE_CELL)
+    # One at a time, in their order: a decision goes on from the one before it.
+    ordered = {"trigger_mode": "multiple", "concurrency_id": "decide", "concurrency_limit": 1} | quiet
+    gallery.choose(choose, remembered, panel, **ordered)
+    panel.decide(decide, remembered, [*numbers, patch], **ordered).success(None, patch, js=look.MOVE_CELL)
     for button, save in ((csv, save_csv), (pdf, save_pdf)):
         button.click(save, remembered, download, **quiet).success(None, download, js=look.DOWNLOAD)
+
+
+def _sent(event: gr.EventData, key: str) -> object:
+    """What a browser sent with an event under this key; it may be anything."""
+    return event._data.get(key) if isinstance(event._data, dict) else None
 
 
 def _file(name: str, kind: str, content: bytes) -> dict:

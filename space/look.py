@@ -48,18 +48,34 @@ CSS = (
 .lk-choices input[type="radio"] { align-self: center; }
 #decide { position: sticky; top: .5rem; align-self: flex-start; background: var(--body-background-fill); z-index: 2; }
 @media (max-width: 720px) {
-  #decide { top: auto; bottom: 0; border-top: 1px solid var(--border-color-primary); padding: .5rem 0; }
+  #decide { position: static; gap: .4rem; }
+  #decide:has(.lk-chosen img) { position: sticky; top: auto; bottom: 0; padding: .4rem 0; }
+  #decide:has(.lk-chosen img) { border-top: 2px solid var(--border-color-primary); }
+  #decide .lk-chosen-row { grid-template-columns: 84px 1fr; }
+  #decide .lk-chosen img, #decide .lk-blank { width: 84px; height: 84px; }
+  #decide .lk-bars { gap: .1rem; }
+  #decide .lk-types { padding: 0 .4rem .3rem; margin-top: .2rem; }
+  #decide .lk-types > div { grid-template-columns: 1fr 1fr; gap: 0 .4rem; }
+  #decide .lk-types label { font-size: .88rem; }
 }
+#verdict .error, #verdict .clear-status, #status .error, #status .clear-status { display: none; }
 .or, footer button { color: var(--body-text-color) !important; }
 footer .divider { display: none; }
 :focus-visible { outline: 3px solid var(--primary-500) !important; outline-offset: 2px; }
 """
 )
 
+# Rules for Gradio's own frame, which `CSS` cannot reach: less room around it on a phone, and no scroll area of its own,
+# or nothing inside could stick to the window's edge.
+HEAD = """<style>
+.gradio-container { overflow: clip !important; }
+@media (max-width: 720px) { .gradio-container .main.app { padding: .8rem !important; } }
+</style>"""
+
 # A screen reader reads answers out. Gradio puts a button into a button beside chosen files: one of them is enough.
 ON_LOAD = """() => {
   for (const id of ['verdict', 'status', 'sentences'])
-    document.querySelector(`#${id} .lk`)?.setAttribute('aria-live', 'polite')
+    document.querySelector(`#${id} .html-container`)?.setAttribute('aria-live', 'polite')
   const mend = () => {
     for (const inner of document.querySelectorAll('button button')) {
       const outer = inner.parentElement.closest('button')
@@ -84,8 +100,12 @@ element.addEventListener('click', event => {
 })
 """
 
-# The box and the list show the choice at once; the server then sends the answer for it.
+# The box and the list show the choice at once; the server then sends the answer for it. A new photo brings a new list,
+# but Gradio puts it into the old one's elements, which remember what was chosen there.
 CHOOSE_BOX = """
+watch('value', () => {
+  for (const input of element.querySelectorAll('input[name=lk-cell]')) input.checked = input.defaultChecked
+})
 const choose = number => {
   for (const box of element.querySelectorAll('.lk-box'))
     box.setAttribute('aria-pressed', String(box.dataset.number === number))
@@ -110,6 +130,16 @@ element.addEventListener('click', event => {
     other.setAttribute('aria-pressed', 'false')
   cell.setAttribute('aria-pressed', 'true')
   trigger('choose', { index: Number(cell.dataset.index) })
+})
+"""
+
+CHOOSE_TYPE = """
+watch('value', () => {
+  for (const input of element.querySelectorAll('input')) input.checked = input.defaultChecked
+})
+element.addEventListener('change', event => {
+  const panel = event.target.closest('.lk-chosen')
+  trigger('decide', { index: Number(panel.dataset.index), to: event.target.value })
 })
 """
 
@@ -145,6 +175,14 @@ DOWNLOAD = """file => {
 }"""
 
 
-def as_js(value: Any) -> str:
-    """A value as JavaScript."""
-    return json.dumps(value)
+def when_failed(failed: list[Any], busy: list[Any]) -> str:
+    """JavaScript that gives the outputs of an event that failed on its way: `busy` if others wait, else `failed`.
+
+    In the browser, since the server may be what failed. Of `busy`, "{ahead}" becomes the number of those who wait.
+    """
+    return f"""async () => {{
+  let ahead = 0
+  try {{ ahead = (await (await fetch('gradio_api/queue/status')).json()).queue_size }} catch {{ }}
+  const outputs = ahead ? {json.dumps(busy)} : {json.dumps(failed)}
+  return outputs.map(value => typeof value === 'string' ? value.replace('{{ahead}}', ahead) : value)
+}}"""

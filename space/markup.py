@@ -26,6 +26,9 @@ GROUP_TITLES = {
     **{name: CELLS[name].plural.capitalize() for name in CELL_TYPES},
     NOT_COUNTED: "None of the four, not counted",
 }
+AS_THE_MODEL = "as the model says"
+DECISIONS = {name: name.capitalize() for name in (*CELL_TYPES, NOT_COUNTED, AS_THE_MODEL)}
+"""What a person may call a cell: value -> text."""
 MARKS = {"confident": "", "review": "?", "unfamiliar": "??"}
 
 
@@ -193,18 +196,28 @@ def cell_text(cell: CountedCell) -> str:
     return f"{cell.photo}, cell {cell.number}: {wording.short(cell.prediction)}{decided}"
 
 
-def chosen_html(cell: CountedCell | None = None, picture: bytes | None = None) -> str:
-    """The cell that is to be decided on, enlarged, with its four bars."""
-    if cell is None:
-        return (
-            '<div class="lk lk-chosen"><h2>No cell chosen</h2><div class="lk-chosen-row"><div class="lk-blank"></div>'
-            f"{wording.bars_html()}</div></div>"
-        )
-    image = f'<img src="{jpeg_uri(picture)}" alt="The chosen cell, enlarged.">' if picture else ""
-    return (
-        f'<div class="lk lk-chosen"><h2 title="{escape(cell.photo)}">Cell {cell.number} of {escape(cell.photo)}</h2>'
-        f'<div class="lk-chosen-row">{image}{wording.bars_html(cell.prediction)}</div></div>'
+def chosen_html(index: int = 0, cell: CountedCell | None = None, picture: bytes | None = None) -> str:
+    """The cell that is to be decided on, enlarged, its four bars, and what it may be called."""
+    title, image, bars = "No cell chosen", '<div class="lk-blank"></div>', wording.bars_html()
+    if cell is not None:
+        title, bars = f"Cell {cell.number} of {cell.photo}", wording.bars_html(cell.prediction)
+        image = f'<img src="{jpeg_uri(picture)}" alt="The chosen cell, enlarged.">' if picture else image
+    now = cell and (cell.corrected or AS_THE_MODEL)
+    choices = "".join(
+        f'<label{_type_style(value)}><input type="radio" name="lk-type" value="{escape(value)}"'
+        f"{' checked' if value == now else ''}><span>{escape(text)}</span></label>"
+        for value, text in DECISIONS.items()
     )
+    return (
+        f'<div class="lk lk-chosen" data-index="{index}"><h2 title="{escape(title)}">{escape(title)}</h2>'
+        f'<div class="lk-chosen-row">{image}{bars}</div>'
+        f'<fieldset class="lk-choices lk-types"{"" if cell else " disabled"}><legend>It counts as</legend>'
+        f"<div>{choices}</div></fieldset></div>"
+    )
+
+
+def _type_style(name: str) -> str:
+    return f' style="--lk-colour:{CELLS[name].colour}"' if name in CELLS else ""
 
 
 def progress_html(words: str = "", share: float | None = None) -> str:
@@ -215,13 +228,12 @@ def progress_html(words: str = "", share: float | None = None) -> str:
 
 
 def done_html(files: tuple[tuple[str, str], ...], differential: Differential, words: str = "") -> str:
-    """What came of a count, and which files were not read."""
+    """What came of a count, and which files were not read; `words` stand before it."""
     if not differential.photos and not files:
         return progress_html(words)
     apart = differential.in_review + differential.unfamiliar
-    words = words or (
-        f"{len(differential.cells):,} cells found in {len(differential.photos):,} photos"
-        + (f"; {apart:,} wait for your decision below." if apart else ".")
+    words += f"{len(differential.cells):,} cells found in {len(differential.photos):,} photos" + (
+        f"; {apart:,} wait for your decision below." if apart else "."
     )
     return f'<div class="lk lk-status"><p>{escape(words)}</p>{unreadable_html(files)}</div>'
 
@@ -261,6 +273,8 @@ STYLE = """
 .lk-choices label { border-left: 4px solid var(--lk-colour, transparent); padding-left: .4rem; cursor: pointer; }
 .lk-choices label:has(:checked) { background: color-mix(in srgb, currentColor 12%, transparent); }
 .lk-choices input { accent-color: currentColor; }
+.lk-types > div { height: auto; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
+.lk-types:disabled { opacity: .55; }
 .lk-crop { margin: 0; display: grid; justify-items: center; gap: .3rem; }
 .lk-crop img, .lk-crop > div { width: 220px; height: 220px; margin: 0; border-radius: 8px; }
 .lk-crop > div { border: 1px solid var(--lk-line); background: color-mix(in srgb, currentColor 6%, transparent); }
@@ -269,7 +283,7 @@ STYLE = """
 .lk-gallery h2, .lk-chosen h2 { margin: 0 0 .4rem; font-size: 1.05rem; }
 .lk-gallery section:not([style]) .lk-swatch { background: none; border: 2px dashed currentColor; }
 .lk-count { font-weight: 400; opacity: .8; }
-.lk-cells { display: grid; grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)); gap: .4rem; }
+.lk-cells { display: grid; grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)); gap: .4rem .2rem; }
 .lk-cell { display: grid; justify-items: center; gap: .1rem; padding: 4px 2px; border: 2px solid transparent;
   border-radius: 8px; background: none; color: inherit; cursor: pointer; font: inherit; font-size: .8rem; }
 .lk-cell:hover { background: color-mix(in srgb, currentColor 8%, transparent); }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -26,10 +25,9 @@ NO_CELL = Prediction(None, dict.fromkeys(CELL_TYPES, 0.25), 0.0, None, "no_cell"
 WAITING = wording.message_html(
     "No picture yet", "Choose one, or click one of the drawn cells. The answer appears here.", "Waiting"
 )
-FAILED = wording.message_html(
-    "That did not work",
-    "Nothing was classified. Perhaps too many people are asking at once: wait a minute, and try again.",
-    "No answer",
+FAILED = wording.message_html("That did not work", "Nothing was classified. Choose the picture again.", "No answer")
+BUSY = wording.message_html(
+    "Busy", "{ahead} others are ahead of you, and no more can wait. Try again in a minute.", "No answer"
 )
 
 
@@ -47,8 +45,8 @@ class Scanned:
         return self.predictions[self.chosen - 1] if self.predictions else NO_CELL
 
 
-def one_photo(classifier: Classifier, uploads: Uploads) -> gr.Image:
-    """Build the tab; returns its upload field."""
+def one_photo(classifier: Classifier, uploads: Uploads) -> None:
+    """Build the tab."""
     remembered = gr.State()
     with gr.Row():
         with gr.Column(scale=3, min_width=280):
@@ -138,14 +136,13 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> gr.Image:
         **private,
     )
     answer.then(None, js=look.REVEAL)
-    # In the browser, since the server may be what failed: no answer to another picture may stand.
-    nothing = [None, markup.empty_photo_html(), FAILED, *_no_answer()]
-    answer.failure(None, outputs=shown, js=f"() => {json.dumps(nothing)}")
+    # No answer to another picture may stand.
+    failed, busy = ([None, markup.empty_photo_html(), message, *_no_answer()] for message in (FAILED, BUSY))
+    answer.failure(None, outputs=shown, js=look.when_failed(failed, busy))
     quiet = {"show_progress": "hidden", "trigger_mode": "always_last"} | private
     photo.choose(choose, [remembered, heat], [remembered, verdict, bars, cards, crop], **quiet)
     heat.input(enlarge, [remembered, heat], crop, **quiet)
     examples.example(take_example, outputs=picture, api_visibility="private", show_progress="hidden")
-    return picture
 
 
 def _answer(scanned: Scanned) -> tuple[str, str, str]:

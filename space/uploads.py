@@ -22,6 +22,7 @@ class Uploads:
         """Folder: Gradio's upload folder."""
         self.folder = Path(folder).resolve()
         self._held: dict[str, set[Path]] = defaultdict(set)
+        self._counting: set[str | None] = set()
         self._lock = threading.Lock()
 
     def read(self, file: dict, session: str | None = None, most_mb: int = MAX_PHOTO_MB) -> bytes:
@@ -64,8 +65,21 @@ class Uploads:
 
     def forget(self, session: str | None) -> None:
         """Delete what a page uploaded, save what another open page uploaded too."""
+        self.stop(session)
         with self._lock:
             mine = self._held.pop(session, set())
             shared = set().union(*self._held.values())
             for path in mine - shared:
                 path.unlink(missing_ok=True)
+
+    def start(self, session: str | None) -> None:
+        """A page begins to count its files."""
+        self._counting.add(session)
+
+    def stop(self, session: str | None) -> None:
+        """A page has counted its files, wants no more of them read, or is gone."""
+        self._counting.discard(session)
+
+    def stopped(self, session: str | None) -> bool:
+        """Whether a page that began to count wants no more of its files read."""
+        return session not in self._counting

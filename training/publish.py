@@ -27,7 +27,7 @@ from training.data import load_examples, push_examples, where
 from training.sources import DataError
 
 ROOT = Path(__file__).parents[1]
-SPACE_FILES = ("app.py", "README.md", "requirements.txt", "examples")
+SPACE_FILES = ("README.md", "requirements.txt", "examples", *sorted(f.name for f in (ROOT / "space").glob("*.py")))
 PIN_FILE = "pinned.json"  # in the Space: which model revision it answers with, and from which source it was made
 
 

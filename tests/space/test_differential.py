@@ -1,0 +1,169 @@
+"""What a person does on the second tab, in a real browser: count, correct, take home."""
+
+import io
+import zipfile
+
+import pytest
+from PIL import Image
+from pypdf import PdfReader
+
+from leukoscope import CELL_TYPES
+from leukoscope.differential import NOT_COUNTED, Differential
+from leukoscope.synthetic import draw_photo
+
+TYPES = [["neutrophil", "lymphocyte"], ["neutrophil", "monocyte", "neutrophil"], ["eosinophil", "lymphocyte"], []]
+
+
+@pytest.fixture(scope="module")
+def twelve(tmp_path_factory):
+    """Twelve drawn photos; every fourth holds no white cell."""
+    folder = tmp_path_factory.mktemp("photos")
+    paths = []
+    for seed in range(12):
+        photo, _ = draw_photo(TYPES[seed % 4], seed=seed, width=400, height=300, red_cell_px=48)
+        paths.append(folder / f"field {seed:02}.png")
+        Image.fromarray(photo).save(paths[-1])
+    return paths
+
+
+@pytest.fixture(scope="module")
+def expected(classifier, twelve):
+    """The count of these photos, made without the page."""
+    return Differential.from_predictions((path.name, classifier.scan(path)) for path in twelve)
+
+
+def rows(differential):
+    """The table as the page writes it."""
+    written = {}
+    for row in differential.rows():
+        limits = f"{row.low:.1f}–{row.high:.1f} %"
+        written[row.cell_type] = (f"{row.count}", f"{row.percent:.1f} %", limits)
+    return written
+
+
+def groups(differential):
+    """The gallery as the page groups it."""
+    names = ["to decide" if cell.kept_apart else cell.type or NOT_COUNTED for cell in differential.cells]
+    return {name: names.count(name) for name in ("to decide", *CELL_TYPES, NOT_COUNTED) if name in names}
+
+
+def saved(seen, button, path):
+    """Click a download button; returns what the browser saved."""
+    with seen.page.expect_download() as download:
+        seen.page.get_by_role("button", name=button).click()
+    download.value.save_as(path)
+    return download.value.suggested_filename, path.read_bytes()
+
+
+def test_twelve_photos_are_counted_corrected_and_taken_home(visit, twelve, expected, tmp_path):
+    assert len(expected.cells) >= 18
+    seen = visit()
+    seen.tab("Differential")
+    seen.count(*twelve)
+    assert f"{len(expected.cells)} cells found in 12 photos" in seen.page.locator("#status").inner_text()
+    assert seen.table() == rows(expected)
+    assert seen.gallery() == groups(expected)
+    sure = seen.page.locator("#gallery section[data-group=neutrophil] .lk-cell").evaluate_all(
+        "cells => cells.map(cell => Number(cell.dataset.doubt))"
+    )
+    assert sure == sorted(sure, reverse=True), "the most doubtful first"
+
+    target = next(cell for cell in expected.cells if cell.type == "lymphocyte")
+    index = expected.cells.index(target)
+    seen.page.locator(f"#gallery .lk-cell[data-index='{index}']").click()
+    seen.until("name => document.querySelector('#chosen h2').textContent.endsWith(name)", target.photo)
+    assert seen.page.get_by_label("As the model says").is_checked()
+    seen.page.locator("#chosen").get_by_label("Monocyte").check()
+    corrected = expected.reclassify(target.photo, target.number, "monocyte")
+    seen.until(
+        "count => document.querySelector('#table tr[data-type=monocyte] td').textContent === count",
+        str(corrected.counts["monocyte"]),
+    )
+    assert seen.table() == rows(corrected)
+    assert seen.table()["monocyte"][2] != rows(expected)["monocyte"][2], "the limits changed too"
+    seen.until("document.querySelector('#gallery section[data-group=monocyte] .lk-cell[aria-pressed=true]')")
+    assert seen.gallery() == groups(corrected)
+    assert "A person decided on 1 cell" in seen.page.locator("#sentences").inner_text()
+
+    name, content = saved(seen, "Download CSV", tmp_path / "got.csv")
+    assert name == "differential.csv"
+    assert Differential.from_csv(content.decode()).rows() == corrected.rows()
+    assert Differential.read_csv(tmp_path / "got.csv").corrected == 1
+    name, content = saved(seen, "Download PDF", tmp_path / "got.pdf")
+    assert name == "differential.pdf"
+    (page,) = PdfReader(io.BytesIO(content)).pages
+    words = " ".join(page.extract_text().split())
+    assert f"Counted {corrected.counted} cells in 12 photos." in words
+    assert len(page.images) > 10
+
+    seen.page.locator("#chosen").get_by_label("As the model says").check()
+    seen.until(
+        "count => document.querySelector('#table tr[data-type=monocyte] td').textContent === count",
+        str(expected.counts["monocyte"]),
+    )
+    assert seen.table() == rows(expected)
+
+
+def test_archives_and_what_cannot_be_read(visit, classifier, twelve, tmp_path):
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.write(twelve[0], "a.png")
+    hostile = "<img src=x onerror=alert(1)>.png"
+    packed = tmp_path / "smear.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.write(twelve[1], "../../one.png")
+        archive.write(twelve[2], hostile)
+        archive.writestr("nested.zip", inner.getvalue())
+    (tmp_path / "notes.jpg").write_text("no picture at all\n" * 20)
+
+    seen = visit()
+    seen.tab("Differential")
+    seen.count(packed, tmp_path / "notes.jpg")
+    listed = seen.page.locator(".lk-unreadable").inner_text()
+    assert "2 files were not read" in listed
+    assert "nested.zip: an archive inside an archive is not opened" in listed
+    assert "notes.jpg: not a picture of a known format" in listed
+    found = [("one.png", classifier.scan(twelve[1])), (hostile, classifier.scan(twelve[2]))]
+    before = Differential.from_predictions(found)
+    assert seen.table() == rows(before)
+    texts = seen.page.locator("#gallery .lk-cell").evaluate_all("all => all.map(one => one.title)")
+    assert any(text.startswith(hostile) for text in texts)
+    assert seen.page.locator("img[src=x]").count() == 0
+
+    index = next(i for i, cell in enumerate(before.cells) if cell.type == "neutrophil")
+    seen.page.locator(f"#gallery .lk-cell[data-index='{index}']").click()
+    seen.until("!document.querySelector('#chosen fieldset').disabled")
+    seen.page.locator("#chosen").get_by_label("None of the four").check()
+    seen.until("document.querySelector('#sentences').textContent.includes('A person decided on 1 cell')")
+
+    # Another file is added: what was read and decided stands.
+    seen.page.locator("#files input[type=file]").first.set_input_files(twelve[4])
+    seen.until("document.querySelector('#status p').textContent.includes(' in 3 photos')")
+    decided = before.cells[index]
+    after = Differential.from_predictions([*found, (twelve[4].name, classifier.scan(twelve[4]))])
+    after = after.reclassify(decided.photo, decided.number, NOT_COUNTED)
+    assert seen.table() == rows(after)
+    assert seen.gallery() == groups(after)
+
+    seen.page.locator("#files").get_by_label("Clear").click()
+    seen.until("document.querySelectorAll('#gallery .lk-cell').length === 0")
+    assert all(row[0] == "0" for row in seen.table().values())
+
+
+def test_the_drawn_dozen_can_be_counted_and_a_long_count_stopped(visit, tmp_path):
+    seen = visit()
+    seen.tab("Differential")
+    with zipfile.ZipFile(tmp_path / "long.zip", "w") as archive:
+        photo = io.BytesIO()
+        Image.fromarray(draw_photo(TYPES[1], seed=0, width=800, height=600)[0]).save(photo, "JPEG")
+        for number in range(390):
+            archive.writestr(f"{number}.jpg", photo.getvalue())
+    seen.page.locator("#files input[type=file]").first.set_input_files(tmp_path / "long.zip")
+    seen.page.locator("#status progress").wait_for()
+    seen.until("document.querySelector('#status p').textContent.includes('photos read')")
+    seen.page.get_by_role("button", name="Stop").click()
+    seen.until("document.querySelector('#status p').textContent.startsWith('Stopped')")
+    assert int(seen.page.locator("#status p").inner_text().split(" in ")[1].split()[0]) < 390
+    seen.page.get_by_role("button", name="12 drawn photos").click()
+    seen.until("/^[0-9]+ cells found in 12 photos/.test(document.querySelector('#status p').textContent)")
+    assert sum(int(row[0]) for row in seen.table().values()) >= 30
