@@ -24,6 +24,8 @@ LABS = {
 SETS = {
     "bccd-test-copy": "official TEST, images as published",
     "bccd-test-photo": "the photos that TEST was made from",
+    "barcelona-test-photo": "PBC, the quarter held out of training",
+    "barcelona-all-photo": "PBC, a lab never seen in training",
     "synthetic-test-photo": "drawn cells (no evidence about blood)",
 }
 
@@ -154,6 +156,8 @@ def _rows(metrics: dict) -> list[dict]:
                         "accuracy": _with_interval(score["accuracy"], score["accuracy_95"]),
                         "macro_f1": _with_interval(score["macro_f1"], score["macro_f1_95"]),
                         "ece": f"{score['expected_calibration_error']:.3f}",
+                        "share": f"{score['confident']['share']:.1%}",
+                        "right": f"{score['confident']['accuracy']:.1%}",
                     }
                 )
     return rows
@@ -170,6 +174,7 @@ def _by_type(metrics: dict) -> list[dict]:
             "per_class": result["images"]["all"]["per_class"],
             "doubtful": result["doubtful_photos"],
             "missed": result["photos_missed"],
+            "unfamiliarity": result["unfamiliarity"],
             "figures": f"{FIGURES_FOLDER}/{name}",
         }
         for name, result in metrics["results"].items()

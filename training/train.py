@@ -22,8 +22,10 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from leukoscope.cells import CELL_TYPES
@@ -78,13 +80,23 @@ def framed(examples, config: Config, margin: int, what: str) -> np.ndarray:
     from training.data import pictures
 
     framing = framing_of(config)
+    cv2.setNumThreads(1)  # a photo a core: threads within one small photo cost more than they give
+
+    def crop(image: np.ndarray) -> np.ndarray | None:
+        cell = principal_cell(image) if framing.kind == "cell" else None
+        return None if framing.kind == "cell" and cell is None else frame(image, framing, cell, margin)
+
     side = framing.size + 2 * margin
     crops = np.empty((len(examples), side, side, 3), np.uint8)
-    for i, image in enumerate(tqdm(pictures(examples), total=len(examples), desc=f"reading {what}", unit=" pictures")):
-        cell = principal_cell(image) if framing.kind == "cell" else None
-        if framing.kind == "cell" and cell is None:
-            raise DataError(f"no white cell found in {examples[i]['photo']}")
-        crops[i] = frame(image, framing, cell, margin)
+    bar = tqdm(total=len(examples), desc=f"reading {what}", unit=" pictures", disable=None)
+    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        images = enumerate(pictures(examples))
+        while chunk := list(islice(images, 64)):
+            for i, found in zip([i for i, _ in chunk], pool.map(crop, [image for _, image in chunk]), strict=True):
+                if found is None:
+                    raise DataError(f"no white cell found in {examples[i]['photo']}")
+                crops[i] = found
+            bar.update(len(chunk))
     return crops
 
 

@@ -73,3 +73,17 @@ def test_normalise():
     shifted = normalise(crops, Normalisation(mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.5)))
     np.testing.assert_allclose(shifted, [[[[-1, (128 / 255 - 0.5) / 0.25, 1]]]], atol=1e-6)
     assert shifted.dtype == np.float32
+
+
+def test_the_glass_is_brought_to_one_level_and_black_stays_black():
+    photo = np.full((120, 160, 3), (220, 200, 150), np.uint8)
+    photo[40:80, 60:100] = (110, 50, 75)
+    framing = Framing("cell", 32, 2.0, glass=235.0)
+    crop = frame(photo, framing, Cell((60, 40, 100, 80), 40.0))
+    assert np.abs(crop[1, 1].astype(int) - 235).max() <= 1
+    expected = np.array([110, 50, 75]) * 235 / np.array([220, 200, 150])
+    assert np.abs(crop[16, 16] - expected).max() <= 1
+    corner = frame(photo, framing, Cell((0, 0, 40, 40), 80.0))
+    assert (corner[0, 0] == 0).all()
+    with pytest.raises(ValueError, match="glass must be 0-255"):
+        Framing("cell", 32, 2.0, glass=300.0)

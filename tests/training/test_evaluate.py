@@ -13,12 +13,15 @@ from training import evaluate
 from training.evaluate import Answers, by_photo, calibration_error, record, results, scores
 
 
-def answers(labels, predicted, confidence=None, fields=None, photos=None, doubtful=None) -> Answers:
+def answers(labels, predicted, confidence=None, fields=None, photos=None, doubtful=None, **more) -> Answers:
     n = len(labels)
+    confidence = np.full(n, 0.9) if confidence is None else np.asarray(confidence, float)
     return Answers(
         np.asarray(labels),
         np.asarray(predicted),
-        np.full(n, 0.9) if confidence is None else np.asarray(confidence, float),
+        confidence,
+        confidence >= 0.8,
+        np.asarray(more.get("unfamiliarity", np.zeros(n))),
         np.arange(n).astype(str) if fields is None else np.asarray(fields),
         np.arange(n).astype(str) if photos is None else np.asarray(photos),
         np.zeros(n, bool) if doubtful is None else np.asarray(doubtful),
@@ -87,6 +90,27 @@ def test_a_photo_gets_what_most_of_its_copies_get():
     np.testing.assert_allclose(photos.confidence, [0.7, 0.9, 0.0])
 
 
+def test_confident_answers_are_counted_by_themselves():
+    ours = scores(answers([0, 0, 0, 1], [0, 1, 1, 1], [0.9, 0.85, 0.5, 0.9]))
+    assert ours["confident"] == {"share": 0.75, "accuracy": pytest.approx(2 / 3)}
+    assert scores(answers([0], [0], [0.1]))["confident"] == {"share": 0.0, "accuracy": 0.0}
+    assert ours["balanced_accuracy"] == pytest.approx((1 / 3 + 1) / 2)
+    most = by_photo(answers([0] * 4, [0] * 4, [0.9, 0.9, 0.1, 0.1], photos=["a", "a", "a", "b"]))
+    assert most.confident.tolist() == [True, False]
+
+
+def test_other_cells_tell_by_their_unfamiliarity_and_not_in_the_accuracy():
+    result = results(
+        answers([0, 1, 2, 3, 4, 4, 6], [0, 1, 2, 3, 0, 0, 0], unfamiliarity=[0.1, 0.2, 0.3, 0.4, 0.9, 0.25, 0.0])
+    )
+    assert result["images"]["all"]["n"] == 4
+    assert result["images"]["all"]["accuracy"] == 1.0
+    assert result["unfamiliarity"] == {
+        "basophil": {"auroc": 0.75, "n": 2},
+        "immature_granulocyte": {"auroc": 0.0, "n": 1},
+    }
+
+
 def test_doubtful_photos_are_left_out_of_the_second_set_only():
     given = answers([0, 1, 2, 3], [1, 1, 2, 3], doubtful=[True, False, False, False])
     result = results(given)
@@ -127,16 +151,22 @@ def test_the_command_says_what_is_wrong(smoke_checkpoint, tmp_path, capsys):
 
 
 def test_pictures_trained_on_are_not_scored(smoke_checkpoint, tmp_path, capsys):
-    """A lab without a held-out split, named as one of those that the checkpoint was trained on."""
+    """Of a lab that the checkpoint was trained on only the held-out photos are."""
     folder = shutil.copytree(smoke_checkpoint, tmp_path / "c")
     spec = json.loads((folder / "classifier.json").read_text())
     spec["trained"]["labs"] = ["ward"]
     (folder / "classifier.json").write_text(json.dumps(spec))
     for name in CELL_TYPES:
         (tmp_path / "ward" / name).mkdir(parents=True)
-        Image.new("RGB", (40, 40)).save(tmp_path / "ward" / name / "0.png")
-    assert evaluate.main([str(folder), "--data", str(tmp_path / "ward"), "--lab", "ward"]) == 2
-    assert "was trained on lab 'ward'" in capsys.readouterr().err
+        for i in range(12):
+            Image.new("RGB", (40, 40)).save(tmp_path / "ward" / name / f"{i}.png")
+    words = [str(folder), "--data", str(tmp_path / "ward"), "--lab", "ward"]
+    for split in ("all", "train"):
+        assert evaluate.main([*words, "--split", split]) == 2
+        assert "was trained on lab 'ward': only its split 'test'" in capsys.readouterr().err
+    assert evaluate.main(words) == 0
+    held_out = json.loads((folder / "metrics.json").read_text())["results"]["ward-test-photo"]["images"]["all"]
+    assert 0 < held_out["n"] < 30
 
 
 def test_embedded_results_are_those_of_the_real_test_set(blood_cells, classifier):
