@@ -6,6 +6,7 @@ import inspect
 from dataclasses import asdict
 
 import gradio as gr
+import numpy as np
 from one_photo import sentence
 from uploads import Uploads
 
@@ -13,10 +14,12 @@ from leukoscope import Classifier, ImageError
 from leukoscope.images import read_image
 
 
-def endpoints(classifier: Classifier, uploads: Uploads) -> None:
+def endpoints(page: gr.Blocks, classifier: Classifier, uploads: Uploads) -> None:
     """Add the endpoints to the page that is being built."""
 
-    def read(photo: dict | None):
+    def read(photo: dict | None, request: gr.Request) -> np.ndarray:
+        # Nothing is remembered from one call to the next: Gradio's memory is for open pages.
+        page.state_holder.session_data.pop(request.session_hash, None)
         if not photo:
             raise gr.Error("No picture was given.", print_exception=False)
         try:
@@ -24,7 +27,7 @@ def endpoints(classifier: Classifier, uploads: Uploads) -> None:
         except ImageError as error:
             raise gr.Error(sentence(error), print_exception=False) from None
 
-    def classify(photo: dict | None) -> dict:
+    def classify(photo: dict | None, request: gr.Request) -> dict:
         """Classify the most prominent white cell of one picture of a stained blood smear.
 
         Args:
@@ -37,9 +40,9 @@ def endpoints(classifier: Classifier, uploads: Uploads) -> None:
             no_cell. cut: whether the cell reaches the picture's edge. unfamiliarity: 0-1.
             For teaching and research; not a medical device.
         """
-        return asdict(classifier.predict(read(photo)))
+        return asdict(classifier.predict(read(photo, request)))
 
-    def scan(photo: dict | None) -> dict:
+    def scan(photo: dict | None, request: gr.Request) -> dict:
         """Find and classify every white cell of one photo of a stained blood smear.
 
         Args:
@@ -50,7 +53,7 @@ def endpoints(classifier: Classifier, uploads: Uploads) -> None:
             a white cell; each an object as /classify returns.
             For teaching and research; not a medical device.
         """
-        image = read(photo)
+        image = read(photo, request)
         cells = [asdict(prediction) for prediction in classifier.scan(image)]
         return {"width": image.shape[1], "height": image.shape[0], "cells": cells}
 

@@ -69,11 +69,12 @@ def build_page(classifier: Classifier, notice: str = "") -> gr.Blocks:
                 differential_tab(classifier, uploads, model_name(classifier))
             with gr.Tab("About", id="about"):
                 about_tab(classifier, KEEP_SECONDS // 60 + 1)
-        endpoints(classifier, uploads)
+        endpoints(page, classifier, uploads)
         page.load(None, js=look.ON_LOAD)
 
         def leave(request: gr.Request) -> None:
             uploads.forget(request.session_hash)
+            page.state_holder.session_data.pop(request.session_hash, None)
 
         page.unload(leave)
     return page

@@ -71,7 +71,13 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
         session = request.session_hash
         last, result = 0.0, before
         uploads.start(session)
-        yield {status: markup.progress_html("Reading the files …", 0.0), stop: gr.Button(interactive=True)}
+        yield {
+            status: markup.progress_html("Reading the files …", 0.0),
+            stop: gr.Button(interactive=True),
+            # What is decided on an older count while a newer one is made would be lost.
+            gallery: markup.gallery_html(nothing.differential, {}, MOST_SHOWN),
+            panel: markup.chosen_html(),
+        }
         for news in counting.count_files(
             classifier, uploads, sent or [], session, before, lambda: uploads.stopped(session)
         ):
@@ -150,6 +156,7 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
     failed, busy = ([markup.progress_html(words)] for words in (FAILED, BUSY))
     counted.failure(None, outputs=status, js=look.when_failed(failed, busy))
     quiet = {"show_progress": "hidden"} | private
+    stop.click(stop_count, concurrency_limit=None, **quiet)
     drawn.click(draw, outputs=files, **quiet)
     # One at a time, in their order: a decision goes on from the one before it.
     ordered = {"trigger_mode": "multiple", "concurrency_id": "decide", "concurrency_limit": 1} | quiet
