@@ -103,6 +103,12 @@ STYLE = """
 .lk-table tfoot th, .lk-table tfoot td { font-weight: 650; border-bottom: 0; }
 .lk-table small { font-size: .85rem; }
 .lk-table [data-flag="below"], .lk-table [data-flag="above"] { font-weight: 700; }
+@media (max-width: 480px) {
+  .lk-table { font-size: .88rem; }
+  .lk-table th, .lk-table td { padding: .3rem .15rem; }
+  .lk-table thead th { white-space: normal; }
+  .lk-row, .lk-axis { grid-template-columns: 5.6rem 1fr; gap: .4rem; }
+}
 .lk-swatch { display: inline-block; width: .8em; height: .8em; border-radius: 3px; margin-right: .45em; }
 .lk-swatch { background: var(--lk-colour); }
 .lk-chart { margin: 0; }
