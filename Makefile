@@ -5,12 +5,13 @@ BIN := .venv/bin
 RUNS ?= runs
 export PORT ?= 7860
 
-.PHONY: help setup demo test lint train train-reference browser clean
+.PHONY: help setup demo test lint train train-reference browser screenshots clean
 
 help:
 	@echo "make demo             serve the Gradio page on http://127.0.0.1:$(PORT) (PORT=... changes it)"
 	@echo "make test             set everything up, browser included, and run all tests"
 	@echo "make lint             ruff"
+	@echo "make screenshots      take the pictures of docs/screenshots anew"
 	@echo "make train            train, export and score the default model (needs BLOOD_CELLS_DIR)"
 	@echo "make train-reference  the same for the published recipe (hours)"
 
@@ -41,6 +42,9 @@ browser:
 
 test: setup browser
 	$(BIN)/python -m pytest $(ARGS)
+
+screenshots: setup browser
+	$(BIN)/python -m tests.space.screenshots
 
 lint: setup
 	$(BIN)/ruff check .

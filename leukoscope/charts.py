@@ -20,6 +20,10 @@ FLAGS = {
 }
 """What stands beside the adult range: where both limits lie, or that they lie on both sides of its end."""
 
+FLAG_NOTE = (
+    "Below, within, above: where both limits lie. Undecided: they reach over an end of the range, so that more cells "
+    "must be counted to tell."
+)
 NOTHING_COUNTED = "Nothing counted yet."
 
 
@@ -31,7 +35,7 @@ def table_html(differential: Differential) -> str:
         '<thead><tr><th scope="col">Type</th><th scope="col">Cells</th><th scope="col">Share, limits</th>'
         f'<th scope="col">Adults</th></tr></thead><tbody>{rows}</tbody>'
         f'<tfoot><tr><th scope="row">Counted</th><td>{differential.counted:,}</td><td></td><td></td></tr></tfoot>'
-        "</table>"
+        f'</table><p class="lk lk-note">{FLAG_NOTE}</p>'
     )
 
 

@@ -12,7 +12,7 @@ from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
 from leukoscope.classifier import Prediction
 
 TAGLINE = (
-    "Give it a photo of a stained blood smear: it finds the white cell, says which of four types it is "
+    "Give it photos of a stained blood smear: it finds the white cells, says which of four types each is "
     "and how sure it is, and shows what that type does in the body."
 )
 

@@ -158,7 +158,7 @@ PROGRAMS = (
 STYLE = """
 .lk-about { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.2rem; max-width: 60rem; }
 .lk-about h2 { font-size: 1.25rem; margin-bottom: .4rem; }
-.lk-about dl > div { display: grid; grid-template-columns: minmax(6rem, 10rem) 1fr; gap: .2rem 1rem; }
+.lk-about dl > div { display: grid; grid-template-columns: min(9rem, 30%) 1fr; gap: .2rem 1rem; }
 .lk-about dl > div { padding: .25rem 0; border-bottom: 1px solid var(--lk-line); }
 .lk-about dt { opacity: .85; }
 .lk-about dd { overflow-wrap: anywhere; }

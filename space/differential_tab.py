@@ -13,7 +13,7 @@ import gradio as gr
 import look
 import markup
 from counting import Count
-from uploads import Uploads
+from uploads import MAX_PHOTO_MB, Uploads
 
 from leukoscope import Classifier, charts, report
 
@@ -32,7 +32,7 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
     with gr.Row():
         with gr.Column(scale=4, min_width=280):
             files = gr.File(
-                label=f"Photos of one smear, or a .zip of them (up to {counting.MAX_FILE_MB} MB a file)",
+                label="Photos of one smear, or a .zip",
                 file_count="multiple",
                 file_types=["image", ".zip"],
                 height=190,
@@ -41,6 +41,11 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
             with gr.Row():
                 drawn = gr.Button("Try it with 12 drawn photos", size="sm", elem_id="drawn", min_width=150)
                 stop = gr.Button("Stop", size="sm", elem_id="stop", interactive=False, min_width=90)
+            gr.HTML(
+                f'<p class="hint">Up to {counting.MOST_PHOTOS} photos of {MAX_PHOTO_MB} MB; a .zip up to '
+                f"{counting.MAX_FILE_MB} MB. Add more at any time: what was decided stands.</p>",
+                apply_default_css=False,
+            )
             status = gr.HTML(markup.progress_html(), apply_default_css=False, elem_id="status")
             sentences = gr.HTML(
                 charts.sentences_html(nothing.differential), apply_default_css=False, elem_id="sentences"

@@ -46,6 +46,7 @@ CSS = (
 #photo, #verdict { scroll-margin-top: .8rem; }
 .lk-choices input[type="radio"] { appearance: auto; width: 1rem; height: 1rem; flex: none; margin: 0; }
 .lk-choices input[type="radio"] { align-self: center; }
+#files { min-height: 192px; }
 #decide { position: sticky; top: .5rem; align-self: flex-start; background: var(--body-background-fill); z-index: 2; }
 @media (max-width: 720px) {
   #decide { position: static; gap: .4rem; }

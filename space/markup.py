@@ -298,7 +298,7 @@ STYLE = """
 .lk-blank { border: 1px dashed var(--lk-line); }
 .lk-chosen .lk-bars li { grid-template-columns: 5.6rem 1fr 3.6rem; gap: .3rem; font-size: .85rem; }
 .lk-chosen .lk-track { height: .7rem; }
-.lk-status { min-height: 4.2rem; }
+.lk-status { min-height: 3.2rem; }
 .lk-status progress { width: 100%; height: .8rem; accent-color: var(--primary-700); }
 .lk-unreadable { margin-top: .4rem; }
 .lk-unreadable ul { margin: .3rem 0 0 1.1rem; overflow-wrap: anywhere; max-height: 12rem; overflow-y: auto; }

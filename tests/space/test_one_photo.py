@@ -33,10 +33,12 @@ def decoded(locator):
 
 
 def test_an_upload_gets_a_label_four_bars_a_box_and_a_card(visit, classifier, tmp_path):
-    path = tmp_path / "my smear.jpg"
+    an_upload_gets_its_answer(visit(), classifier, tmp_path / "my smear.jpg")
+
+
+def an_upload_gets_its_answer(seen, classifier, path):
     Image.open(EXAMPLES / "lymphocyte.png").transpose(Image.Transpose.ROTATE_90).save(path, quality=95)
     (prediction,) = classifier.scan(path)
-    seen = visit()
     seen.upload(path)
     seen.wait_for_headline(wording.headline(prediction))
     assert wording.explanation(prediction) in seen.page.locator("#verdict").inner_text()
