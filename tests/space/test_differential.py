@@ -71,8 +71,8 @@ def test_twelve_photos_are_counted_corrected_and_taken_home(visit, twelve, expec
     index = expected.cells.index(target)
     seen.page.locator(f"#gallery .lk-cell[data-index='{index}']").click()
     seen.until("name => document.querySelector('#chosen h2').textContent.endsWith(name)", target.photo)
-    assert seen.page.get_by_label("As the model says").is_checked()
-    seen.page.locator("#chosen").get_by_label("Monocyte").check()
+    assert seen.page.get_by_role("radio", name="As the model says").is_checked()
+    seen.page.locator("#chosen").get_by_role("radio", name="Monocyte").check()
     corrected = expected.reclassify(target.photo, target.number, "monocyte")
     seen.until(
         "count => document.querySelector('#table tr[data-type=monocyte] td').textContent === count",
@@ -95,7 +95,7 @@ def test_twelve_photos_are_counted_corrected_and_taken_home(visit, twelve, expec
     assert f"Counted {corrected.counted} cells in 12 photos." in words
     assert len(page.images) > 10
 
-    seen.page.locator("#chosen").get_by_label("As the model says").check()
+    seen.page.locator("#chosen").get_by_role("radio", name="As the model says").check()
     seen.until(
         "count => document.querySelector('#table tr[data-type=monocyte] td').textContent === count",
         str(expected.counts["monocyte"]),
@@ -132,7 +132,7 @@ def test_archives_and_what_cannot_be_read(visit, classifier, twelve, tmp_path):
     index = next(i for i, cell in enumerate(before.cells) if cell.type)
     seen.page.locator(f"#gallery .lk-cell[data-index='{index}']").click()
     seen.until("!document.querySelector('#chosen fieldset').disabled")
-    seen.page.locator("#chosen").get_by_label("None of the four").check()
+    seen.page.locator("#chosen").get_by_role("radio", name="None of the four").check()
     seen.until("document.querySelector('#sentences').textContent.includes('A person decided on 1 cell')")
 
     # Another file is added: what was read and decided stands.
