@@ -39,6 +39,22 @@ def test_publishing_as_the_readme_says(hub, client, tmp_path):
     assert source == f"tester/name@{hub.repo('tester/name').head()}"
 
 
+def test_the_python_examples_run(tmp_path):
+    blocks = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "user/name" not in block]
+    assert len(blocks) >= 2
+    drawing = (
+        "from PIL import Image\nfrom leukoscope.synthetic import draw_photo\n"
+        "for name in ('cell.png', 'field.jpg'):\n"
+        "    Image.fromarray(draw_photo(['neutrophil', 'monocyte'], seed=1, width=640)[0]).save(name)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", drawing + "\n".join(blocks)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "monocyte" in done.stdout
+    assert (tmp_path / "count.csv").exists()
+
+
 def test_numbers_in_the_results_table_come_from_the_kept_metrics():
     import json
 
