@@ -26,7 +26,7 @@ from leukoscope.checkpoint import (
 from leukoscope.errors import CheckpointError
 from leukoscope.hub import Source, find, upload
 from leukoscope.images import ImageSource, read_image
-from leukoscope.locate import Cell, locate
+from leukoscope.locate import Cell, glass_colour, locate
 from leukoscope.preprocess import frame, normalise
 
 if TYPE_CHECKING:
@@ -187,9 +187,14 @@ class Classifier:
     def _answer(self, framed: list[tuple[np.ndarray, Cell | None]]) -> list[Prediction]:
         """One prediction for each pair of picture and cell."""
         predictions = []
+        # Measured once a photo: with many cells in a large one it would take longer than all else.
+        photos = {id(image): image for image, _ in framed} if self.spec.framing.glass else {}
+        glass = {key: glass_colour(image) for key, image in photos.items()}
         for start in range(0, len(framed), BATCH):
             batch = framed[start : start + BATCH]
-            crops = np.stack([frame(image, self.spec.framing, cell) for image, cell in batch])
+            crops = np.stack(
+                [frame(image, self.spec.framing, cell, glass=glass.get(id(image))) for image, cell in batch]
+            )
             logits = self.logits(crops)
             rows = zip(self.probabilities(logits), self.unfamiliarity(logits), strict=True)
             predictions += [self._prediction(*row, *pair) for row, pair in zip(rows, batch, strict=True)]

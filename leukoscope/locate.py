@@ -19,6 +19,8 @@ COARSE_SIDE = 960  # px; a longer photo is first searched at this size, to learn
 NUCLEUS_SIDE = 80  # px; ... then at the scale at which they are this wide
 MOST_PIXELS = 4_000_000  # of the picture searched, whatever the scale
 
+GLASS_SAMPLE = 20_000  # px of a large photo that tell the colour of its glass
+
 DENSITY_RANGE = (0.28, 0.5)  # the threshold between nucleus and the rest follows each nucleus's stain within these
 NUCLEUS_FLOOR = 0.36  # least mean density difference of a nucleus; red cells stay below 0.25
 LOBE_GAP = 0.35  # of the largest lobe's diameter: lobes that are closer belong to one nucleus
@@ -123,7 +125,8 @@ def optical_density(channel: np.ndarray, glass: float) -> np.ndarray:
 
 def glass_colour(image: np.ndarray) -> np.ndarray:
     """Colour of the bright background: float32 (3,), 0-255. The median of the brightest tenth by green."""
-    sample = image[::4, ::4].reshape(-1, 3)
+    step = max(4, round(np.sqrt(image.shape[0] * image.shape[1] / GLASS_SAMPLE)))
+    sample = image[::step, ::step].reshape(-1, 3)
     sample = sample[sample.max(axis=1) >= 12]
     if len(sample) < 10:
         return np.full(3, 255.0, np.float32)
@@ -256,7 +259,18 @@ def red_cell_width(image: np.ndarray, density: np.ndarray, nucleus: float) -> fl
 
 def _peaks(depth: np.ndarray, apart: float) -> np.ndarray:
     """Depths that are the greatest within a distance, px."""
-    return depth[(cv2.dilate(depth, _disc(apart)) == depth) & (depth > 0)]
+    # The greatest within the square inside the disc are few and quickly found; the disc itself decides among them.
+    inside = 2 * int(apart / np.sqrt(2)) + 1
+    rows, columns = np.nonzero((cv2.dilate(depth, np.ones((inside, inside))) == depth) & (depth > 0))
+    disc = _disc(apart)
+    reach = len(disc) // 2
+    around = cv2.copyMakeBorder(depth, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
+    peaks = [
+        depth[y, x]
+        for y, x in zip(rows, columns, strict=True)
+        if around[y : y + len(disc), x : x + len(disc)].max(where=disc > 0, initial=0) <= depth[y, x]
+    ]
+    return np.array(peaks, np.float32)
 
 
 def _fill_pale_middles(body: np.ndarray) -> None:

@@ -48,7 +48,13 @@ class Normalisation:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
-def frame(image: np.ndarray, framing: Framing, cell: Cell | None = None, margin: int = 0) -> np.ndarray:
+def frame(
+    image: np.ndarray,
+    framing: Framing,
+    cell: Cell | None = None,
+    margin: int = 0,
+    glass: np.ndarray | None = None,
+) -> np.ndarray:
     """Cut what the network sees out of a photo.
 
     Args:
@@ -56,6 +62,7 @@ def frame(image: np.ndarray, framing: Framing, cell: Cell | None = None, margin:
         framing: how.
         cell: the white cell to frame; needed for kind "cell".
         margin: px of surroundings added on each side at the same scale, for augmentation to move into.
+        glass: `glass_colour` of the photo, where it is known already; None: it is measured if the framing asks for it.
 
     Returns:
         RGB uint8 (S, S, 3), S = framing.size + 2 * margin. What lies outside the photo is black.
@@ -63,21 +70,21 @@ def frame(image: np.ndarray, framing: Framing, cell: Cell | None = None, margin:
     side = framing.size + 2 * margin
     if framing.kind == "photo":
         inner = cv2.resize(image, (framing.size, framing.size), interpolation=cv2.INTER_AREA)
-        inner = _to_glass(inner, image, framing.glass)
+        inner = _to_glass(inner, image, framing.glass, glass)
         return cv2.copyMakeBorder(inner, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
     if cell is None:
         raise ValueError("framing kind 'cell' needs the cell to frame")
     left, top, reach = framed_square(framing, cell, margin)
     cut = _cut(image, left, top, reach)
     crop = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if reach > side else cv2.INTER_LINEAR)
-    return _to_glass(crop, image, framing.glass)
+    return _to_glass(crop, image, framing.glass, glass)
 
 
-def _to_glass(crop: np.ndarray, image: np.ndarray, level: float) -> np.ndarray:
+def _to_glass(crop: np.ndarray, image: np.ndarray, level: float, glass: np.ndarray | None) -> np.ndarray:
     """Divide the colour of the photo's glass out of a crop; black stays black."""
     if not level:
         return crop
-    brightened = np.arange(256)[:, None] * (level / glass_colour(image))
+    brightened = np.arange(256)[:, None] * (level / (glass_colour(image) if glass is None else glass))
     return cv2.LUT(crop, np.clip(brightened + 0.5, 0, 255).astype(np.uint8)[:, None, :])
 
 

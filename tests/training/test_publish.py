@@ -42,9 +42,9 @@ def second_checkpoint(tmp_path) -> Path:
     folder = shutil.copytree(EMBEDDED, tmp_path / "second")
     spec = json.loads((folder / "classifier.json").read_text())
     (folder / "classifier.json").write_text(json.dumps(spec | {"name": "second"}))
-    shutil.rmtree(folder / "figures" / "bccd-test-photo")
+    shutil.rmtree(folder / "figures" / "bccd-test-copy")
     metrics = json.loads((folder / "metrics.json").read_text())
-    del metrics["results"]["bccd-test-photo"]
+    del metrics["results"]["bccd-test-copy"]
     (folder / "metrics.json").write_text(json.dumps(metrics))
     return folder
 
@@ -154,7 +154,7 @@ def test_a_newer_checkpoint_replaces_all_files_in_one_commit(hub, publish, secon
     assert publish().returncode == 0
     assert publish(checkpoint=second_checkpoint).returncode == 0
     assert len(hub.repo(REPO).commits()) == 3
-    assert not [name for name in hub.repo(REPO).files() if "bccd-test-photo" in name], "stale figures are gone"
+    assert not [name for name in hub.repo(REPO).files() if "bccd-test-copy" in name], "stale figures are gone"
     assert json.loads(hub.repo(REPO).read("classifier.json"))["name"] == "second"
 
 
