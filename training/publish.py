@@ -16,10 +16,11 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from leukoscope import Classifier
-from leukoscope.checkpoint import CARD_FILE, copy_checkpoint, files_of
+from leukoscope.checkpoint import CARD_FILE, FILE_PATTERNS, copy_checkpoint, files_of
 from leukoscope.errors import LeukoscopeError
 from leukoscope.hub import commit_folder, hub_refusals, upload
 from training.card import CardError, render_card, render_data_card
@@ -44,8 +45,8 @@ def stage_model(checkpoint: Path, repo_id: str, folder: Path, dataset: str | Non
     (folder / CARD_FILE).write_text(card)
 
 
-def stage_space(folder: Path, repo_id: str, revision: str) -> None:
-    """Lay out the Space: the page, the library beside it, and the pinned model.
+def stage_space(folder: Path, repo_id: str, revision: str, model_files: Iterable[str]) -> None:
+    """Lay out the Space: the page, the library beside it, and the pinned model, whose files the build fetches.
 
     A Space's build sees only `requirements.txt`, before the repo is copied in; so the library comes as a folder.
     """
@@ -58,16 +59,16 @@ def stage_space(folder: Path, repo_id: str, revision: str) -> None:
     pin = {"model": f"{repo_id}@{revision}", "source_commit": source_commit()}
     (folder / PIN_FILE).write_text(json.dumps(pin, indent=1) + "\n")
     readme = folder / "README.md"
-    readme.write_text(_with_metadata(readme.read_text(), repo_id, revision))
+    readme.write_text(_with_metadata(readme.read_text(), repo_id, revision, model_files))
 
 
-def _with_metadata(readme: str, repo_id: str, revision: str) -> str:
+def _with_metadata(readme: str, repo_id: str, revision: str, model_files: Iterable[str]) -> str:
     """The Space's README with the model in its front matter, fetched at build time so that the page starts at once."""
     from huggingface_hub.repocard import RepoCard
 
     card = RepoCard(readme, ignore_metadata_errors=False)
     card.data.models = [repo_id]
-    card.data.preload_from_hub = [f"{repo_id} classifier.json,model.onnx,metrics.json {revision}"]
+    card.data.preload_from_hub = [f"{repo_id} {','.join(sorted(model_files))} {revision}"]
     return card.content
 
 
@@ -110,11 +111,13 @@ def publish_space(space_id: str, repo_id: str, revision: str, *, private: bool |
         PublishError: if the Hub refuses or cannot be reached, saying what to do.
     """
     from huggingface_hub import HfApi
+    from huggingface_hub.utils import filter_repo_objects
 
     api = HfApi(token=token, library_name="leukoscope")
     with tempfile.TemporaryDirectory() as workshop, hub_refusals(space_id):
         staged = Path(workshop)
-        stage_space(staged, repo_id, revision)
+        in_repo = api.list_repo_files(repo_id, revision=revision)
+        stage_space(staged, repo_id, revision, filter_repo_objects(in_repo, allow_patterns=list(FILE_PATTERNS)))
         files = {f.relative_to(staged).as_posix(): f for f in staged.rglob("*") if f.is_file()}
         api.create_repo(space_id, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
         return commit_folder(api, space_id, "space", files)
@@ -164,7 +167,7 @@ def dry_run(checkpoint: Path, args: argparse.Namespace, examples) -> str:
         if args.space:
             space = Path(workshop) / "space"
             space.mkdir()
-            stage_space(space, args.repo, "0" * 40)
+            stage_space(space, args.repo, "0" * 40, files_of(staged))
             files = {f.relative_to(space).as_posix(): f for f in space.rglob("*") if f.is_file()}
             parts.append(_plan("Space", args.space, files))
     if args.dataset:

@@ -11,7 +11,7 @@ from training.publish import stage_space
 def test_the_staged_space_alone_answers_an_upload(browser, classifier, tmp_path):
     space, python = tmp_path / "space", tmp_path / "venv" / "bin" / "python"
     space.mkdir()
-    stage_space(space, "tester/leukoscope", "0" * 40)
+    stage_space(space, "tester/leukoscope", "0" * 40, ["classifier.json", "model.onnx"])
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*install, "-r", space / "requirements.txt"], check=True, timeout=400)

@@ -289,7 +289,8 @@ def test_the_space_is_pinned_and_whole(hub, publish):
     metadata = yaml.safe_load(space.read("README.md").decode().split("---")[1])
     assert metadata["sdk"] == "gradio"
     assert metadata["models"] == [REPO]
-    assert metadata["preload_from_hub"] == [f"{REPO} classifier.json,model.onnx,metrics.json {model.head()}"]
+    preloaded = ",".join(sorted({*files_of(EMBEDDED), "README.md"}))
+    assert metadata["preload_from_hub"] == [f"{REPO} {preloaded} {model.head()}"], "all that loading asks for"
     assert metadata["app_file"] == "app.py"
     for name in ("app.py", "requirements.txt", "leukoscope/classifier.py", "leukoscope/pretrained/model.onnx"):
         assert name in space.files()
