@@ -60,7 +60,7 @@ def random_matrix(side: int, size: int, settings: Augment, rng: np.random.Genera
 
 def _recolour(crop: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
     restained = settings.stain or settings.gain or settings.mix or settings.gamma
-    if not (settings.brightness or settings.contrast or settings.channel or restained):
+    if not (settings.brightness or settings.contrast or settings.channel or settings.grey or restained):
         return crop
     values = crop.astype(np.float32) / 255.0
     outside = (crop == 0).all(axis=2)
@@ -73,6 +73,8 @@ def _recolour(crop: np.ndarray, settings: Augment, rng: np.random.Generator) -> 
         values = mean + (values - mean) * np.float32(rng.uniform(1 - settings.contrast, 1 + settings.contrast))
     if settings.brightness:
         values = values * np.float32(rng.uniform(1 - settings.brightness, 1 + settings.brightness))
+    if settings.grey and rng.random() < settings.grey:
+        values = np.repeat(values.mean(axis=2, keepdims=True), 3, axis=2)
     crop = (np.clip(values, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
     crop[outside] = 0
     return crop

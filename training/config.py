@@ -68,6 +68,7 @@ class Augment(_Section):
     gain: Fraction = 0.0  # factor of all optical densities alike: stain strength
     mix: Fraction = 0.0  # largest spread of what each optical density lends the others: another dye, another camera
     gamma: Fraction = 0.0  # exponent of the optical densities, 1 - g to 1 + g
+    grey: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # chance of a crop without colours: form alone must tell
     blur: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0  # px, largest sigma
     coarse: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # chance of up to 2.5 times fewer pixels
     noise: Annotated[float, Field(ge=0.0, le=50.0)] = 0.0  # grey levels, largest sigma

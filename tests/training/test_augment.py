@@ -105,3 +105,11 @@ def test_borders():
     settings = {"shift": 0.5, "rotation": 45.0}
     assert (augment(inside, 32, Augment(**settings, border="nearest"), rng(1)) == 99).all()
     assert (augment(inside, 32, Augment(**settings, border="black"), rng(1)) == 0).any()
+
+
+def test_grey_crops_keep_their_form_and_lose_their_colours():
+    variants = [augment(picture(), 64, Augment(grey=0.5), rng(seed)) for seed in range(40)]
+    grey = [v for v in variants if (v == v[..., :1]).all()]
+    assert 10 < len(grey) < 30, "about half"
+    assert all(np.array_equal(v, picture()) for v in variants if not (v == v[..., :1]).all())
+    np.testing.assert_allclose(grey[0][..., 0], picture().mean(axis=2), atol=1)
