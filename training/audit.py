@@ -9,8 +9,8 @@ photos that overlap them, were in no fold's training and get the mean of all. cl
 and ranks the labels that these answers contradict, on TRAIN alone. The model that never saw the lab is the independent
 voice. Photos of one field with different labels are compared: some show one and the same cell.
 
-A TRAIN label is doubted by the rule in `findings.RULE`, and `drop_doubted = true` in a recipe's [data] leaves these photos out
-of training. TEST photos stand in the table for information: they are never doubted, dropped or relabelled.
+A TRAIN label is doubted by the rule in `findings.RULE`; with `drop_doubted = true` in its [data] a recipe leaves these
+photos out of training. TEST photos stand in the table for information: none is doubted, dropped or relabelled.
 """
 
 from __future__ import annotations
