@@ -157,12 +157,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--variants", nargs="+", metavar="NAME", help=f"of {VARIANTS_FILE.name}; default all")
     parser.add_argument("--trials", nargs="+", metavar="TRIAL", help=f"{', '.join(TRIALS)}, or folds, or unseen")
     parser.add_argument("--runs", type=Path, default=Path("runs/compare"), help="run folders; default runs/compare")
+    parser.add_argument(
+        "--again", action="store_true", help="also run trials that are done: their run folders are gone"
+    )
     parser.add_argument("--list", action="store_true", help="list the trials and whether they are done, and stop")
     args = parser.parse_args(argv)
     try:
         names, trials = _chosen(args.variants, args.trials)
         done = {(r["variant"], r["trial"]) for r in read_table()}
-        todo = [(v, t) for v in names for t in trials if args.list or (v, t) not in done]
+        todo = [(v, t) for v in names for t in trials if args.list or args.again or (v, t) not in done]
         if args.list:
             for variant, trial in todo:
                 print(f"{variant:<24}{trial:<20}{'done' if (variant, trial) in done else ''}")

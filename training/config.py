@@ -29,6 +29,7 @@ class Data(_Section):
     others: list[str] = []  # classes beyond the four that teach "none of the four"
     empty: Annotated[int, Field(ge=0)] = 0  # crops without a white cell that teach it too
     drop_test_fields: bool  # leave out training photos that overlap a TEST photo
+    drop_doubted: bool = False  # leave out training photos whose label `training.audit` doubts
     folds: Annotated[int, Field(ge=2, le=20)]  # validation is one of so many folds, grouped by field
     fold: Annotated[int, Field(ge=0)]
 

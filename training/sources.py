@@ -14,6 +14,7 @@ OTHER_CELLS = ("basophil", "erythroblast", "immature_granulocyte")
 LABELS = CELL_TYPES + OTHER_CELLS  # index < 4: one of the types that the network tells apart
 
 TABLES = Path(__file__).parent / "tables"
+AUDIT_FILE = Path(__file__).parent / "results" / "audit.csv"
 PHOTO_FOLDER = "dataset-master/dataset-master/JPEGImages"
 COPY_FOLDER = "dataset2-master/dataset2-master/images"
 KAGGLE_HANDLE = "paultimothymooney/blood-cells"
@@ -46,6 +47,24 @@ def copy_table() -> dict[str, str]:
     """Image of the augmented set ("TRAIN/EOSINOPHIL/_0_1169.jpeg") -> id of the photo it was made from."""
     with open(TABLES / "copies.csv", newline="") as file:
         return {row["image"]: row["photo"] for row in csv.DictReader(file)}
+
+
+def doubted_photos() -> set[tuple[str, str]]:
+    """(lab, photo) of each TRAIN photo whose label the kept audit doubts; a TEST photo is never among them.
+
+    Raises:
+        DataError: if there is no audit, or it is no table that `training.audit` wrote.
+    """
+    if not AUDIT_FILE.exists():
+        raise DataError(f"data.drop_doubted: there is no {AUDIT_FILE}: python -m training.audit makes it")
+    with open(AUDIT_FILE, newline="") as file:
+        rows = list(csv.DictReader(file))
+    wanted = {"lab", "photo", "split", "doubted"}
+    if not rows or not wanted <= rows[0].keys():
+        raise DataError(
+            f"data.drop_doubted: {AUDIT_FILE} lacks rows or columns: python -m training.audit makes it anew"
+        )
+    return {(row["lab"], row["photo"]) for row in rows if row["doubted"] == "yes" and row["split"] == "train"}
 
 
 # --- sources ---------------------------------------------------------------------------------------------

@@ -29,9 +29,9 @@ import cv2
 import numpy as np
 
 from leukoscope.cells import CELL_TYPES
-from training.config import Config, ConfigError, read_config
+from training.config import Config, ConfigError, checked, read_config
 from training.data import add_data_arguments, load_examples
-from training.sources import LABELS, OTHER_CELLS, DataError
+from training.sources import LABELS, OTHER_CELLS, DataError, doubted_photos
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
@@ -44,7 +44,11 @@ class RunError(ValueError):
 
 
 def training_rows(config: Config, examples):
-    """(training rows, validation rows) of a table: TRAIN of the labs named, one fold held out by field."""
+    """(training rows, validation rows) of a table: TRAIN of the labs named, one fold held out by field.
+
+    Photos whose label is doubted are left out of the training rows alone, if the settings say so: what is held out
+    stays as published, so that a score does not rise for having its hard photos taken away.
+    """
     from training.data import drop_fields_of, grouped_folds, labels_of, where
 
     unknown = set(config.data.others) - set(OTHER_CELLS)
@@ -65,6 +69,10 @@ def training_rows(config: Config, examples):
         rows = drop_fields_of(rows, test)
     train, validation = grouped_folds(rows, config.data.folds, config.seed)[config.data.fold]
     train, validation = rows.select(train), rows.select(validation)
+    if config.data.drop_doubted:
+        doubted = doubted_photos()
+        keep = [pair not in doubted for pair in zip(train["lab"], train["photo"], strict=True)]
+        train = train.select(np.flatnonzero(keep))
     missing = set(range(4)) - set(labels_of(train))
     if missing:
         raise DataError(f"the training rows lack {len(missing)} of the four cell types")
@@ -172,6 +180,28 @@ def open_run(folder: Path, config_text: str, config: Config, examples) -> None:
     Raises:
         RunError: if it holds a run with other settings or other data.
     """
+    record = folder / "run.json"
+    if record.exists():
+        if changed := changes_since(folder, config, examples):
+            raise RunError(
+                f"{folder} holds a run with another {' and '.join(changed)}: give another --out, or remove it"
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.toml").write_text(config_text)
+    record.write_text(json.dumps(_identity(config, examples), indent=1) + "\n")
+
+
+def changes_since(folder: Path, config: Config, examples) -> list[str]:
+    """What differs between the run in a folder and one with these settings and this data; empty if nothing does."""
+    before = json.loads((folder / "run.json").read_text())
+    # A setting that is newer than the run had its default then.
+    before["config"] = checked(before["config"], str(folder)).model_dump()
+    now = json.loads(json.dumps(_identity(config, examples)))
+    return [key for key in before | now if before.get(key) != now.get(key)]
+
+
+def _identity(config: Config, examples) -> dict:
     identity = {
         "config": config.model_dump(),
         "pictures": len(examples),
@@ -181,16 +211,9 @@ def open_run(folder: Path, config_text: str, config: Config, examples) -> None:
             ).encode()
         ).hexdigest(),
     }
-    record = folder / "run.json"
-    if record.exists():
-        before = json.loads(record.read_text())
-        if before != json.loads(json.dumps(identity)):
-            changed = " and ".join(k for k in identity if before.get(k) != json.loads(json.dumps(identity[k])))
-            raise RunError(f"{folder} holds a run with another {changed}: give another --out, or remove it")
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.toml").write_text(config_text)
-    record.write_text(json.dumps(identity, indent=1) + "\n")
+    if config.data.drop_doubted:
+        identity["doubted"] = sorted(map(list, doubted_photos()))
+    return identity
 
 
 def save_state(folder: Path, epochs_done: int, model, average: list[np.ndarray] | None) -> None:

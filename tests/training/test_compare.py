@@ -73,3 +73,18 @@ def test_the_command_names_what_is_unknown(table, capsys):
     assert "unknown trial test" in capsys.readouterr().err
     assert compare.main(["--list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2 * len(TRIALS)
+
+
+def test_a_trial_that_is_done_runs_again_only_if_told_to(table, monkeypatch):
+    ran = []
+
+    def run_trial(variant, trial, examples, runs):
+        ran.append(trial)
+        return row(variant, trial, 0.5)
+
+    monkeypatch.setattr(compare, "run_trial", run_trial)
+    monkeypatch.setattr(compare, "load_examples", lambda *_, **__: None)
+    command = ["--variants", "default", "--trials", "fold-0"]
+    for words in (command, command, [*command, "--again"]):
+        assert compare.main(words) == 0
+    assert ran == ["fold-0", "fold-0"]
