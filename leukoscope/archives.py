@@ -7,7 +7,7 @@ import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -82,6 +82,16 @@ def readable_name(name: str) -> str:
     if len(name) > LONGEST_NAME:
         name = f"{name[: LONGEST_NAME - 11]}…{name[-10:]}"
     return name
+
+
+def unused_name(name: str, taken: Container[str]) -> str:
+    """The name, numbered if another photo has it already: cells are told apart by their photo's name."""
+    stem, dot, suffix = name.rpartition(".")
+    number, unused = 1, name
+    while unused in taken:
+        number += 1
+        unused = f"{stem} ({number}){dot}{suffix}" if stem else f"{name} ({number})"
+    return unused
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: ZipLimits, room: int) -> bytes | str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+
 import cv2
 import numpy as np
 
 from leukoscope.cells import CELLS
 from leukoscope.classifier import Prediction
+
+CROP_SIDE = 320  # px of the enlarged cell
+CROP_ROOM = 0.3  # around a cell's box, of its longer side
 
 
 def draw_box(image: np.ndarray, box: tuple[int, int, int, int] | None, longest: int | None = None) -> np.ndarray:
@@ -80,3 +85,30 @@ def draw_heatmap(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     colours = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1].astype(np.float32)
     opacity = (0.75 * heat)[..., None].astype(np.float32)
     return (image * (1 - opacity) + colours * opacity + 0.5).astype(np.uint8)
+
+
+def crop(image: np.ndarray, box: tuple[int, int, int, int] | None, shown_side: int = CROP_SIDE) -> np.ndarray:
+    """The square around a cell, moved into the picture where that has room: (H, W) or (H, W, 3) -> (S, S) alike."""
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = box or (0, 0, width, height)
+    side = min(max(1, round(max(x1 - x0, y1 - y0) * (1 + 2 * CROP_ROOM))), height, width)
+    left = min(max(0, (x0 + x1 - side) // 2), width - side)
+    top = min(max(0, (y0 + y1 - side) // 2), height - side)
+    cut = image[top : top + side, left : left + side]
+    shrink = side > shown_side
+    return cv2.resize(cut, (shown_side,) * 2, interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
+
+
+def data_uri(image: np.ndarray, quality: int = 85) -> str:
+    """RGB uint8 (H, W, 3) -> the address of a JPEG that holds itself."""
+    return jpeg_uri(jpeg(image, quality))
+
+
+def jpeg(image: np.ndarray, quality: int = 85) -> bytes:
+    """RGB uint8 (H, W, 3) -> JPEG."""
+    return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def jpeg_uri(data: bytes) -> str:
+    """JPEG -> its address."""
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"

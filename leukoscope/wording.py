@@ -10,6 +10,7 @@ from html import escape
 
 from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE, REFERENCES, CellType
 from leukoscope.classifier import Prediction
+from leukoscope.counted import NOT_COUNTED
 
 TAGLINE = (
     "Give it photos of a stained blood smear: it finds the white cells, says which of four types each is "
@@ -29,6 +30,10 @@ UNFAMILIAR_ADVICE = (
     "It may be another kind of cell (a basophil, a young or a damaged cell), two cells that overlap, or a picture "
     "unlike those that the model learned from. Try a sharper picture or another cell, and ask somebody who knows."
 )
+
+AS_THE_MODEL = "as the model says"
+DECISIONS = {name: name.capitalize() for name in (*CELL_TYPES, NOT_COUNTED, AS_THE_MODEL)}
+"""What a person may call a cell: value -> text."""
 
 
 def percent(share: float) -> str:
@@ -115,6 +120,26 @@ def message_html(title: str, text: str, tag: str = "", colour: str = "", note: s
         f'<p class="lk-tag">{escape(tag)}</p><h2>{escape(title)}</h2><p>{escape(text)}</p>'
         f'<p class="lk-note">{escape(note)}</p></section>'
     )
+
+
+def unreadable(error: Exception) -> str:
+    """What stands in place of an answer when the file is no picture that can be read."""
+    return message_html("This picture cannot be read", sentence(error), "No answer")
+
+
+def sentence(error: Exception) -> str:
+    """An error's message as a sentence."""
+    text = str(error)
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def unreadable_html(files: tuple[tuple[str, str], ...]) -> str:
+    """The files that could not be read, and why."""
+    if not files:
+        return ""
+    items = "".join(f"<li><strong>{escape(name)}</strong>: {escape(reason)}</li>" for name, reason in files)
+    title = "1 file was not read" if len(files) == 1 else f"{len(files):,} files were not read"
+    return f'<details class="lk lk-unreadable" open><summary>{title}</summary><ul>{items}</ul></details>'
 
 
 def bars_html(prediction: Prediction | None = None) -> str:

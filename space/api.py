@@ -7,10 +7,9 @@ from dataclasses import asdict
 
 import gradio as gr
 import numpy as np
-from one_photo import sentence
 from uploads import Uploads
 
-from leukoscope import Classifier, ImageError
+from leukoscope import Classifier, ImageError, wording
 from leukoscope.images import read_image
 
 
@@ -25,7 +24,7 @@ def endpoints(page: gr.Blocks, classifier: Classifier, uploads: Uploads) -> None
         try:
             return read_image(uploads.read(photo))
         except ImageError as error:
-            raise gr.Error(sentence(error), print_exception=False) from None
+            raise gr.Error(wording.sentence(error), print_exception=False) from None
 
     def classify(photo: dict | None, request: gr.Request) -> dict:
         """Classify the most prominent white cell of one picture of a stained blood smear.

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import gradio as gr
 import look
-from about import about_tab, model_name
+from about_tab import about_tab
 from api import endpoints
 from differential_tab import differential_tab
 from guard import Guard
@@ -25,6 +25,7 @@ from starlette.middleware import Middleware
 from uploads import Uploads
 
 from leukoscope import Classifier, ModelUnavailable, wording
+from leukoscope.about import model_name
 from leukoscope.hub import EMBEDDED, MODEL_VARIABLE
 
 PIN_FILE = Path(__file__).parent / "pinned.json"  # in a published Space: the model revision it was made for

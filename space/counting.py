@@ -11,8 +11,9 @@ import numpy as np
 from uploads import Uploads
 
 from leukoscope import Classifier, ImageError, Prediction
-from leukoscope.archives import ZipLimits, is_zip, photos_in_zip, readable_name
+from leukoscope.archives import ZipLimits, is_zip, photos_in_zip, readable_name, unused_name
 from leukoscope.differential import CountedCell, Differential
+from leukoscope.draw import crop, jpeg
 from leukoscope.images import read_image
 from leukoscope.report import Key, cells_to_show
 
@@ -102,7 +103,7 @@ def count_files(
                 yield _assembled(read | kept | {f"{key} in part": tuple(photos)}, before)
                 return
             so_far = [photo for group in (*read.values(), *kept.values(), photos) for photo in group]
-            photos.append(_scan(classifier, _unused(name, so_far), content, so_far))
+            photos.append(_scan(classifier, unused_name(name, {photo.name for photo in so_far}), content, so_far))
             yield done, len(files), len(so_far) + 1
         read[key] = tuple(photos)
     yield _assembled(read, before)
@@ -140,19 +141,8 @@ def _scan(classifier: Classifier, name: str, content: bytes | str, so_far: list[
         predictions = tuple(classifier.scan(image))
     except ImageError as error:
         return Photo(name, reason=str(error))
-    thumbnails = (markup.crop(image, p.box, markup.THUMBNAIL_SIDE) for p in predictions)
-    return Photo(name, predictions, tuple(markup.jpeg(picture, 80) for picture in thumbnails))
-
-
-def _unused(name: str, photos: list[Photo]) -> str:
-    """The name, numbered if another photo has it: cells are told apart by their photo's name."""
-    taken = {photo.name for photo in photos}
-    stem, dot, suffix = name.rpartition(".")
-    number, unused = 1, name
-    while unused in taken:
-        number += 1
-        unused = f"{stem} ({number}){dot}{suffix}" if stem else f"{name} ({number})"
-    return unused
+    thumbnails = (crop(image, p.box, markup.THUMBNAIL_SIDE) for p in predictions)
+    return Photo(name, predictions, tuple(jpeg(picture, 80) for picture in thumbnails))
 
 
 def _assembled(files: dict[str, tuple[Photo, ...]], before: Count) -> Count:

@@ -15,7 +15,7 @@ import markup
 from counting import Count
 from uploads import MAX_PHOTO_MB, Uploads
 
-from leukoscope import Classifier, charts, report
+from leukoscope import Classifier, charts, report, wording
 
 DRAWN_PHOTOS = Path(__file__).parent / "examples" / "twelve_drawn_photos.zip"
 MOST_SHOWN = 600  # cells in the gallery; the rest is counted all the same
@@ -118,7 +118,7 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
     def decide(before: Count | None, event: gr.EventData) -> dict:
         index, to = _sent(event, "index"), _sent(event, "to")
         try:
-            result = counting.decided(before or nothing, index, None if to == markup.AS_THE_MODEL else to)
+            result = counting.decided(before or nothing, index, None if to == wording.AS_THE_MODEL else to)
         except ValueError:
             raise gr.Error("Choose a cell first.", print_exception=False) from None
         cell = result.differential.cells[index]

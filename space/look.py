@@ -3,11 +3,10 @@
 import json
 from typing import Any
 
-import about
 import gradio as gr
 import markup
 
-from leukoscope import charts, wording
+from leukoscope import about, charts, wording
 
 # Font stacks of the visitor's own system.
 THEME = gr.themes.Default(

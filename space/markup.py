@@ -5,7 +5,6 @@ Pictures stand in the HTML itself, so that no copy of a visitor's photo is writt
 
 from __future__ import annotations
 
-import base64
 from html import escape
 
 import cv2
@@ -13,11 +12,10 @@ import numpy as np
 
 from leukoscope import CELL_TYPES, CELLS, Prediction, wording
 from leukoscope.differential import NOT_COUNTED, CountedCell, Differential
+from leukoscope.draw import data_uri, jpeg_uri
 
 SHOWN_SIDE = 1000  # px; longer pictures are shown smaller, so that the answer arrives quickly
-CROP_SIDE = 320  # px of the enlarged cell
 THUMBNAIL_SIDE = 144  # px in the gallery, shown at half of it: sharp on fine screens
-CROP_ROOM = 0.3  # around a cell's box, of its longer side
 
 TO_DECIDE = "to decide"
 GROUPS = (TO_DECIDE, *CELL_TYPES, NOT_COUNTED)
@@ -26,43 +24,13 @@ GROUP_TITLES = {
     **{name: CELLS[name].plural.capitalize() for name in CELL_TYPES},
     NOT_COUNTED: "None of the four, not counted",
 }
-AS_THE_MODEL = "as the model says"
-DECISIONS = {name: name.capitalize() for name in (*CELL_TYPES, NOT_COUNTED, AS_THE_MODEL)}
-"""What a person may call a cell: value -> text."""
 MARKS = {"confident": "", "review": "?", "unfamiliar": "??"}
-
-
-def data_uri(image: np.ndarray, quality: int = 85) -> str:
-    """RGB uint8 (H, W, 3) -> the address of a JPEG that holds itself."""
-    return jpeg_uri(jpeg(image, quality))
-
-
-def jpeg(image: np.ndarray, quality: int = 85) -> bytes:
-    """RGB uint8 (H, W, 3) -> JPEG."""
-    return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
-
-
-def jpeg_uri(data: bytes) -> str:
-    """JPEG -> its address."""
-    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
 
 
 def shrunken(image: np.ndarray) -> np.ndarray:
     """The picture, no longer than `SHOWN_SIDE`."""
     scale = SHOWN_SIDE / max(image.shape[:2])
     return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
-
-
-def crop(image: np.ndarray, box: tuple[int, int, int, int] | None, shown_side: int = CROP_SIDE) -> np.ndarray:
-    """The square around a cell, moved into the picture where that has room: (H, W) or (H, W, 3) -> (S, S) alike."""
-    height, width = image.shape[:2]
-    x0, y0, x1, y1 = box or (0, 0, width, height)
-    side = min(max(1, round(max(x1 - x0, y1 - y0) * (1 + 2 * CROP_ROOM))), height, width)
-    left = min(max(0, (x0 + x1 - side) // 2), width - side)
-    top = min(max(0, (y0 + y1 - side) // 2), height - side)
-    cut = image[top : top + side, left : left + side]
-    shrink = side > shown_side
-    return cv2.resize(cut, (shown_side,) * 2, interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
 
 
 # --- one photo -------------------------------------------------------------------------------------------
@@ -202,11 +170,11 @@ def chosen_html(index: int = 0, cell: CountedCell | None = None, picture: bytes 
     if cell is not None:
         title, bars = f"Cell {cell.number} of {cell.photo}", wording.bars_html(cell.prediction)
         image = f'<img src="{jpeg_uri(picture)}" alt="The chosen cell, enlarged.">' if picture else image
-    now = cell and (cell.corrected or AS_THE_MODEL)
+    now = cell and (cell.corrected or wording.AS_THE_MODEL)
     choices = "".join(
         f'<label{_type_style(value)}><input type="radio" name="lk-type" value="{escape(value)}"'
         f"{' checked' if value == now else ''}><span>{escape(text)}</span></label>"
-        for value, text in DECISIONS.items()
+        for value, text in wording.DECISIONS.items()
     )
     return (
         f'<div class="lk lk-chosen" data-index="{index}"><h2 title="{escape(title)}">{escape(title)}</h2>'
@@ -235,16 +203,7 @@ def done_html(files: tuple[tuple[str, str], ...], differential: Differential, wo
     words += f"{len(differential.cells):,} cells found in {len(differential.photos):,} photos" + (
         f"; {apart:,} wait for your decision below." if apart else "."
     )
-    return f'<div class="lk lk-status"><p>{escape(words)}</p>{unreadable_html(files)}</div>'
-
-
-def unreadable_html(files: tuple[tuple[str, str], ...]) -> str:
-    """The files that could not be read, and why."""
-    if not files:
-        return ""
-    items = "".join(f"<li><strong>{escape(name)}</strong>: {escape(reason)}</li>" for name, reason in files)
-    title = "1 file was not read" if len(files) == 1 else f"{len(files):,} files were not read"
-    return f'<details class="lk lk-unreadable" open><summary>{title}</summary><ul>{items}</ul></details>'
+    return f'<div class="lk lk-status"><p>{escape(words)}</p>{wording.unreadable_html(files)}</div>'
 
 
 STYLE = """

@@ -12,8 +12,7 @@ import markup
 import numpy as np
 from uploads import MAX_PHOTO_MB, Uploads
 
-from leukoscope import CELL_TYPES, Classifier, ImageError, Prediction, wording
-from leukoscope.draw import draw_heatmap
+from leukoscope import CELL_TYPES, Classifier, ImageError, Prediction, draw, wording
 from leukoscope.explain import CLASS_MAP, heatmap
 from leukoscope.images import FORMATS, read_image
 
@@ -91,7 +90,7 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
             image = read_image(uploads.read(file, request.session_hash))
             scanned = Scanned(file, tuple(classifier.scan(image)))
         except ImageError as error:
-            return None, markup.empty_photo_html(), unreadable(error), *_no_answer()
+            return None, markup.empty_photo_html(), wording.unreadable(error), *_no_answer()
         return (
             scanned,
             markup.photo_html(image, scanned.predictions, scanned.chosen),
@@ -113,7 +112,7 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
         try:
             return _crop(classifier, read_image(uploads.read(scanned.file)), scanned, heated)
         except ImageError as error:
-            return markup.crop_html(text=sentence(error))
+            return markup.crop_html(text=wording.sentence(error))
 
     def take_example(event: gr.EventData) -> str | None:
         """Put one of the drawn cells into the upload field, as if the visitor had chosen it."""
@@ -159,24 +158,13 @@ def _crop(classifier: Classifier, image: np.ndarray, scanned: Scanned, heated: b
     if not scanned.predictions:
         return markup.crop_html()
     box = scanned.prediction.box
-    cut = markup.crop(image, box)
+    cut = draw.crop(image, box)
     text = f"Cell {scanned.chosen} of {len(scanned.predictions)}, enlarged."
     if heated and CLASS_MAP in classifier.outputs:
         label = scanned.prediction.label
-        cut = draw_heatmap(cut, markup.crop(heatmap(classifier, image, label, box), box).clip(0, 1))
+        cut = draw.draw_heatmap(cut, draw.crop(heatmap(classifier, image, label, box), box).clip(0, 1))
         text += f" It glows where the model saw what speaks for {'an' if label[0] in 'aeiou' else 'a'} {label}."
     return markup.crop_html(cut, text)
-
-
-def unreadable(error: ImageError) -> str:
-    """What stands in place of an answer when the file is no picture that can be read."""
-    return wording.message_html("This picture cannot be read", sentence(error), "No answer")
-
-
-def sentence(error: Exception) -> str:
-    """An error's message as a sentence."""
-    text = str(error)
-    return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
 def _hint(html: str) -> None:
@@ -194,7 +182,7 @@ def _examples_html() -> str:
     buttons = []
     for path in example_paths():
         name = path.stem.replace("_", " ").capitalize()
-        small = markup.data_uri(_thumbnail(read_image(path)), quality=80)
+        small = draw.data_uri(_thumbnail(read_image(path)), quality=80)
         buttons.append(
             f'<button type="button" data-name="{escape(path.name)}"><img src="{small}" alt="" width="56" height="56">'
             f"{escape(name)}</button>"

@@ -16,6 +16,7 @@ from uploads import Uploads
 from leukoscope import ImageError, Prediction
 from leukoscope.cells import CELL_TYPES, CELLS
 from leukoscope.differential import NOT_COUNTED, CountedCell, Differential
+from leukoscope.draw import crop
 from leukoscope.synthetic import draw_cell, draw_photo
 
 
@@ -242,6 +243,6 @@ def test_groups():
 @pytest.mark.parametrize("box", [None, (0, 0, 30, 30), (20, 10, 39, 39), (0, 0, 40, 40)])
 def test_crops_stay_inside_the_picture(shape, box):
     image = np.full((*shape, 3), 200, np.uint8)
-    cut = markup.crop(image, box, 50)
+    cut = crop(image, box, 50)
     assert cut.shape == (50, 50, 3)
     assert (cut == 200).all()

@@ -1,4 +1,4 @@
-"""The third tab: which model answers, how good it is, where it ends, and what happens to a picture."""
+"""A checkpoint as people read of it: what it is, what it was trained on, its results and where it ends, as HTML."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import json
 from html import escape
 from pathlib import Path
 
-import gradio as gr
-
 from leukoscope import Classifier, __version__
-from leukoscope.cells import NOT_A_MEDICAL_DEVICE
 from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE
 
 LABS = {
@@ -47,33 +44,7 @@ def model_name(classifier: Classifier) -> str:
     return f"{classifier.spec.name} ({source})"
 
 
-def about_tab(classifier: Classifier, keep_minutes: int) -> None:
-    """Build the tab; uploads that no page's end took away live for `keep_minutes`."""
-    metrics = _metrics(classifier)
-    gr.HTML(
-        f'<div class="lk lk-about">{_model_html(classifier)}{_results_html(metrics)}</div>',
-        apply_default_css=False,
-    )
-    for result in metrics:
-        figures = [(classifier.folder / FIGURES_FOLDER / result / name, text) for name, text in FIGURES.items()]
-        if any(path.is_file() for path, _ in figures):
-            with gr.Accordion(f"Pictures: {SETS.get(result, result)}", open=False), gr.Row():
-                for path, text in figures:
-                    if path.is_file():
-                        _figure(path, text)
-    gr.HTML(
-        '<div class="lk lk-about">'
-        f"{_list_html('Limits', (NOT_A_MEDICAL_DEVICE, *LIMITS))}{_list_html('Your pictures', _privacy(keep_minutes))}"
-        f"{PROGRAMS}</div>",
-        apply_default_css=False,
-    )
-
-
-def _figure(path: Path, text: str) -> None:
-    gr.Image(str(path), label=text.partition(":")[0], alt_text=text, interactive=False, buttons=[], min_width=260)
-
-
-def _metrics(classifier: Classifier) -> dict:
+def own_results(classifier: Classifier) -> dict:
     """Results by what was scored; none if the checkpoint has no metrics of its own weights."""
     path = classifier.folder / METRICS_FILE
     try:
@@ -84,7 +55,8 @@ def _metrics(classifier: Classifier) -> dict:
         return {}
 
 
-def _model_html(classifier: Classifier) -> str:
+def model_html(classifier: Classifier) -> str:
+    """Name, software, training data and size."""
     info, trained = classifier.info(), classifier.spec.trained
     labs = "; ".join(LABS.get(lab, lab) for lab in trained.get("labs", ())) or "not recorded"
     facts = {"Name": model_name(classifier), "Software": f"Leukoscope {__version__}", "Trained on": labs}
@@ -101,11 +73,12 @@ def _model_html(classifier: Classifier) -> str:
     return f"<section><h2>The model</h2><dl>{rows}</dl></section>"
 
 
-def _results_html(metrics: dict) -> str:
-    if not metrics:
+def results_html(results: dict) -> str:
+    """Accuracy and macro-F1 with their intervals, of `own_results`."""
+    if not results:
         return "<section><h2>Results</h2><p>This checkpoint holds no results of its own weights.</p></section>"
     rows = []
-    for name, result in metrics.items():
+    for name, result in results.items():
         for subset, suffix in (("all", ""), ("without_doubtful", ", without doubtful labels")):
             if score := result["images"].get(subset):
                 rows.append(
@@ -129,31 +102,18 @@ def _score(score: dict, key: str) -> str:
     return text
 
 
-def _privacy(keep_minutes: int) -> tuple[str, ...]:
-    return (
-        "A picture lies on the server while your page is open, and is deleted when you leave it. What a lost "
-        f"connection or a program leaves behind is deleted after {keep_minutes} minutes at most.",
-        "The count of the second tab and its small cell pictures are held in memory, for this page alone. "
-        "Downloads are made in your browser's memory; no run history is kept.",
-        "The log holds no file names and no pictures. The page asks no other site for anything.",
-        "Still: send no picture that names a patient.",
-    )
+def figures(classifier: Classifier, result: str) -> list[tuple[Path, str]]:
+    """The drawn figures of a result that the checkpoint holds, and what each shows."""
+    paths = [(classifier.folder / FIGURES_FOLDER / result / name, text) for name, text in FIGURES.items()]
+    return [(path, text) for path, text in paths if path.is_file()]
 
 
-def _list_html(title: str, lines: tuple[str, ...]) -> str:
+def list_html(title: str, lines: tuple[str, ...]) -> str:
+    """A titled list."""
     return (
         f"<section><h2>{escape(title)}</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul></section>"
     )
 
-
-PROGRAMS = (
-    "<section><h2>For programs</h2><p>Two endpoints, <code>/classify</code> and <code>/scan</code>, take one picture "
-    "and answer with JSON; “Use via API” at the foot of the page says how. In Python:</p>"
-    "<pre tabindex='0'><code>from gradio_client import Client, handle_file\n\n"
-    'client = Client("ADDRESS OF THIS PAGE")\n'
-    'answer = client.predict(handle_file("smear.jpg"), api_name="/scan")\n'
-    'print([cell["label"] for cell in answer["cells"]])</code></pre></section>'
-)
 
 STYLE = """
 .lk-about { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.2rem; max-width: 60rem; }
