@@ -1,14 +1,15 @@
-# make demo · test · lint · train · train-reference: each sets up what it needs by itself.
+# make demo · streamlit · test · lint · train · train-reference: each sets up what it needs by itself.
 
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS ?= runs
 export PORT ?= 7860
 
-.PHONY: help setup demo test lint train train-reference browser screenshots clean
+.PHONY: help setup demo streamlit test lint train train-reference browser screenshots clean
 
 help:
 	@echo "make demo             serve the Gradio page on http://127.0.0.1:$(PORT) (PORT=... changes it)"
+	@echo "make streamlit        serve the lab bench's app on http://127.0.0.1:8501"
 	@echo "make test             set everything up, browser included, and run all tests"
 	@echo "make lint             ruff"
 	@echo "make screenshots      take the pictures of docs/screenshots anew"
@@ -34,6 +35,14 @@ setup: .venv/dev.stamp
 demo: .venv/demo.stamp
 	$(BIN)/python space/app.py
 
+.venv/streamlit.stamp: .venv/bin/python streamlit_app/requirements.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r streamlit_app/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+streamlit: .venv/streamlit.stamp
+	$(BIN)/python -m streamlit run streamlit_app/app.py
+
 browser:
 	@command -v "$${CHROME:-chromium}" >/dev/null || command -v google-chrome >/dev/null || { \
 	  echo "installing chromium for the browser tests"; \
@@ -45,6 +54,7 @@ test: setup browser
 
 screenshots: setup browser
 	$(BIN)/python -m tests.space.screenshots
+	$(BIN)/python -m tests.streamlit_app.screenshots
 
 lint: setup
 	$(BIN)/ruff check .

@@ -47,8 +47,9 @@ class FramingSettings(_Section):
 
 
 class Network(_Section):
-    kind: Literal["reference", "compact"]
+    kind: Literal["reference", "compact", "residual"]
     filters: Annotated[list[int], Field(min_length=4, max_length=4)]
+    depth: list[Annotated[int, Field(ge=0)]] = []  # of kind "residual": blocks at each of the four scales
     dense: list[int] = []
     dropout: list[Fraction]
     l2: Annotated[float, Field(ge=0.0)] = 0.0
@@ -131,6 +132,8 @@ def checked(values: dict, source: str) -> Config:
     except ValidationError as error:
         problems = "; ".join(_problem(e) for e in error.errors())
         raise ConfigError(f"{source}: {problems}") from None
+    if config.network.kind == "residual" and (len(config.network.depth) != 4 or not any(config.network.depth)):
+        raise ConfigError(f"{source}: network.depth: kind 'residual' needs four numbers of blocks, not all 0")
     if config.data.fold >= config.data.folds:
         raise ConfigError(f"{source}: data.fold: {config.data.fold} must be below data.folds = {config.data.folds}")
     return config

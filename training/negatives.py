@@ -90,7 +90,7 @@ def _at(x: float, y: float, diameter: float) -> Cell:
 
 
 def draw_nonsense(side: int, rng: np.random.Generator) -> np.ndarray:
-    """RGB uint8 (side, side, 3): a ground, clouds of one random fineness, and now and then shapes, lines or letters."""
+    """RGB uint8 (side, side, 3): a ground, clouds of one random fineness, now and then shapes, lines or letters."""
     ground = rng.integers(0, 256, 3)
     cells = int(np.clip(2 ** rng.uniform(1, 6.5), 2, side))
     clouds = rng.normal(size=(cells, cells, 3 if rng.random() < 0.5 else 1)).astype(np.float32)
@@ -99,13 +99,16 @@ def draw_nonsense(side: int, rng: np.random.Generator) -> np.ndarray:
     for _ in range(rng.integers(0, 6)):
         colour = tuple(int(v) for v in rng.integers(0, 256, 3))
         a, b = rng.integers(0, side, (2, 2)).tolist()
-        kind = rng.integers(0, 4)
+        kind = rng.integers(0, 5)
         if kind == 0:
             cv2.rectangle(picture, a, b, colour, -1)
         elif kind == 1:
             cv2.line(picture, a, b, colour, int(rng.integers(1, 6)))
         elif kind == 2:
             cv2.putText(picture, "Rx0#"[: rng.integers(1, 5)], a, cv2.FONT_HERSHEY_SIMPLEX, 1.0, colour, 2)
+        elif kind == 3:
+            axes = rng.integers(3, side // 2, 2).tolist()
+            cv2.ellipse(picture, a, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1)
         else:
             cv2.fillPoly(picture, [rng.integers(0, side, (int(rng.integers(3, 8)), 2))], colour)
     return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.5))

@@ -19,7 +19,7 @@ NORMALISATION = Normalisation()  # inputs scaled to 0-1 and no further: batch no
 def build(config: Config) -> keras.Model:
     """Build a run's network with fresh weights, drawn from its seed."""
     keras.utils.set_random_seed(config.seed)
-    kinds = {"reference": _reference, "compact": _compact}
+    kinds = {"reference": _reference, "compact": _compact, "residual": _residual}
     return kinds[config.network.kind](config.network, config.framing.size, config.data.classes)
 
 
@@ -56,6 +56,31 @@ def _compact(network: Network, size: int, classes: int) -> keras.Model:
     for rate in network.dropout:
         x = layers.Dropout(rate)(x)
     return keras.Model(inputs, _logits(x, classes), name="compact")
+
+
+def _residual(network: Network, size: int, classes: int) -> keras.Model:
+    """Residual blocks of two convolutions (He et al. 2015, arXiv 1512.03385), most of them on the coarse maps, where
+    they cost least; the last map averaged."""
+
+    def convolved(x, filters: int, width: int = 3):
+        x = layers.Conv2D(filters, width, padding="same", use_bias=False)(x)
+        return layers.BatchNormalization(momentum=0.9)(x)
+
+    x = inputs = keras.Input((size, size, 3), name="image")
+    x = layers.LeakyReLU(0.1)(convolved(x, network.filters[0]))
+    blocks = [(index, filters) for index, filters in enumerate(network.filters) for _ in range(network.depth[index])]
+    scale = 0
+    for place, (index, filters) in enumerate(blocks):
+        for _ in range(index - scale):
+            x = layers.MaxPooling2D()(x)
+        scale = index
+        change = convolved(layers.LeakyReLU(0.1)(convolved(x, filters)), filters)
+        x = layers.Add()([x if x.shape[-1] == filters else convolved(x, filters, 1), change])
+        x = layers.LeakyReLU(0.1, name="feature_map" if place == len(blocks) - 1 else None)(x)
+    x = layers.GlobalAveragePooling2D(name="features")(x)
+    for rate in network.dropout:
+        x = layers.Dropout(rate)(x)
+    return keras.Model(inputs, _logits(x, classes), name="residual")
 
 
 def _logits(x, classes: int):

@@ -1,0 +1,230 @@
+"""The differential: many photos in, a count that a person can correct and take home."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import date
+from pathlib import Path
+
+import session_file
+import streamlit as st
+from look import html
+from photo_page import TYPES
+from running_count import Content, RunningCount
+
+from leukoscope import Classifier, about, charts, report, wording
+from leukoscope.draw import jpeg_uri
+from leukoscope.errors import DifferentialError
+
+FOLDER_VARIABLE = "LEUKOSCOPE_SESSIONS"
+DEFAULT_FOLDER = "leukoscope-sessions"
+IN_MEMORY = "off"  # value of the variable: nothing is kept on disk, and every page counts for itself
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,39}")
+MOST_ROWS = 300  # in the table of cells: the most doubtful; all are counted
+EVERY_SECONDS = 1.0
+UNDECIDED, ALL = "To decide", "All cells"
+
+
+# --- the session -----------------------------------------------------------------------------------------
+
+
+@st.cache_resource(show_spinner="Reading the session …")
+def kept_count(file: Path) -> RunningCount:
+    """The count of a session file: one for all pages that name it, so that none overwrites another's work."""
+    return RunningCount(file)
+
+
+def choose_session() -> RunningCount:
+    """The sidebar's part: the count that a name stands for."""
+    st.subheader("Session")
+    folder = os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER
+    if folder == IN_MEMORY:
+        st.caption("Kept in memory, until this page is closed.")
+        return st.session_state.setdefault("count", RunningCount())
+    name = st.text_input("Name of the count", "session", key="session_name", max_chars=40).strip()
+    if not NAME.fullmatch(name):
+        st.error("A name has letters, digits, spaces, - and _. Until then the count is kept in memory alone.")
+        return st.session_state.setdefault("count", RunningCount())
+    file = Path(folder, f"{name}.jsonl")
+    try:
+        count = kept_count(file)
+    except (DifferentialError, OSError) as error:
+        st.error(f"{wording.sentence(error)} Choose another name; until then the count is kept in memory alone.")
+        return st.session_state.setdefault("count", RunningCount())
+    st.caption(f"Kept in {file}, photo by photo. Another name begins another count.")
+    if count.restored:
+        st.caption(f"{count.restored:,} photos were counted before and are still here.")
+    if file.exists():
+        st.download_button("Save session", file.read_bytes, f"{name}.jsonl", key="save_session", on_click="ignore")
+    given = st.file_uploader("Restore a saved session", type=["jsonl"], key="restored_session")
+    if given and st.button("Restore it here", key="restore"):
+        _restore(given.getvalue(), given.name, file, count)
+    return count
+
+
+def _restore(content: bytes, name: str, file: Path, count: RunningCount) -> None:
+    """Put a saved session in the place of an empty one."""
+    if count.differential.photos or count.unreadable:
+        st.error("This count is not empty. Name a new one above, then restore.")
+        return
+    try:
+        session_file.parse(content, name)
+    except DifferentialError as error:
+        st.error(wording.sentence(error))
+        return
+    from leukoscope.files import write_whole
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, content)
+    kept_count.clear()
+    st.rerun()
+
+
+# --- the tab ---------------------------------------------------------------------------------------------
+
+
+def count_page(classifier: Classifier, count: RunningCount, watching: bool) -> None:
+    """Build the tab."""
+    _take_files(classifier, count)
+    running = count.progress().running
+    st.session_state["was_running"] = running
+    st.session_state["shown_cells"] = len(count.differential.cells)
+
+    @st.fragment(run_every=EVERY_SECONDS if running or watching else None)
+    def live() -> None:
+        left, right = st.columns([4, 5], gap="large")
+        with left:
+            _progress(count)
+        with right:
+            html(charts.table_html(count.differential))
+            html(charts.chart_html(count.differential))
+        if count.progress().running:
+            return
+        more = st.session_state["shown_cells"] != len(count.differential.cells)
+        if st.session_state["was_running"] or more:
+            st.rerun()  # the table of cells below, and the downloads
+
+    live()
+    if count.unreadable:
+        html(wording.unreadable_html(count.unreadable))
+    if count.differential.photos and not running:
+        _downloads(classifier, count)
+        _cells(count)
+
+
+def _take_files(classifier: Classifier, count: RunningCount) -> None:
+    how = st.segmented_control(
+        "What to choose", ["Photos", "A folder"], default="Photos", key="choose_what", label_visibility="collapsed"
+    )
+    files = st.file_uploader(
+        "Photos of one smear, or a .zip" if how != "A folder" else "A folder of photos of one smear",
+        type=[*TYPES, "zip"],
+        accept_multiple_files="directory" if how == "A folder" else True,
+        key="folder" if how == "A folder" else "files",
+    )
+    given: set[str] = st.session_state.setdefault("given_files", set())
+    new = [file for file in files or [] if file.file_id not in given]
+    given.update(file.file_id for file in new)
+    count.add(classifier, [(Path(file.name).name, _content(file)) for file in new])
+
+
+def _content(file) -> Content:
+    return file.getvalue
+
+
+def _progress(count: RunningCount) -> None:
+    progress = count.progress()
+    if count.problem:
+        st.error(count.problem)
+    if progress.running:
+        left = f", about {progress.seconds_left:.0f} s left" if progress.seconds_left is not None else ""
+        st.progress(progress.done / progress.total, f"{progress.done:,} of {progress.total:,} files done{left}")
+        st.button("Cancel", key="cancel", on_click=count.cancel, help="What is done stays.")
+    elif progress.total:
+        files = "1 file" if progress.total == 1 else f"{progress.total:,} files"
+        st.success(f"{files} done.", icon=":material/check:")
+    html(charts.sentences_html(count.differential))
+
+
+def _downloads(classifier: Classifier, count: RunningCount) -> None:
+    differential = count.differential
+
+    def page() -> bytes:
+        return report.to_bytes(
+            differential, count.report_pictures(), model=about.model_name(classifier), made_on=date.today()
+        )
+
+    csv, pdf, _ = st.columns([1, 1, 3])
+    with csv:
+        st.download_button(
+            "Download CSV", differential.to_csv, "differential.csv", "text/csv", key="csv", on_click="ignore"
+        )
+    with pdf:
+        st.download_button("Download PDF", page, "differential.pdf", "application/pdf", key="pdf", on_click="ignore")
+
+
+def _cells(count: RunningCount) -> None:
+    """The cells as a table whose last column a person may change."""
+    st.subheader("Cells", anchor=False)
+    apart = sum(cell.kept_apart for cell in count.differential.cells)
+    which = st.segmented_control(
+        "Which cells", [UNDECIDED, ALL], default=UNDECIDED if apart else ALL, key="which_cells"
+    )
+    cells = [cell for cell in count.differential.cells if which == ALL or cell.kept_apart]
+    cells = sorted(cells, key=lambda cell: cell.prediction.confidence)
+    if not cells:
+        st.write("No cell waits for a decision.")
+        return
+    if len(cells) > MOST_ROWS:
+        st.caption(f"The {MOST_ROWS} most doubtful of {len(cells):,} cells are shown; all are counted.")
+    shown = cells[:MOST_ROWS]
+    keys = [(cell.photo, cell.number) for cell in shown]
+    rows = [
+        {
+            "Cell": jpeg_uri(count.pictures[key]) if key in count.pictures else None,
+            "Photo": cell.photo,
+            "Number": cell.number,
+            "The model says": wording.short(cell.prediction),
+            "It counts as": wording.DECISIONS[cell.corrected or wording.AS_THE_MODEL],
+        }
+        for key, cell in zip(keys, shown, strict=True)
+    ]
+    version = st.session_state.setdefault("editor_version", 0)
+    key = f"cells_{version}"
+    st.data_editor(
+        rows,
+        key=key,
+        hide_index=True,
+        num_rows="fixed",
+        row_height=64,
+        disabled=["Cell", "Photo", "Number", "The model says"],
+        column_config={
+            "Cell": st.column_config.ImageColumn(width="small"),
+            "It counts as": st.column_config.SelectboxColumn(
+                options=list(wording.DECISIONS.values()), required=True, help="Choose what you see: it is counted so."
+            ),
+        },
+        on_change=_edited,
+        args=(count, keys, key),
+    )
+
+
+def _edited(count: RunningCount, keys: list[tuple[str, int]], key: str) -> None:
+    take_edits(count, keys, st.session_state[key]["edited_rows"])
+    st.session_state["editor_version"] += 1  # the rows are others now
+
+
+def take_edits(count: RunningCount, keys: list[tuple[str, int]], edits: dict[int, dict[str, str]]) -> None:
+    """Take over what a person chose in the table.
+
+    Args:
+        count: the count.
+        keys: photo and number of the cell in each row.
+        edits: row -> changed values, as `st.data_editor` tells them.
+    """
+    values = {text: value for value, text in wording.DECISIONS.items()}
+    for row, changed in edits.items():
+        if "It counts as" in changed:
+            to = values[changed["It counts as"]]
+            count.decide(*keys[int(row)], None if to == wording.AS_THE_MODEL else to)

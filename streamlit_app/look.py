@@ -1,0 +1,41 @@
+"""How the page looks: the library's own rules, and Streamlit's frame around them."""
+
+from __future__ import annotations
+
+import streamlit as st
+from PIL import Image
+
+from leukoscope import about, charts, wording
+from leukoscope.synthetic import draw_cell
+
+STYLE = (
+    wording.STYLE
+    + charts.STYLE
+    + about.STYLE
+    + """
+.block-container { padding-top: 2.6rem; max-width: 1280px; }
+.lk-verdict { min-height: 0; margin-bottom: .9rem; }
+.lk h2 { letter-spacing: 0; }
+ul.lk-bars { margin: 0; padding: 0; }
+ul.lk-bars li { font-size: inherit; }
+"""
+)
+
+
+@st.cache_data(show_spinner=False)
+def icon() -> Image.Image:
+    """The page's icon, drawn here: one of Streamlit's names would be fetched from another site."""
+    return Image.fromarray(draw_cell("neutrophil", seed=4))
+
+
+def html(body: str) -> None:
+    """Show HTML of the library's making; all text in it is escaped there."""
+    st.html(body)
+
+
+def head() -> None:
+    """The page's rules and its first lines."""
+    st.html(f"<style>{STYLE}</style>")
+    st.title("Leukoscope", anchor=False)
+    st.write(wording.TAGLINE)
+    html(wording.disclaimer_html())

@@ -1,0 +1,60 @@
+"""Which model answers: the embedded one, one of a Hub repo, or one in a folder."""
+
+from __future__ import annotations
+
+import os
+
+import streamlit as st
+
+from leukoscope import Classifier, about
+from leukoscope.errors import LeukoscopeError
+from leukoscope.hub import EMBEDDED, MODEL_VARIABLE
+
+KINDS = {"embedded": "Embedded", "hub": "Hub repo", "folder": "Folder"}
+
+
+@st.cache_resource(show_spinner="Loading the model …", max_entries=4)
+def loaded(name: str | None, revision: str | None = None) -> Classifier:
+    """A model, loaded once for all pages and warmed by one picture."""
+    from leukoscope.synthetic import draw_cell
+
+    classifier = Classifier.from_pretrained(name, revision=revision)
+    classifier.predict(draw_cell("neutrophil", seed=0))
+    return classifier
+
+
+def choose_model() -> Classifier:
+    """The sidebar's part: what was chosen if it can be had, else the embedded model and a word why."""
+    set_outside = os.environ.get(MODEL_VARIABLE, "")
+    st.subheader("Model")
+    kind = st.radio(
+        "Where the model is from",
+        list(KINDS),
+        format_func=KINDS.get,
+        horizontal=True,
+        key="model_kind",
+        index=0 if not set_outside else (2 if os.path.isdir(set_outside) else 1),
+    )
+    name, revision = os.fspath(EMBEDDED), None
+    if kind == "hub":
+        default, _, default_revision = set_outside.partition("@")
+        name = st.text_input("Repo", default, placeholder="user/name", key="model_repo").strip()
+        revision = st.text_input("Revision (optional)", default_revision, key="model_revision").strip() or None
+    elif kind == "folder":
+        name = st.text_input("Folder of a checkpoint", set_outside, key="model_folder").strip()
+    classifier, problem = _answering(kind, name, revision)
+    if problem:
+        st.warning(f"{problem} The embedded model answers.", icon=":material/warning:")
+    st.caption(f"Answering: **{about.model_name(classifier)}**")
+    return classifier
+
+
+def _answering(kind: str, name: str, revision: str | None) -> tuple[Classifier, str]:
+    if not name:
+        return loaded(os.fspath(EMBEDDED)), f"No {'repo' if kind == 'hub' else 'folder'} is named yet."
+    try:
+        if kind == "folder" and not os.path.isdir(name):
+            return loaded(os.fspath(EMBEDDED)), f"There is no folder {name!r}."
+        return loaded(name, revision), ""
+    except (LeukoscopeError, OSError) as error:
+        return loaded(os.fspath(EMBEDDED)), f"{error}."

@@ -1,0 +1,96 @@
+"""One photo: every white cell of it boxed, and the answer for the one that is chosen."""
+
+from __future__ import annotations
+
+import streamlit as st
+from look import html
+
+from leukoscope import Classifier, ImageError, Prediction, draw, wording
+from leukoscope.cells import CELL_TYPES
+from leukoscope.explain import CLASS_MAP, heatmap
+from leukoscope.images import read_image
+from leukoscope.synthetic import draw_photo
+
+TYPES = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp", "gif"]
+NO_CELL = Prediction(None, dict.fromkeys(CELL_TYPES, 0.25), 0.0, None, "no_cell")
+WAITING = wording.message_html("No picture yet", "Choose one on the left. The answer appears here.", "Waiting")
+
+
+@st.cache_data(show_spinner=False)
+def drawn_photo() -> bytes:
+    """A drawing to try the page with: PNG."""
+    import cv2
+
+    picture = draw_photo(["neutrophil", "lymphocyte", "eosinophil"], seed=5, width=640, height=480)[0]
+    return cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
+
+
+def photo_page(classifier: Classifier) -> None:
+    """Build the tab."""
+    left, right = st.columns([5, 4], gap="large")
+    with left:
+        data = _picture()
+    if data is None:
+        with right:
+            html(WAITING + wording.bars_html())
+        return
+    try:
+        image = read_image(data)
+        predictions = classifier.scan(image)
+    except ImageError as error:
+        with right:
+            html(wording.unreadable(error) + wording.bars_html())
+        return
+    with left:
+        chosen = _choose(predictions)
+        shown = draw.draw_cells(image, predictions, chosen)
+        st.image(shown, caption=wording.picture_text(predictions[chosen] if predictions else NO_CELL), width="stretch")
+    prediction = predictions[chosen] if predictions else NO_CELL
+    with right:
+        html(wording.verdict_html(prediction) + wording.bars_html(prediction))
+        if predictions:
+            _enlarged(classifier, image, prediction, chosen + 1, len(predictions))
+    if cards := wording.cards_html(prediction):
+        html(cards)
+
+
+def _picture() -> bytes | None:
+    """The photo from a file, the camera, or a drawing."""
+    source = st.segmented_control(
+        "Where the picture is from",
+        ["File", "Camera", "A drawing"],
+        default="File",
+        required=True,
+        key="picture_source",
+        label_visibility="collapsed",
+    )
+    if source == "A drawing":
+        st.caption("This is a drawing, not a photograph.")
+        return drawn_photo()
+    if source == "Camera":
+        given = st.camera_input("Take a picture through the eyepiece", key="camera")
+    else:
+        given = st.file_uploader("Your picture", type=TYPES, key="picture")
+    return given.getvalue() if given else None
+
+
+def _choose(predictions: list[Prediction]) -> int:
+    """Index of the chosen cell; 0 if there is at most one."""
+    if len(predictions) < 2:
+        return 0
+    return st.selectbox(
+        f"{len(predictions)} cells were found. Show",
+        range(len(predictions)),
+        format_func=lambda index: f"Cell {index + 1}: {wording.short(predictions[index])}",
+        key="chosen_cell",
+    )
+
+
+def _enlarged(classifier: Classifier, image, prediction: Prediction, number: int, total: int) -> None:
+    cut = draw.crop(image, prediction.box)
+    text = f"Cell {number} of {total}, enlarged."
+    if CLASS_MAP in classifier.outputs and st.toggle("Show where the model looked", key="heat"):
+        heat = heatmap(classifier, image, prediction.label, prediction.box)
+        cut = draw.draw_heatmap(cut, draw.crop(heat, prediction.box).clip(0, 1))
+        text += f" It glows where the model saw what speaks for {prediction.label}."
+    st.image(cut, caption=text, width=220)

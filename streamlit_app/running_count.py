@@ -1,0 +1,217 @@
+"""A count that goes on by itself: photos in, a thread that scans one after the other, every photo done kept on disk.
+
+Nothing in here knows Streamlit: a page asks how far the count is whenever it likes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import session_file
+
+from leukoscope import Classifier, ImageError
+from leukoscope.archives import ZipLimits, is_zip, photos_in_zip, readable_name, unused_name
+from leukoscope.differential import Differential
+from leukoscope.draw import crop, jpeg
+from leukoscope.images import MAX_BYTES, read_image
+from leukoscope.report import Key, cells_to_show
+
+PICTURE_SIDE = 96  # px of a cell's small picture
+ZIP_LIMITS = ZipLimits(photos=10_000, all_bytes=4 * 2**30)
+
+Content = Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Files done and given since the count last had nothing to do, and the seconds left (None: unknown)."""
+
+    done: int
+    total: int
+    seconds_left: float | None
+
+    @property
+    def running(self) -> bool:
+        """Whether files wait."""
+        return self.done < self.total
+
+
+class RunningCount:
+    """One count. It may be asked and fed from several threads."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        """Go on with the count in a session file, or begin one there; None: in memory alone.
+
+        Raises:
+            DifferentialError: if the file is no session file.
+        """
+        session = session_file.read(file) if file and file.exists() else session_file.Session()
+        self.file = file
+        self.restored = len(session.differential.photos)
+        self.problem = ""  # why the count stopped by itself, such as a full disk
+        self._session = session
+        self._known = {digest: name for name, digest in session.digests.items()}
+        self._lock = threading.RLock()
+        self._queue: deque[tuple[Classifier, str, Content]] = deque()
+        self._worker: threading.Thread | None = None
+        self._done = self._total = 0
+        self._began = 0.0
+        self._cancelled = False
+
+    @property
+    def differential(self) -> Differential:
+        """The count as it stands."""
+        return self._session.differential
+
+    @property
+    def pictures(self) -> dict[Key, bytes]:
+        """JPEG of each cell."""
+        return self._session.pictures
+
+    @property
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """(name, reason) of what could not be read."""
+        with self._lock:
+            return tuple(self._session.unreadable)
+
+    def progress(self) -> Progress:
+        """How far it is."""
+        with self._lock:
+            left = None
+            if self._done:
+                left = (time.monotonic() - self._began) / self._done * (self._total - self._done)
+            return Progress(self._done, self._total, left)
+
+    def add(self, classifier: Classifier, files: list[tuple[str, Content]]) -> None:
+        """Have files scanned, photos or archives; each is opened only when its turn comes."""
+        if not files:
+            return
+        with self._lock:
+            if not self._queue and (self._worker is None or not self._worker.is_alive()):
+                self._done = self._total = 0
+                self._began = time.monotonic()
+                self._cancelled, self.problem = False, ""
+            self._queue.extend((classifier, name, content) for name, content in files)
+            self._total += len(files)
+            if self._worker is None or not self._worker.is_alive():
+                self._worker = threading.Thread(target=self._work, daemon=True, name="count")
+                self._worker.start()
+
+    def cancel(self) -> None:
+        """Scan no more of what was given; what is done stays."""
+        with self._lock:
+            self._queue.clear()
+            self._cancelled = True
+            self._total = self._done
+
+    def wait(self, seconds: float = 600.0) -> None:
+        """Until nothing waits."""
+        worker = self._worker
+        if worker:
+            worker.join(seconds)
+
+    def decide(self, photo: str, number: int, to: str | None) -> None:
+        """A person calls a cell something; None takes it back.
+
+        Raises:
+            ValueError: if there is no such cell or type.
+            OSError: if it cannot be kept on disk; then nothing changes.
+        """
+        with self._lock:
+            decided = self.differential.reclassify(photo, number, to)
+            self._keep(session_file.decision_line(photo, number, to))
+            self._session.differential = decided
+
+    def report_pictures(self) -> dict[Key, np.ndarray]:
+        """Small pictures that the report may show: RGB uint8 (H, W, 3)."""
+        keys = [(cell.photo, cell.number) for cell in cells_to_show(self.differential)]
+        found = {key: self.pictures[key] for key in keys if key in self.pictures}
+        return {key: cv2.imdecode(np.frombuffer(p, np.uint8), cv2.IMREAD_COLOR)[..., ::-1] for key, p in found.items()}
+
+    # --- the thread --------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._queue:
+                    self._worker = None
+                    return
+                classifier, name, content = self._queue.popleft()
+            try:
+                for photo, data in _photos(name, content):
+                    if self._cancelled:
+                        break
+                    self._scan(classifier, photo, data)
+            except OSError as error:  # of the session file: what is not kept must not seem done
+                self.cancel()
+                self.problem = f"The count stopped: {self.file} cannot be written ({error.strerror or error})."
+            with self._lock:
+                if not self._cancelled:
+                    self._done += 1
+
+    def _scan(self, classifier: Classifier, name: str, data: bytes | str) -> None:
+        digest = hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
+        with self._lock:
+            if digest in self._known:
+                return  # the same file again, whatever its name: it was counted before
+            name = unused_name(name, self._session.digests)
+        try:
+            if isinstance(data, str):
+                raise ImageError(data)
+            image = read_image(data)
+            predictions = classifier.scan(image)
+        except ImageError as error:
+            with self._lock:
+                self._keep(session_file.unreadable_line(name, digest, str(error)))
+                self._session.unreadable.append((name, str(error)))
+                self._remember(name, digest)
+            return
+        pictures = [jpeg(crop(image, p.box, PICTURE_SIDE), 80) for p in predictions]
+        with self._lock:
+            self._keep(session_file.photo_line(name, digest, predictions, pictures))
+            self._session.differential = self.differential.add(name, predictions)
+            self._session.pictures.update({(name, number): p for number, p in enumerate(pictures, 1)})
+            self._remember(name, digest)
+
+    def _keep(self, line: dict) -> None:
+        if self.file:
+            session_file.append(self.file, line)
+
+    def _remember(self, name: str, digest: str) -> None:
+        self._session.digests[name] = digest
+        self._known[digest] = name
+
+
+def _photos(name: str, content: Content) -> Iterator[tuple[str, bytes | str]]:
+    """(name, bytes or why there are none) of a file, or of each file in it if it is an archive."""
+    name = readable_name(name)
+    try:
+        data = content()
+        if not is_zip(data):
+            yield name, data
+            return
+        yield from photos_in_zip(data, ZIP_LIMITS)
+    except ImageError as error:
+        yield name, str(error)
+
+
+def from_path(path: Path) -> Content:
+    """The content of a file on disk, when it is asked for."""
+
+    def content() -> bytes:
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                raise ImageError(f"larger than {MAX_BYTES // 2**20} MB")
+            return path.read_bytes()
+        except OSError as error:
+            raise ImageError(f"cannot be read: {error.strerror or error}") from None
+
+    return content
