@@ -115,7 +115,12 @@ def count_page(classifier: Classifier, count: RunningCount, watching: bool) -> N
 
 def _take_files(classifier: Classifier, count: RunningCount) -> None:
     how = st.segmented_control(
-        "What to choose", ["Photos", "A folder"], default="Photos", key="choose_what", label_visibility="collapsed"
+        "What to choose",
+        ["Photos", "A folder"],
+        default="Photos",
+        required=True,
+        key="choose_what",
+        label_visibility="collapsed",
     )
     files = st.file_uploader(
         "Photos of one smear, or a .zip" if how != "A folder" else "A folder of photos of one smear",
@@ -169,7 +174,7 @@ def _cells(count: RunningCount) -> None:
     st.subheader("Cells", anchor=False)
     apart = sum(cell.kept_apart for cell in count.differential.cells)
     which = st.segmented_control(
-        "Which cells", [UNDECIDED, ALL], default=UNDECIDED if apart else ALL, key="which_cells"
+        "Which cells", [UNDECIDED, ALL], default=UNDECIDED if apart else ALL, required=True, key="which_cells"
     )
     cells = [cell for cell in count.differential.cells if which == ALL or cell.kept_apart]
     cells = sorted(cells, key=lambda cell: cell.prediction.confidence)

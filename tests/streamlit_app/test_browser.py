@@ -74,6 +74,7 @@ def test_a_cell_is_reclassified_in_the_table(bench, browser):
     seen.tab("Differential")
     seen.upload("Photos of one smear", PHOTOS)
     expect(page.get_by_text("1 file done.", exact=True)).to_be_visible()
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
     page.get_by_role("radio", name="All cells").click()
     page.wait_for_timeout(1500)  # the table is built anew
     grid = page.get_by_test_id("stDataFrame")
