@@ -1,6 +1,8 @@
 """Fixtures shared by all tests. Pictures are drawn by the project; real ones are used where their folder is given."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,14 @@ def classifier():
     from leukoscope import Classifier
 
     return Classifier.from_pretrained()
+
+
+@pytest.fixture(scope="session")
+def space_python(tmp_path_factory) -> Path:
+    """The Python of an empty environment with the Space's own requirements, and nothing of this checkout."""
+    folder = tmp_path_factory.mktemp("space-environment")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, "-r", ROOT / "space" / "requirements.txt"], check=True, timeout=400)
+    return python
