@@ -26,8 +26,9 @@ from leukoscope.checkpoint import (
 from leukoscope.errors import CheckpointError
 from leukoscope.hub import Source, find, upload
 from leukoscope.images import ImageSource, read_image
-from leukoscope.locate import Cell, glass_colour, locate
+from leukoscope.locate import Cell, locate
 from leukoscope.preprocess import frame, normalise
+from leukoscope.stain import glass_colour
 
 if TYPE_CHECKING:
     import keras
