@@ -36,6 +36,7 @@ NUCLEUS_FLOOR = 0.36  # least mean density difference of a nucleus; red cells st
 LEAST_BLOB = 20  # px of a photo 480 px long, or of a smaller one; what is smaller is noise
 LOBE_GAP = 0.35  # of the largest lobe's diameter: lobes that are closer belong to one nucleus
 SMALLEST_NUCLEUS = 0.7  # of a red cell's width, by stained area: what is smaller is a platelet or dirt
+AT_FIRST = 0.85  # ... of this on the copy that is searched, where the edge is less sharp
 SMALLEST_SHARE = 0.45  # of the largest nucleus, where no red cell can be measured
 SMALLEST_PHOTO_SHARE = 0.06  # ... and of a small photo's short side
 WHOLE_NUCLEUS = 0.8  # of a red cell's width squared: a piece of this stained area may be a nucleus by itself
@@ -44,9 +45,6 @@ LONGEST_NUCLEUS = 1.5  # ... in a patch so many times longer than wide are sever
 SURROUNDINGS = 0.5  # of a nucleus's width: so far around it lobes are looked for that a coarse copy did not show
 AROUND_NUCLEUS = 0.35  # of its width: so far around a nucleus lies its cytoplasm, and no red cell
 CYTOPLASM = 0.15  # rim around a nucleus on each side, in nucleus diameters
-
-
-Patch = tuple[int, int, np.ndarray]  # x, y, and uint8 (h, w) there: 1 in the patch, 0 around it
 
 
 class Cell(NamedTuple):
@@ -63,6 +61,23 @@ class Cell(NamedTuple):
         """Whether the box reaches the edge of a picture of this shape (H, W, ...)."""
         x0, y0, x1, y1 = self.box
         return x0 == 0 or y0 == 0 or x1 == shape[1] or y1 == shape[0]
+
+
+class Patch(NamedTuple):
+    """A nucleus, or what may be one: its place, uint8 (h, w) there, 1 inside and 0 around, and its outline's hull.
+
+    hull: corners, int32 (N, 2), px of the same copy of the photo as the place. whole: not parted from another.
+    """
+
+    x: int
+    y: int
+    mask: np.ndarray
+    hull: np.ndarray
+    whole: bool = True
+
+    def of(self, picture: np.ndarray) -> np.ndarray:
+        """The part of a picture of the copy's size that lies here, a view."""
+        return picture[self.y : self.y + self.mask.shape[0], self.x : self.x + self.mask.shape[1]]
 
 
 def locate(image: np.ndarray, glass: np.ndarray | None = None) -> list[Cell]:
@@ -101,37 +116,40 @@ def _halved(image: np.ndarray) -> np.ndarray:
 
 def _search(copies: list[np.ndarray], stain: Stain) -> list[Cell]:
     """Find the cells on the last of the copies, each half as large as the one before; the first is the photo."""
-    small = copies[-1]
+    small, level = copies[-1], len(copies) - 1
     sigma = float(np.clip(max(small.shape[:2]) * BLUR, *SEARCH_BLUR))
     density, absorbed, seen = stain.measure(small, sigma)
-    mask = _stained(density, _least_blob(copies[0].shape, len(copies) - 1))
+    mask = _stained(density, _least_blob(copies, level))
+    nuclei, smallest = _nuclei(mask, density, absorbed, seen)
     found: dict[Cell, float] = {}
-    for x, y, patch, whole in _nuclei(mask, density, absorbed, seen):
-        h, w = patch.shape
+    for nucleus in nuclei:
         # What reaches from edge to edge both ways is a coloured or noisy picture, not a nucleus.
-        if patch.shape == mask.shape:
+        if nucleus.mask.shape == mask.shape:
             continue
-        inside = density[y : y + h, x : x + w][cv2.min(patch, mask[y : y + h, x : x + w]) > 0]
+        inside = nucleus.of(density)[cv2.min(nucleus.mask, nucleus.of(mask)) > 0]
         if len(inside) == 0 or to_density(inside.mean()) < NUCLEUS_FLOOR:
             continue
-        cell = _measured(copies, stain, (x, y, patch), whole)
-        found[cell] = max(found.get(cell, 0.0), len(inside) * to_density(inside.mean()))
+        cell, area = _measured(copies, stain, nucleus)
+        if 2 * np.sqrt((area or len(inside) * 4**level) / np.pi) >= smallest * 2**level:
+            found[cell] = max(found.get(cell, 0.0), len(inside) * to_density(inside.mean()))
     return sorted(found, key=found.get, reverse=True)
 
 
-def _measured(copies: list[np.ndarray], stain: Stain, nucleus: Patch, whole: bool) -> Cell:
-    """The cell around a nucleus of the last copy, whose edge is measured anew on a finer one."""
+def _measured(copies: list[np.ndarray], stain: Stain, nucleus: Patch) -> tuple[Cell, int]:
+    """The cell around a nucleus of the last copy, and its stained area, px of the photo: both measured anew on a finer
+    copy, if there is one that serves; else the area is 0."""
     height, width = copies[0].shape[:2]
-    level = len(copies) - 1
-    hull = _hull(nucleus)
-    diameter = _diameter(hull) * 2**level
     longest = max(height, width)
-    while level > 0 and min(diameter / MEASURED_NUCLEUS, longest / MEASURED_SIDE) <= 2 ** (level - 1):
+    level = len(copies) - 1
+    hull, area = nucleus.hull, 0
+    diameter = _diameter(hull) * 2**level
+    small = longest <= SMALL_PHOTO
+    while level > 0 and (longest / MEASURED_SIDE if small else diameter / MEASURED_NUCLEUS) <= 2 ** (level - 1):
         level -= 1
     if level < len(copies) - 1:
-        sigma = (longest * BLUR if longest <= SMALL_PHOTO else diameter * BLUR_OF_NUCLEUS) / 2**level
-        least = _least_blob(copies[0].shape, level)
-        hull = _finer_hull(copies[level], 2 ** (len(copies) - 1 - level), stain, sigma, least, hull, whole)
+        sigma = (longest * BLUR if small else diameter * BLUR_OF_NUCLEUS) / 2**level
+        least = _least_blob(copies, level)
+        hull, area = _finer(copies[level], 2 ** (len(copies) - 1 - level), stain, sigma, least, nucleus)
     x, y, w, h = cv2.boundingRect(hull)
     diameter, scale = _diameter(hull), 2**level
     rim = CYTOPLASM * diameter
@@ -141,60 +159,63 @@ def _measured(copies: list[np.ndarray], stain: Stain, nucleus: Patch, whole: boo
         min(width, int(np.ceil((x + w + rim) * scale))),
         min(height, int(np.ceil((y + h + rim) * scale))),
     )
-    return Cell(box, diameter * scale)
+    return Cell(box, diameter * scale), area * scale**2
 
 
-def _finer_hull(
-    image: np.ndarray, ratio: int, stain: Stain, sigma: float, least: float, hull: np.ndarray, whole: bool
-) -> np.ndarray:
-    """The convex hull of a nucleus on a copy `ratio` times as fine as the one on which this hull was found; of one that
-    was parted from another, what lies within the hull alone."""
-    x, y, w, h = (ratio * v for v in cv2.boundingRect(hull))
+def _finer(
+    image: np.ndarray, ratio: int, stain: Stain, sigma: float, least: float, nucleus: Patch
+) -> tuple[np.ndarray, int]:
+    """The convex hull and the stained area of a nucleus on a copy `ratio` times as fine as the one on which it was
+    found; of one that was parted from another, what lies within its hull alone."""
+    x, y, w, h = (ratio * v for v in cv2.boundingRect(nucleus.hull))
     reach = int(SURROUNDINGS * max(w, h)) + ratio
     left, top = max(0, x - reach), max(0, y - reach)
     density, _, _ = stain.measure(image[top : y + h + reach, left : x + w + reach], sigma)
     mask = _stained(density, least)
-    coarse = np.zeros_like(mask)
-    outline = hull * ratio + np.array([ratio // 2 - left, ratio // 2 - top], np.int32)
-    cv2.fillConvexPoly(coarse, outline, 1)
-    if not whole:
-        points = cv2.findNonZero(cv2.min(coarse, mask))
-        return (
-            outline + np.array([left, top], np.int32)
-            if points is None
-            else cv2.convexHull(points) + np.array([left, top], np.int32)
-        )
-    best, most = outline, 0
-    for patch in _joined(mask):
-        a, b, shape = patch[0], patch[1], patch[2].shape
-        common = cv2.countNonZero(cv2.min(coarse[b : b + shape[0], a : a + shape[1]], patch[2]))
+    before = nucleus.hull * ratio + np.array([ratio // 2 - left, ratio // 2 - top], np.int32)
+    region = np.zeros_like(mask)
+    cv2.fillConvexPoly(region, before, 1)
+    if not nucleus.whole:
+        mask = cv2.min(mask, region)
+    after, most, area = before, 0, 0
+    for patch in _joined(mask, LOBE_GAP if nucleus.whole else 1.0):
+        common = cv2.countNonZero(cv2.min(patch.of(region), patch.mask))
         if common > most:
-            best, most = _hull(patch), common
-    return best + np.array([left, top], np.int32)
+            after, most = patch.hull, common
+            area = cv2.countNonZero(cv2.min(patch.of(mask), patch.mask))
+    return after + np.array([left, top], np.int32), area
 
 
 # --- stain -----------------------------------------------------------------------------------------------
 
 
-def _least_blob(shape: tuple[int, ...], level: int) -> float:
-    return max(2.0, LEAST_BLOB * (min(SMALL_PHOTO, max(480, *shape[:2])) / 480 / 2**level) ** 2)
+def _least_blob(copies: list[np.ndarray], level: int) -> float:
+    """The area from which a blob of a copy is more than noise, px of it."""
+    longest = min(SMALL_PHOTO, max(480, *copies[0].shape[:2]))
+    return max(2.0, LEAST_BLOB * (longest / 480 / 2**level) ** 2)
 
 
 def _stained(density: np.ndarray, least: float) -> np.ndarray:
     """Mask (H, W), uint8 0 or 1, of what is stained at least half as strongly as the core of its own blob."""
     _, above = cv2.threshold(density, to_level(DENSITY_RANGE[0]), 1, cv2.THRESH_BINARY)
     blobs, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    mask = np.zeros_like(above)
+    _, mask = cv2.threshold(density, to_level(DENSITY_RANGE[1]), 1, cv2.THRESH_BINARY)
+    _, core = cv2.threshold(density, to_level(2 * DENSITY_RANGE[1]), 1, cv2.THRESH_BINARY)
     for index, blob in enumerate(blobs):
-        if _pixels(blob) < least:
-            continue
         x, y, w, h = cv2.boundingRect(blob)
-        here = density[y : y + h, x : x + w]
-        own = np.zeros_like(here)
+        rows, columns = slice(y, y + h), slice(x, x + w)
+        area = _pixels(blob)
+        # Most nuclei have so dark a core that the highest threshold is theirs, and the mask is right already.
+        if area >= least and cv2.countNonZero(core[rows, columns]) > 0.12 * area:
+            continue
+        own = np.zeros((h, w), np.uint8)
         cv2.drawContours(own, blobs, index, 1, -1, offset=(-x, -y))
-        own = cv2.min(own, above[y : y + h, x : x + w])
-        _, strong = cv2.threshold(here, _threshold(here[own > 0]), 1, cv2.THRESH_BINARY)
-        mask[y : y + h, x : x + w] |= cv2.min(own, strong)
+        mask[rows, columns] &= own ^ 1
+        if area >= least:
+            own = cv2.min(own, above[rows, columns])
+            here = density[rows, columns]
+            _, strong = cv2.threshold(here, _threshold(here[own > 0]), 1, cv2.THRESH_BINARY)
+            mask[rows, columns] |= cv2.min(own, strong)
     return mask
 
 
@@ -208,69 +229,72 @@ def _threshold(values: np.ndarray) -> int:
 # --- nuclei ----------------------------------------------------------------------------------------------
 
 
-def _nuclei(
-    mask: np.ndarray, density: np.ndarray, absorbed: np.ndarray, seen: np.ndarray
-) -> list[tuple[int, int, np.ndarray, bool]]:
-    """Join lobes, part nuclei that touch, drop what is too small: the patch of each, and whether it was not parted."""
+def _nuclei(mask: np.ndarray, density: np.ndarray, absorbed: np.ndarray, seen: np.ndarray) -> tuple[list[Patch], float]:
+    """Join lobes, part nuclei that touch, drop what is far too small.
+
+    Returns:
+        The nuclei, and the diameter, px, of a disc as large as the least that must be stained in one.
+    """
     patches = _joined(mask)
     if not patches:
-        return []
-    diameters = [_diameter(_hull(patch)) for patch in patches]
+        return [], 0.0
+    diameters = [_diameter(patch.hull) for patch in patches]
     nucleus = typical(diameters)
     _, pale = cv2.threshold(density, to_level(DENSITY_RANGE[0]), 255, cv2.THRESH_BINARY_INV)
-    usable = cv2.min(cv2.erode(pale, _disc(AROUND_NUCLEUS * nucleus)), seen)
+    away = cv2.distanceTransform(pale, cv2.DIST_L2, 3)
+    usable = cv2.min(cv2.compare(away, int(AROUND_NUCLEUS * nucleus), cv2.CMP_GT), seen)
     red = red_cell_width(absorbed, usable, nucleus)
     if red is None:
         smallest = max(SMALLEST_SHARE * max(diameters), SMALLEST_PHOTO_SHARE * min(mask.shape))
-        return [(*p, True) for p, diameter in zip(patches, diameters, strict=True) if diameter >= smallest]
-    nuclei = []
-    for x, y, patch in patches:
-        h, w = patch.shape
-        stained = cv2.min(mask[y : y + h, x : x + w], patch)
-        parts = _parted(patch, stained, red)
-        for a, b, part in parts:
-            area = cv2.countNonZero(cv2.min(stained[b : b + part.shape[0], a : a + part.shape[1]], part))
-            if 2 * np.sqrt(area / np.pi) >= SMALLEST_NUCLEUS * red:
-                nuclei.append((x + a, y + b, part, len(parts) == 1))
-    return nuclei
+        return [p for p, diameter in zip(patches, diameters, strict=True) if diameter >= smallest], 0.0
+    smallest = SMALLEST_NUCLEUS * red
+    parts = [part for patch in patches for part in _parted(patch, cv2.min(patch.of(mask), patch.mask), red)]
+    enough = np.pi * (AT_FIRST * smallest / 2) ** 2
+    return [p for p in parts if cv2.countNonZero(cv2.min(p.of(mask), p.mask)) >= enough], smallest
 
 
-def _joined(mask: np.ndarray) -> list[Patch]:
-    """The lobes of a mask as patches; those that are no further apart than the gap between lobes are one."""
+def _joined(mask: np.ndarray, gap: float = LOBE_GAP) -> list[Patch]:
+    """The lobes of a mask; those no further apart than the gap, in diameters of the largest lobe, are one patch."""
     lobes, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if not lobes:
-        return []
-    gap = LOBE_GAP * 2 * np.sqrt(max(map(_pixels, lobes)) / np.pi)
-    if len(lobes) > 1 and gap >= 1:
-        reach = round(gap / 2)
-        mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _disc(reach))
-        lobes, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if len(lobes) > 1:
+        reach = gap * float(np.sqrt(max(map(_pixels, lobes)) / np.pi)) + 0.4  # of the pixel it starts from
+        lobes, _ = cv2.findContours(_closed(mask, reach), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     patches = []
     for index, lobe in enumerate(lobes):
         x, y, w, h = cv2.boundingRect(lobe)
         patch = np.zeros((h, w), np.uint8)
         cv2.drawContours(patch, lobes, index, 1, -1, offset=(-x, -y))
-        patches.append((x, y, patch))
+        patches.append(Patch(x, y, patch, cv2.convexHull(lobe).reshape(-1, 2)))
     return patches
 
 
-def _parted(patch: np.ndarray, stained: np.ndarray, red: float) -> list[Patch]:
+def _closed(mask: np.ndarray, reach: float) -> np.ndarray:
+    """A mask closed with a disc of this radius. Distances are far quicker than a large disc at every pixel."""
+    grown = cv2.compare(cv2.distanceTransform(mask ^ 1, cv2.DIST_L2, 5), reach, cv2.CMP_LE)
+    return cv2.compare(cv2.distanceTransform(grown, cv2.DIST_L2, 5), reach, cv2.CMP_GT)
+
+
+def _parted(patch: Patch, stained: np.ndarray, red: float) -> list[Patch]:
     """Part what was joined where it is more than one nucleus: pieces which could each be one by themselves, together
     larger and longer than one gets. The lobes of a single nucleus lie round a middle; those of two lie in a row.
     Small pieces go with the nearest large one."""
     if cv2.countNonZero(stained) < LARGEST_NUCLEUS * red**2:
-        return [(0, 0, patch)]
+        return [patch]
     pieces, labels, stats, _ = cv2.connectedComponentsWithStats(stained)
     whole = [i for i in range(1, pieces) if stats[i, cv2.CC_STAT_AREA] >= WHOLE_NUCLEUS * red**2]
-    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(patch))
+    _, sides, _ = cv2.minAreaRect(patch.hull)
     if len(whole) < 2 or max(sides) < LONGEST_NUCLEUS * min(sides):
-        return [(0, 0, patch)]
+        return [patch]
     distances = [cv2.distanceTransform((labels != i).astype(np.uint8), cv2.DIST_L2, 3) for i in whole]
     nearest = np.argmin(distances, axis=0)
     parts = []
     for index in range(len(whole)):
-        x, y, w, h = cv2.boundingRect(((nearest == index) & (labels > 0)).astype(np.uint8))
-        parts.append((x, y, ((nearest == index) & (patch > 0))[y : y + h, x : x + w].astype(np.uint8)))
+        near = nearest == index
+        x, y, w, h = cv2.boundingRect((near & (labels > 0)).astype(np.uint8))
+        part = (near & (patch.mask > 0))[y : y + h, x : x + w].astype(np.uint8)
+        place = np.array([patch.x + x, patch.y + y], np.int32)
+        hull = cv2.convexHull(cv2.findNonZero(part)).reshape(-1, 2) + place
+        parts.append(Patch(patch.x + x, patch.y + y, part, hull, whole=False))
     return parts
 
 
@@ -279,16 +303,6 @@ def _pixels(contour: np.ndarray) -> float:
     return cv2.contourArea(contour) + len(contour) / 2 + 1
 
 
-def _hull(patch: Patch) -> np.ndarray:
-    """Convex hull of a patch, int32 (N, 2)."""
-    x, y, mask = patch
-    return cv2.convexHull(cv2.findNonZero(mask)).reshape(-1, 2) + np.array([x, y], np.int32)
-
-
 def _diameter(hull: np.ndarray) -> float:
     """Diameter of a disc as large as a convex polygon (N, 2), px."""
     return 2 * float(np.sqrt(max(1.0, cv2.contourArea(hull)) / np.pi))
-
-
-def _disc(radius: float) -> np.ndarray:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(radius) + 1,) * 2)

@@ -59,8 +59,10 @@ def _peaks(depth: np.ndarray, apart: float) -> np.ndarray:
     depths = depth[rows, columns]
     if len(depths) > 2000:  # noise, not cells: the distances of all pairs would not fit
         return depths
+    order = np.argsort(-depths, kind="stable")
+    columns, rows, depths = columns[order], rows[order], depths[order]
     near = (columns[:, None] - columns) ** 2 + (rows[:, None] - rows) ** 2 <= apart**2
-    return depths[~(near & (depths > depths[:, None])).any(axis=1)]
+    return depths[~np.tril(near, -1).any(axis=1)]  # of equals that are near, the first alone
 
 
 def fill_pale_middles(body: np.ndarray) -> None:

@@ -80,10 +80,11 @@ class Stain:
             sigma: of the blur against noise, px.
 
         Returns:
-            uint8 (H, W) each: `nucleus_density`; the density of green; 255 where the picture is not black, else 0.
+            uint8 (H, W) each: `nucleus_density`; the density of green; 255 where there is
+            green or blue light to measure, else 0.
         """
-        red, green, blue = cv2.split(image)
-        brightest = cv2.max(red, cv2.max(green, blue))
+        green, blue = cv2.extractChannel(image, 1), cv2.extractChannel(image, 2)
+        brightest = cv2.max(green, blue)
         _, seen = cv2.threshold(brightest, BLACK - 1, 255, cv2.THRESH_BINARY)
         _, unseen = cv2.threshold(brightest, BLACK - 1, int(ZERO), cv2.THRESH_BINARY_INV)
         absorbed = cv2.LUT(green, self._tables[1])
