@@ -69,7 +69,7 @@ def _die(classifier, items):
 
 
 def test_a_worker_that_dies_is_told(classifier):
-    with pytest.raises(LeukoscopeError, match="a worker ended on its own"):
+    with pytest.raises(LeukoscopeError, match="ended on its own"):
         list(run(classifier.source, _die, range(3), 2))
 
 
