@@ -1,17 +1,18 @@
-# make demo · streamlit · test · lint · train · train-reference: each sets up what it needs by itself.
+# make demo · streamlit · test · lint · bench · train · train-reference: each sets up what it needs by itself.
 
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS ?= runs
 export PORT ?= 7860
 
-.PHONY: help setup demo streamlit test lint train train-reference browser screenshots clean
+.PHONY: help setup demo streamlit test lint bench train train-reference browser screenshots clean
 
 help:
 	@echo "make demo             serve the Gradio page on http://127.0.0.1:$(PORT) (PORT=... changes it)"
 	@echo "make streamlit        serve the lab bench's app on http://127.0.0.1:8501"
 	@echo "make test             set everything up, browser included, and run all tests"
 	@echo "make lint             ruff"
+	@echo "make bench            speed and memory, side by side with other networks (within 10 minutes)"
 	@echo "make screenshots      take the pictures of docs/screenshots anew"
 	@echo "make train            train, export and score the default model (needs BLOOD_CELLS_DIR)"
 	@echo "make train-reference  the same for the published recipe (hours)"
@@ -59,6 +60,9 @@ screenshots: setup browser
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+bench: setup
+	$(BIN)/python -m benchmarks $(ARGS)
 
 train: setup
 	$(BIN)/python -m training.train training/configs/default.toml --out $(RUNS)/default

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import cv2
 import numpy as np
 import onnxruntime
 
@@ -26,14 +28,29 @@ from leukoscope.checkpoint import (
 from leukoscope.errors import CheckpointError
 from leukoscope.hub import Source, find, upload
 from leukoscope.images import ImageSource, read_image
-from leukoscope.locate import Cell, glass_colour, locate
+from leukoscope.locate import locate
 from leukoscope.preprocess import frame, normalise
+from leukoscope.stain import glass_colour
 
 if TYPE_CHECKING:
     import keras
 
 VERDICTS = ("confident", "review", "unfamiliar", "no_cell")
 BATCH = 32  # crops to one run of the network when many pictures are given
+MOST_THREADS = 4  # for one run of the network: a small one gains nothing from more
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Framed(NamedTuple):
+    """What the network sees of one cell, uint8 (S, S, 3), and what of the answer is known before it runs."""
+
+    crop: np.ndarray
+    box: tuple[int, int, int, int] | None
+    cut: bool
 
 
 @dataclass(frozen=True)
@@ -63,14 +80,20 @@ class Prediction:
 class Classifier:
     """Tells the four cell types apart. Make one with `from_pretrained`; it may be shared between threads."""
 
-    def __init__(self, source: Source) -> None:
-        """Load a checkpoint that lies on this machine; `from_pretrained` finds it."""
+    def __init__(self, source: Source, threads: int | None = None) -> None:
+        """Load a checkpoint that lies on this machine; `from_pretrained` finds it.
+
+        OpenCV's own threads are switched off: at the sizes met here handing out the work takes longer than doing it.
+        """
         self.source = source
         self.folder = source.folder
         self.spec: Spec = read_spec(self.folder)
         check_files(self.folder, self.spec)
+        cv2.setNumThreads(1)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        # Always a number: left to itself ONNX Runtime pins its threads, which then wait for cores that others use.
+        options.intra_op_num_threads = threads or min(MOST_THREADS, processors())
         try:
             self._session = onnxruntime.InferenceSession(
                 (self.folder / ONNX_FILE).read_bytes(), options, providers=["CPUExecutionProvider"]
@@ -87,6 +110,7 @@ class Classifier:
         token: str | None = None,
         cache_dir: str | os.PathLike | None = None,
         local_files_only: bool = False,
+        threads: int | None = None,
     ) -> Classifier:
         """Load a model: the embedded one, a checkpoint folder, or one from the Hugging Face Hub.
 
@@ -98,13 +122,15 @@ class Classifier:
             token: of a Hub account, for a private repo.
             cache_dir: where downloads are kept; None: the Hub's own cache.
             local_files_only: do not ask the network.
+            threads: for one run of the network; None: as many as there are processors, at most 4.
 
         Raises:
             CheckpointError: naming what is missing, damaged, foreign or too new.
             ModelUnavailable: if it cannot be had from the Hub. There is no fallback to another model.
         """
         return cls(
-            find(name_or_path, revision=revision, token=token, cache_dir=cache_dir, local_files_only=local_files_only)
+            find(name_or_path, revision=revision, token=token, cache_dir=cache_dir, local_files_only=local_files_only),
+            threads,
         )
 
     def save_pretrained(self, folder: str | os.PathLike) -> None:
@@ -146,22 +172,26 @@ class Classifier:
         Raises:
             ImageError: if it cannot be read.
         """
-        return next(self.predict_batch([source]))
+        return self.first(self.answer(self.framed(source, first=True)))
 
-    def predict_batch(self, sources: Iterable[ImageSource]) -> Iterator[Prediction]:
-        """Classify many pictures, in order, holding no more than a batch of them in memory.
+    def predict_batch(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[Prediction]:
+        """Classify many pictures, in order, holding a few batches of crops in memory and no more than a picture or two.
+
+        One batch is decoded and framed while the network runs on the one before it.
+
+        Args:
+            sources: as for `predict`; taken as they are needed.
+            workers: processes that share the work; see `leukoscope.bulk`. Worth it from some hundred pictures on.
 
         Raises:
             ImageError: at the first picture that cannot be read.
         """
-        pending = iter(sources)
-        while chunk := list(islice(pending, BATCH)):
-            yield from self._predict_chunk(chunk)
+        if workers > 1:
+            from leukoscope.bulk import in_processes
 
-    def _predict_chunk(self, sources: list[ImageSource]) -> list[Prediction]:
-        found = [(image, cells[:1]) for image, cells in map(self._look, sources)]
-        answers = iter(self._answer([(image, cell) for image, cells in found for cell in cells]))
-        return [next(answers) if cells else _no_cell() for _, cells in found]
+            yield from in_processes(self.source, "predict", sources, workers)
+            return
+        yield from map(self.first, self._overlapped(sources, lambda source: self.framed(source, first=True)))
 
     def scan(self, source: ImageSource) -> list[Prediction]:
         """Classify every white cell of a photo of any size.
@@ -176,29 +206,58 @@ class Classifier:
         Raises:
             ImageError: if it cannot be read.
         """
-        image, cells = self._look(source)
-        return self._answer([(image, cell) for cell in cells])
+        return self.answer(self.framed(source))
 
-    def _look(self, source: ImageSource) -> tuple[np.ndarray, list[Cell | None]]:
-        """The decoded picture and what to answer about: its cells, or None for the picture as a whole."""
-        image = read_image(source)
-        return image, locate(image) if self.spec.framing.kind == "cell" else [None]
+    def scan_batch(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[list[Prediction]]:
+        """`scan` many photos, in order; arguments and errors as for `predict_batch`."""
+        if workers > 1:
+            from leukoscope.bulk import in_processes
 
-    def _answer(self, framed: list[tuple[np.ndarray, Cell | None]]) -> list[Prediction]:
-        """One prediction for each pair of picture and cell."""
+            yield from in_processes(self.source, "scan", sources, workers)
+            return
+        yield from self._overlapped(sources, self.framed)
+
+    def _overlapped(
+        self, sources: Iterable[ImageSource], prepare: Callable[[ImageSource], list[Framed]]
+    ) -> Iterator[list[Prediction]]:
+        """The answers to each source. Sources are taken in the caller's thread, decoded in another, a batch ahead."""
+        pending = iter(sources)
+        with ThreadPoolExecutor(1) as ahead:
+
+            def submit():
+                chunk = list(islice(pending, BATCH))
+                return ahead.submit(lambda: [prepare(source) for source in chunk]) if chunk else None
+
+            future = submit()
+            while future:
+                found, future = future.result(), submit()
+                answers = iter(self.answer([cell for cells in found for cell in cells]))
+                yield from ([next(answers) for _ in cells] for cells in found)
+
+    def framed(self, source: ImageSource, first: bool = False) -> list[Framed]:
+        """Decode a picture and frame its cells, or the most prominent alone, or the picture as a whole."""
+        image, framing = read_image(source), self.spec.framing
+        # Measured once a photo: it tells where the cells are and what their colours are worth.
+        glass = glass_colour(image) if framing.glass or framing.kind == "cell" else None
+        if framing.kind == "photo":
+            return [Framed(frame(image, framing, glass=glass), None, False)]
+        cells = locate(image, glass)[: 1 if first else None]
+        return [Framed(frame(image, framing, cell, glass=glass), cell.box, cell.cut(image.shape)) for cell in cells]
+
+    def answer(self, framed: list[Framed]) -> list[Prediction]:
+        """One prediction for each framed cell."""
         predictions = []
-        # Measured once a photo: with many cells in a large one it would take longer than all else.
-        photos = {id(image): image for image, _ in framed} if self.spec.framing.glass else {}
-        glass = {key: glass_colour(image) for key, image in photos.items()}
         for start in range(0, len(framed), BATCH):
             batch = framed[start : start + BATCH]
-            crops = np.stack(
-                [frame(image, self.spec.framing, cell, glass=glass.get(id(image))) for image, cell in batch]
-            )
-            logits = self.logits(crops)
-            rows = zip(self.probabilities(logits), self.unfamiliarity(logits), strict=True)
-            predictions += [self._prediction(*row, *pair) for row, pair in zip(rows, batch, strict=True)]
+            logits = self.logits(np.stack([cell.crop for cell in batch]))
+            rows = zip(self.probabilities(logits), self.unfamiliarity(logits), batch, strict=True)
+            predictions += [self._prediction(*row) for row in rows]
         return predictions
+
+    @staticmethod
+    def first(answers: list[Prediction]) -> Prediction:
+        """The answer for the most prominent cell of a picture, or that there is none."""
+        return answers[0] if answers else Prediction(None, dict.fromkeys(Spec.labels, 0.25), 0.0, None, "no_cell")
 
     def logits(self, crops: np.ndarray) -> np.ndarray:
         """Run the network on framed crops: uint8 (N, S, S, 3) -> float32 (N, 4), or (N, 5) with "none of the four"."""
@@ -221,7 +280,7 @@ class Classifier:
         """Run the graph on normalised inputs, float32 (N, S, S, 3), for the outputs named."""
         return self._session.run(outputs, {"image": inputs})
 
-    def _prediction(self, row: np.ndarray, strange: float, image: np.ndarray, cell: Cell | None) -> Prediction:
+    def _prediction(self, row: np.ndarray, strange: float, cell: Framed) -> Prediction:
         best = int(row.argmax())
         confidence = float(row[best])
         if strange > self.spec.thresholds.unfamiliar:
@@ -232,9 +291,9 @@ class Classifier:
             label=self.spec.labels[best],
             probabilities=dict(zip(self.spec.labels, map(float, row), strict=True)),
             confidence=confidence,
-            box=cell.box if cell else None,
+            box=cell.box,
             verdict=verdict,
-            cut=cell is not None and cell.cut(image.shape),
+            cut=cell.cut,
             unfamiliarity=float(strange),
         )
 
@@ -261,7 +320,3 @@ class Classifier:
             "model_bytes": (self.folder / ONNX_FILE).stat().st_size,
             **asdict(self.spec),
         }
-
-
-def _no_cell() -> Prediction:
-    return Prediction(None, dict.fromkeys(Spec.labels, 0.25), 0.0, None, "no_cell")

@@ -12,6 +12,8 @@ import sys
 BAD_INPUT = 2
 ALL_BAD = 3
 INTERRUPTED = 130
+MANY = 200  # pictures from which on starting more processes pays
+MOST_WORKERS = 256
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -42,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     classify.add_argument("image", nargs="+", metavar="IMAGE", help="picture file")
     classify.add_argument("--json", action="store_true", help="print a JSON list with all probabilities")
+    _add_workers(classify)
     _add_model(classify)
     classify.set_defaults(run=_classify)
 
@@ -66,6 +69,7 @@ an argument or the model cannot be used, 130 if interrupted. Not a medical devic
     scan.add_argument("--pdf", metavar="FILE", help="write a report of one page")
     scan.add_argument("--annotated", metavar="DIR", help="write each photo with its cells drawn in")
     scan.add_argument("--json", action="store_true", help="print the count and every cell as JSON, nothing else")
+    _add_workers(scan)
     _add_model(scan)
     scan.set_defaults(run=_scan)
 
@@ -75,6 +79,15 @@ an argument or the model cannot be used, 130 if interrupted. Not a medical devic
     _add_model(info)
     info.set_defaults(run=_info)
     return parser
+
+
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help=f"processes that share the work; default: one a processor from {MANY} pictures on, else 1",
+    )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -95,11 +108,9 @@ def _classify(args: argparse.Namespace) -> int:
     if classifier is None:
         return BAD_INPUT
     answers, status = [], 0
-    for name in args.image:
-        try:
-            prediction = classifier.predict(name)
-        except ImageError as error:
-            print(f"leukoscope: {name}: {error}", file=sys.stderr)
+    for name, prediction in zip(args.image, _predictions(classifier, args.image, args.workers), strict=True):
+        if isinstance(prediction, ImageError):
+            print(f"leukoscope: {name}: {prediction}", file=sys.stderr)
             status = BAD_INPUT
             continue
         answers.append({"image": name, **asdict(prediction)})
@@ -108,6 +119,34 @@ def _classify(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(answers, indent=1))
     return status
+
+
+def _predictions(classifier, names: list[str], workers: int | None):
+    """The answer to each picture, or the error in its place."""
+    from leukoscope.bulk import answers
+    from leukoscope.errors import ImageError
+
+    if _workers(workers, len(names)) > 1:
+        yield from answers(classifier.source, "predict", names, _workers(workers, len(names)))
+        return
+    for name in names:
+        try:
+            yield classifier.predict(name)
+        except ImageError as error:
+            yield error
+
+
+def _workers(wanted: int | None, pictures: int) -> int:
+    """As many as asked for; else one a processor where there are pictures enough for more than one to pay."""
+    from leukoscope.classifier import processors
+
+    return min(wanted, max(1, pictures)) if wanted else processors() if pictures >= MANY else 1
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_WORKERS}, not {text!r}")
+    return int(text)
 
 
 def _scan(args: argparse.Namespace) -> int:
@@ -167,14 +206,15 @@ def _scan_photos(args: argparse.Namespace) -> int:
         scanning.annotate_from_files(Path(args.annotated), before)
     fresh = []
 
-    def keep(name, predictions, image):
-        if args.annotated:
-            scanning.write_annotated(Path(args.annotated), name, image, predictions)
+    def keep(name, predictions):
         if args.csv:
             append_csv(args.csv, name, predictions)
         fresh.append((name, predictions))
 
-    bad += scanning.scan_files(classifier, tqdm(todo, "scanning", unit=" photos", disable=None), keep)
+    annotated = Path(args.annotated) if args.annotated else None
+    workers = _workers(args.workers, len(todo))
+    with tqdm(total=len(todo), desc="scanning", unit=" photos", disable=None) as bar:
+        bad += scanning.scan_files(classifier, todo, keep, annotated, workers, bar.update)
     counted = before.extend(fresh)
     if args.pdf:
         _write_pdf(args.pdf, counted, classifier.source.name)

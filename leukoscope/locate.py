@@ -4,6 +4,9 @@ A nucleus takes up the blue-violet dye and so absorbs far more green than blue l
 and glass do not. The difference of the two optical densities, each relative to the glass of the same photo, stands
 near 1 in nuclei and near 0.1 in red cells whatever the camera's white balance. Lobes that lie close are one nucleus,
 and the width of the red cells tells a nucleus from a platelet and one nucleus from two.
+
+The photo is halved until nuclei are some twenty pixels wide, and searched there; then the edge of each nucleus is
+measured anew, on a finer copy of its surroundings alone.
 """
 
 from __future__ import annotations
@@ -13,25 +16,34 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-SMALL_PHOTO = 960  # px; a photo no longer than this shows few, large cells and is searched at once
-SMALL_SIDE = 480  # px; the size at which it is searched
-COARSE_SIDE = 960  # px; a longer photo is first searched at this size, to learn how large its nuclei are ...
-NUCLEUS_SIDE = 80  # px; ... then at the scale at which they are this wide
-MOST_PIXELS = 4_000_000  # of the picture searched, whatever the scale
+from leukoscope.redcells import red_cell_width, typical
+from leukoscope.stain import Stain, glass_colour, to_density, to_level
 
-GLASS_SAMPLE = 20_000  # px of a large photo that tell the colour of its glass
+SMALL_PHOTO = 960  # px; a photo no longer than this shows few, large cells ...
+SMALL_SIDE = 320  # px; ... and is halved until it is shorter than this
+LARGE_SIDE = 960  # px; a longer photo is halved until it is shorter than this
+SEARCHED_NUCLEUS = 16  # px; the least width at which nuclei are searched for; if they turn out smaller, a copy twice as
+MOST_PIXELS = 4_000_000  # large is searched, if it has no more pixels than this
+MEASURED_SIDE = 480  # px; the edge of a nucleus is measured on the finest copy no longer than this ...
+MEASURED_NUCLEUS = 80  # px; ... or on which it is no wider than this
+
+BLUR = 1 / 200  # of a small photo's longer side, against noise ...
+BLUR_OF_NUCLEUS = 0.03  # ... and of a nucleus's width in a longer one
+SEARCH_BLUR = (0.8, 1.2)  # px of the copy that is searched
 
 DENSITY_RANGE = (0.28, 0.5)  # the threshold between nucleus and the rest follows each nucleus's stain within these
 NUCLEUS_FLOOR = 0.36  # least mean density difference of a nucleus; red cells stay below 0.25
+LEAST_BLOB = 20  # px of a photo 480 px long, or of a smaller one; what is smaller is noise
 LOBE_GAP = 0.35  # of the largest lobe's diameter: lobes that are closer belong to one nucleus
 SMALLEST_NUCLEUS = 0.7  # of a red cell's width, by stained area: what is smaller is a platelet or dirt
+AT_FIRST = 0.85  # ... of this on the copy that is searched, where the edge is less sharp
 SMALLEST_SHARE = 0.45  # of the largest nucleus, where no red cell can be measured
 SMALLEST_PHOTO_SHARE = 0.06  # ... and of a small photo's short side
 WHOLE_NUCLEUS = 0.8  # of a red cell's width squared: a piece of this stained area may be a nucleus by itself
 LARGEST_NUCLEUS = 3.0  # ... and such pieces that have more than this together ...
 LONGEST_NUCLEUS = 1.5  # ... in a patch so many times longer than wide are several nuclei
-LEAST_DEPTH = 4.0  # px from the edge of the widest red cell to its middle; below it nothing can be measured
-RED_COVERED = 0.75  # of the red area, by discs in the middles of the red cells
+SURROUNDINGS = 0.5  # of a nucleus's width: so far around it lobes are looked for that a coarse copy did not show
+AROUND_NUCLEUS = 0.35  # of its width: so far around a nucleus lies its cytoplasm, and no red cell
 CYTOPLASM = 0.15  # rim around a nucleus on each side, in nucleus diameters
 
 
@@ -51,25 +63,45 @@ class Cell(NamedTuple):
         return x0 == 0 or y0 == 0 or x1 == shape[1] or y1 == shape[0]
 
 
-def locate(image: np.ndarray) -> list[Cell]:
+class Patch(NamedTuple):
+    """A nucleus, or what may be one: its place, uint8 (h, w) there, 1 inside and 0 around, and its outline's hull.
+
+    hull: corners, int32 (N, 2), px of the same copy of the photo as the place. whole: not parted from another.
+    """
+
+    x: int
+    y: int
+    mask: np.ndarray
+    hull: np.ndarray
+    whole: bool = True
+
+    def of(self, picture: np.ndarray) -> np.ndarray:
+        """The part of a picture of the copy's size that lies here, a view."""
+        return picture[self.y : self.y + self.mask.shape[0], self.x : self.x + self.mask.shape[1]]
+
+
+def locate(image: np.ndarray, glass: np.ndarray | None = None) -> list[Cell]:
     """Find the white cells of a photo, the most prominent nucleus first.
 
     Args:
         image: RGB uint8 (H, W, 3).
+        glass: `glass_colour` of it, where it is known already.
 
     Returns:
         The cells; empty if no nucleus stands out.
     """
     longest = max(image.shape[:2])
-    if longest <= SMALL_PHOTO:
-        return _search(image, min(1.0, SMALL_SIDE / longest))
-    scale = COARSE_SIDE / longest
-    cells = _search(image, scale)
-    if not cells:
-        return []
-    finer = min(1.0, NUCLEUS_SIDE / _typical([cell.nucleus_px for cell in cells]))
-    finer = min(finer, np.sqrt(MOST_PIXELS / (image.shape[0] * image.shape[1])))
-    return cells if 0.8 < finer / scale < 1.25 else _search(image, finer)
+    copies = [image]
+    while max(copies[-1].shape[:2]) >= (SMALL_SIDE if longest <= SMALL_PHOTO else LARGE_SIDE):
+        copies.append(_halved(copies[-1]))
+    stain = Stain(glass_colour(image) if glass is None else glass)
+    while True:
+        cells = _search(copies, stain)
+        if not cells or len(copies) == 1 or copies[-2].shape[0] * copies[-2].shape[1] > MOST_PIXELS:
+            return cells
+        if typical([cell.nucleus_px for cell in cells]) >= SEARCHED_NUCLEUS * 2 ** (len(copies) - 1):
+            return cells
+        copies.pop()
 
 
 def principal_cell(image: np.ndarray) -> Cell | None:
@@ -77,213 +109,200 @@ def principal_cell(image: np.ndarray) -> Cell | None:
     return next(iter(locate(image)), None)
 
 
-def _search(image: np.ndarray, scale: float) -> list[Cell]:
-    """Find the cells on a copy of the photo at this scale; boxes are in px of the photo."""
-    height, width = image.shape[:2]
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
-    density = nucleus_density(small)
-    mask = _stained(density)
-    found = []
-    for x, y, patch in _nuclei(mask, small, density):
-        h, w = patch.shape
-        inside = density[y : y + h, x : x + w][patch & (mask[y : y + h, x : x + w] > 0)]
+def _halved(image: np.ndarray) -> np.ndarray:
+    height, width = image.shape[0] // 2, image.shape[1] // 2
+    return cv2.resize(image[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _search(copies: list[np.ndarray], stain: Stain) -> list[Cell]:
+    """Find the cells on the last of the copies, each half as large as the one before; the first is the photo."""
+    small, level = copies[-1], len(copies) - 1
+    sigma = float(np.clip(max(small.shape[:2]) * BLUR, *SEARCH_BLUR))
+    density, absorbed, seen = stain.measure(small, sigma)
+    mask = _stained(density, _least_blob(copies, level))
+    nuclei, smallest = _nuclei(mask, density, absorbed, seen)
+    found: dict[Cell, float] = {}
+    for nucleus in nuclei:
         # What reaches from edge to edge both ways is a coloured or noisy picture, not a nucleus.
-        if len(inside) == 0 or inside.mean() < NUCLEUS_FLOOR or patch.shape == mask.shape:
+        if nucleus.mask.shape == mask.shape:
             continue
-        diameter = _hull_diameter(patch)
-        rim = CYTOPLASM * diameter
-        box = (
-            max(0, int((x - rim) / scale)),
-            max(0, int((y - rim) / scale)),
-            min(width, int(np.ceil((x + w + rim) / scale))),
-            min(height, int(np.ceil((y + h + rim) / scale))),
-        )
-        found.append((float(inside.sum()), Cell(box, diameter / scale)))
-    return [cell for _, cell in sorted(found, key=lambda pair: -pair[0])]
+        inside = nucleus.of(density)[cv2.min(nucleus.mask, nucleus.of(mask)) > 0]
+        if len(inside) == 0 or to_density(inside.mean()) < NUCLEUS_FLOOR:
+            continue
+        cell, area = _measured(copies, stain, nucleus)
+        if 2 * np.sqrt((area or len(inside) * 4**level) / np.pi) >= smallest * 2**level:
+            found[cell] = max(found.get(cell, 0.0), len(inside) * to_density(inside.mean()))
+    return sorted(found, key=found.get, reverse=True)
+
+
+def _measured(copies: list[np.ndarray], stain: Stain, nucleus: Patch) -> tuple[Cell, int]:
+    """The cell around a nucleus of the last copy, and its stained area, px of the photo: both measured anew on a finer
+    copy, if there is one that serves; else the area is 0."""
+    height, width = copies[0].shape[:2]
+    longest = max(height, width)
+    level = len(copies) - 1
+    hull, area = nucleus.hull, 0
+    diameter = _diameter(hull) * 2**level
+    small = longest <= SMALL_PHOTO
+    while level > 0 and (longest / MEASURED_SIDE if small else diameter / MEASURED_NUCLEUS) <= 2 ** (level - 1):
+        level -= 1
+    if level < len(copies) - 1:
+        sigma = (longest * BLUR if small else diameter * BLUR_OF_NUCLEUS) / 2**level
+        least = _least_blob(copies, level)
+        hull, area = _finer(copies[level], 2 ** (len(copies) - 1 - level), stain, sigma, least, nucleus)
+    x, y, w, h = cv2.boundingRect(hull)
+    diameter, scale = _diameter(hull), 2**level
+    rim = CYTOPLASM * diameter
+    box = (
+        max(0, int((x - rim) * scale)),
+        max(0, int((y - rim) * scale)),
+        min(width, int(np.ceil((x + w + rim) * scale))),
+        min(height, int(np.ceil((y + h + rim) * scale))),
+    )
+    return Cell(box, diameter * scale), area * scale**2
+
+
+def _finer(
+    image: np.ndarray, ratio: int, stain: Stain, sigma: float, least: float, nucleus: Patch
+) -> tuple[np.ndarray, int]:
+    """The convex hull and the stained area of a nucleus on a copy `ratio` times as fine as the one on which it was
+    found; of one that was parted from another, what lies within its hull alone."""
+    x, y, w, h = (ratio * v for v in cv2.boundingRect(nucleus.hull))
+    reach = int(SURROUNDINGS * max(w, h)) + ratio
+    left, top = max(0, x - reach), max(0, y - reach)
+    density, _, _ = stain.measure(image[top : y + h + reach, left : x + w + reach], sigma)
+    mask = _stained(density, least)
+    before = nucleus.hull * ratio + np.array([ratio // 2 - left, ratio // 2 - top], np.int32)
+    region = np.zeros_like(mask)
+    cv2.fillConvexPoly(region, before, 1)
+    if not nucleus.whole:
+        mask = cv2.min(mask, region)
+    after, most, area = before, 0, 0
+    for patch in _joined(mask, LOBE_GAP if nucleus.whole else 1.0):
+        common = cv2.countNonZero(cv2.min(patch.of(region), patch.mask))
+        if common > most:
+            after, most = patch.hull, common
+            area = cv2.countNonZero(cv2.min(patch.of(mask), patch.mask))
+    return after + np.array([left, top], np.int32), area
 
 
 # --- stain -----------------------------------------------------------------------------------------------
 
 
-def nucleus_density(image: np.ndarray) -> np.ndarray:
-    """Optical density of green minus that of blue, relative to the photo's glass, lightly blurred.
-
-    Returns:
-        float32 (H, W); about 1 in nuclei, 0.1 in red cells, 0 on glass, 0 in black borders.
-    """
-    glass = glass_colour(image)
-    density = optical_density(image[..., 1], glass[1]) - optical_density(image[..., 2], glass[2])
-    density[image.max(axis=2) < 12] = 0.0
-    return cv2.GaussianBlur(density, (0, 0), float(np.clip(max(image.shape[:2]) / 200, 1.0, 2.4)))
+def _least_blob(copies: list[np.ndarray], level: int) -> float:
+    """The area from which a blob of a copy is more than noise, px of it."""
+    longest = min(SMALL_PHOTO, max(480, *copies[0].shape[:2]))
+    return max(2.0, LEAST_BLOB * (longest / 480 / 2**level) ** 2)
 
 
-def optical_density(channel: np.ndarray, glass: float) -> np.ndarray:
-    """-log of the transmitted light: uint8 (H, W) -> float32 (H, W), 0 on glass."""
-    levels = np.arange(256, dtype=np.float32).clip(12)  # below 12 the logarithm would only show noise
-    return cv2.LUT(channel, np.log(glass / levels))
-
-
-def glass_colour(image: np.ndarray) -> np.ndarray:
-    """Colour of the bright background: float32 (3,), 0-255. The median of the brightest tenth by green."""
-    step = max(4, round(np.sqrt(image.shape[0] * image.shape[1] / GLASS_SAMPLE)))
-    sample = image[::step, ::step].reshape(-1, 3)
-    sample = sample[sample.max(axis=1) >= 12]
-    if len(sample) < 10:
-        return np.full(3, 255.0, np.float32)
-    bright = sample[sample[:, 1] >= np.percentile(sample[:, 1], 90)]
-    return np.median(bright, axis=0).astype(np.float32).clip(32)
-
-
-def _stained(density: np.ndarray) -> np.ndarray:
+def _stained(density: np.ndarray, least: float) -> np.ndarray:
     """Mask (H, W), uint8 0 or 1, of what is stained at least half as strongly as the core of its own blob."""
+    _, above = cv2.threshold(density, to_level(DENSITY_RANGE[0]), 1, cv2.THRESH_BINARY)
+    blobs, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    _, mask = cv2.threshold(density, to_level(DENSITY_RANGE[1]), 1, cv2.THRESH_BINARY)
+    _, core = cv2.threshold(density, to_level(2 * DENSITY_RANGE[1]), 1, cv2.THRESH_BINARY)
+    for index, blob in enumerate(blobs):
+        x, y, w, h = cv2.boundingRect(blob)
+        rows, columns = slice(y, y + h), slice(x, x + w)
+        area = _pixels(blob)
+        # Most nuclei have so dark a core that the highest threshold is theirs, and the mask is right already.
+        if area >= least and cv2.countNonZero(core[rows, columns]) > 0.12 * area:
+            continue
+        own = np.zeros((h, w), np.uint8)
+        cv2.drawContours(own, blobs, index, 1, -1, offset=(-x, -y))
+        mask[rows, columns] &= own ^ 1
+        if area >= least:
+            own = cv2.min(own, above[rows, columns])
+            here = density[rows, columns]
+            _, strong = cv2.threshold(here, _threshold(here[own > 0]), 1, cv2.THRESH_BINARY)
+            mask[rows, columns] |= cv2.min(own, strong)
+    return mask
+
+
+def _threshold(values: np.ndarray) -> int:
+    """Half of what the core of a nucleus has, given the densities in it, uint8 (N,)."""
     low, high = DENSITY_RANGE
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((density > low).astype(np.uint8))
-    limits = np.full(count, np.inf, np.float32)
-    for index in range(1, count):
-        x, y, w, h, area = stats[index]
-        if area >= 20:
-            blob = density[y : y + h, x : x + w][labels[y : y + h, x : x + w] == index]
-            limits[index] = np.clip(0.5 * np.percentile(blob, 90), low, high)
-    return (density > limits[labels]).astype(np.uint8)
+    rank = len(values) * 9 // 10
+    return to_level(min(max(0.5 * to_density(float(np.partition(values, rank)[rank])), low), high))
 
 
 # --- nuclei ----------------------------------------------------------------------------------------------
 
 
-def _nuclei(mask: np.ndarray, image: np.ndarray, density: np.ndarray) -> list[tuple[int, int, np.ndarray]]:
-    """Join lobes, part nuclei that touch, drop what is too small: (x, y, bool patch) of each nucleus."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask)
-    if len(stats) < 2:
-        return []
-    largest_lobe = 2 * np.sqrt(stats[1:, cv2.CC_STAT_AREA].max() / np.pi)
-    patches = _joined(mask, LOBE_GAP * largest_lobe)
-    diameters = [_hull_diameter(patch) for _, _, patch in patches]
-    red = red_cell_width(image, density, _typical(diameters))
+def _nuclei(mask: np.ndarray, density: np.ndarray, absorbed: np.ndarray, seen: np.ndarray) -> tuple[list[Patch], float]:
+    """Join lobes, part nuclei that touch, drop what is far too small.
+
+    Returns:
+        The nuclei, and the diameter, px, of a disc as large as the least that must be stained in one.
+    """
+    patches = _joined(mask)
+    if not patches:
+        return [], 0.0
+    diameters = [_diameter(patch.hull) for patch in patches]
+    nucleus = typical(diameters)
+    _, pale = cv2.threshold(density, to_level(DENSITY_RANGE[0]), 255, cv2.THRESH_BINARY_INV)
+    away = cv2.distanceTransform(pale, cv2.DIST_L2, 3)
+    usable = cv2.min(cv2.compare(away, int(AROUND_NUCLEUS * nucleus), cv2.CMP_GT), seen)
+    red = red_cell_width(absorbed, usable, nucleus)
     if red is None:
         smallest = max(SMALLEST_SHARE * max(diameters), SMALLEST_PHOTO_SHARE * min(mask.shape))
-        return [p for p, diameter in zip(patches, diameters, strict=True) if diameter >= smallest]
-    nuclei = []
-    for x, y, patch in patches:
-        h, w = patch.shape
-        stained = mask[y : y + h, x : x + w] * patch
-        for a, b, part in _parted(patch, stained, red):
-            area = np.count_nonzero(stained[b : b + part.shape[0], a : a + part.shape[1]] * part)
-            if 2 * np.sqrt(area / np.pi) >= SMALLEST_NUCLEUS * red:
-                nuclei.append((x + a, y + b, part))
-    return nuclei
+        return [p for p, diameter in zip(patches, diameters, strict=True) if diameter >= smallest], 0.0
+    smallest = SMALLEST_NUCLEUS * red
+    parts = [part for patch in patches for part in _parted(patch, cv2.min(patch.of(mask), patch.mask), red)]
+    enough = np.pi * (AT_FIRST * smallest / 2) ** 2
+    return [p for p in parts if cv2.countNonZero(cv2.min(p.of(mask), p.mask)) >= enough], smallest
 
 
-def _parted(patch: np.ndarray, stained: np.ndarray, red: float) -> list[tuple[int, int, np.ndarray]]:
+def _joined(mask: np.ndarray, gap: float = LOBE_GAP) -> list[Patch]:
+    """The lobes of a mask; those no further apart than the gap, in diameters of the largest lobe, are one patch."""
+    lobes, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if len(lobes) > 1:
+        reach = gap * float(np.sqrt(max(map(_pixels, lobes)) / np.pi)) + 0.4  # of the pixel it starts from
+        lobes, _ = cv2.findContours(_closed(mask, reach), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    patches = []
+    for index, lobe in enumerate(lobes):
+        x, y, w, h = cv2.boundingRect(lobe)
+        patch = np.zeros((h, w), np.uint8)
+        cv2.drawContours(patch, lobes, index, 1, -1, offset=(-x, -y))
+        patches.append(Patch(x, y, patch, cv2.convexHull(lobe).reshape(-1, 2)))
+    return patches
+
+
+def _closed(mask: np.ndarray, reach: float) -> np.ndarray:
+    """A mask closed with a disc of this radius. Distances are far quicker than a large disc at every pixel."""
+    grown = cv2.compare(cv2.distanceTransform(mask ^ 1, cv2.DIST_L2, 5), reach, cv2.CMP_LE)
+    return cv2.compare(cv2.distanceTransform(grown, cv2.DIST_L2, 5), reach, cv2.CMP_GT)
+
+
+def _parted(patch: Patch, stained: np.ndarray, red: float) -> list[Patch]:
     """Part what was joined where it is more than one nucleus: pieces which could each be one by themselves, together
     larger and longer than one gets. The lobes of a single nucleus lie round a middle; those of two lie in a row.
     Small pieces go with the nearest large one."""
-    pieces, labels, stats, _ = cv2.connectedComponentsWithStats(stained.astype(np.uint8))
-    areas = stats[:, cv2.CC_STAT_AREA] / red**2
-    whole = [i for i in range(1, pieces) if areas[i] >= WHOLE_NUCLEUS]
-    if len(whole) < 2 or areas[1:].sum() < LARGEST_NUCLEUS:
-        return [(0, 0, patch)]
-    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(patch.astype(np.uint8)))
-    if max(sides) < LONGEST_NUCLEUS * min(sides):
-        return [(0, 0, patch)]
+    if cv2.countNonZero(stained) < LARGEST_NUCLEUS * red**2:
+        return [patch]
+    pieces, labels, stats, _ = cv2.connectedComponentsWithStats(stained)
+    whole = [i for i in range(1, pieces) if stats[i, cv2.CC_STAT_AREA] >= WHOLE_NUCLEUS * red**2]
+    _, sides, _ = cv2.minAreaRect(patch.hull)
+    if len(whole) < 2 or max(sides) < LONGEST_NUCLEUS * min(sides):
+        return [patch]
     distances = [cv2.distanceTransform((labels != i).astype(np.uint8), cv2.DIST_L2, 3) for i in whole]
     nearest = np.argmin(distances, axis=0)
     parts = []
     for index in range(len(whole)):
-        x, y, w, h = cv2.boundingRect(((nearest == index) & (labels > 0)).astype(np.uint8))
-        parts.append((x, y, ((nearest == index) & patch)[y : y + h, x : x + w]))
+        near = nearest == index
+        x, y, w, h = cv2.boundingRect((near & (labels > 0)).astype(np.uint8))
+        part = (near & (patch.mask > 0))[y : y + h, x : x + w].astype(np.uint8)
+        place = np.array([patch.x + x, patch.y + y], np.int32)
+        hull = cv2.convexHull(cv2.findNonZero(part)).reshape(-1, 2) + place
+        parts.append(Patch(patch.x + x, patch.y + y, part, hull, whole=False))
     return parts
 
 
-def _joined(mask: np.ndarray, gap: float) -> list[tuple[int, int, np.ndarray]]:
-    """Components of a mask, with those joined that are no further apart than `gap` px."""
-    if gap >= 1:
-        reach = 2 * round(gap / 2) + 1
-        mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    return [(int(x), int(y), labels[y : y + h, x : x + w] == i + 1) for i, (x, y, w, h, _) in enumerate(stats[1:])]
+def _pixels(contour: np.ndarray) -> float:
+    """How many pixels an outline encloses, those under it included (Pick's theorem)."""
+    return cv2.contourArea(contour) + len(contour) / 2 + 1
 
 
-def _hull_diameter(patch: np.ndarray) -> float:
-    """Diameter of a disc as large as the convex hull of a mask, px."""
-    points = cv2.findNonZero(patch.astype(np.uint8))
-    return 2 * float(np.sqrt(max(1.0, cv2.contourArea(cv2.convexHull(points))) / np.pi))
-
-
-def _typical(diameters: list[float] | np.ndarray) -> float:
-    """The diameter at which half of the total area is reached: many specks weigh little."""
-    ordered = np.sort(np.asarray(diameters))
-    area = np.cumsum(ordered**2)
-    return float(ordered[np.searchsorted(area, area[-1] / 2)])
-
-
-# --- red cells -------------------------------------------------------------------------------------------
-
-
-def red_cell_width(image: np.ndarray, density: np.ndarray, nucleus: float) -> float | None:
-    """Width of the red cells around, px: the short way across, which overlap does not hide.
-
-    Each red cell, its pale middle filled, has a deepest point half a width from its edge; the widths found there are
-    weighed by area, so that dirt and slivers count little.
-
-    Args:
-        image: RGB uint8 (H, W, 3).
-        density: `nucleus_density` of it.
-        nucleus: about how wide its nuclei are, px: the cytoplasm around them is no red cell.
-
-    Returns:
-        The width, or None where no red cell can be measured.
-    """
-    white = cv2.dilate((density > DENSITY_RANGE[0]).astype(np.uint8), _disc(0.35 * nucleus))
-    usable = (white == 0) & (image.max(axis=2) >= 12)
-    if usable.sum() < 500:
-        return None
-    green = cv2.GaussianBlur(optical_density(image[..., 1], glass_colour(image)[1]), (0, 0), 1.2)
-    levels = np.clip(green * 100, 0, 255).astype(np.uint8)
-    threshold, _ = cv2.threshold(levels[usable].reshape(-1, 1), 0, 255, cv2.THRESH_OTSU)
-    body = ((levels > threshold) & usable).astype(np.uint8)
-    _fill_pale_middles(body)
-    body = cv2.morphologyEx(body, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    depth = cv2.distanceTransform(cv2.copyMakeBorder(body, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    # Red cells are seldom twice as wide as nuclei: what is, is a clump or dark glass. But if so little remains that the
-    # rest covers but a part of the red, then the nuclei are none, such as platelets, and the red cells tell the truth.
-    depths = _peaks(depth, 0.8 * nucleus)
-    plausible = depths[(depths > 0.15 * nucleus) & (depths < 0.9 * nucleus)]
-    if len(plausible) and np.pi * (plausible**2).sum() > RED_COVERED * body.sum():
-        return _typical(2 * plausible)
-    deepest = depth.max()
-    if deepest < LEAST_DEPTH:
-        return None
-    depths = _peaks(depth, 0.7 * deepest)
-    return _typical(2 * depths[depths > 0.35 * deepest])
-
-
-def _peaks(depth: np.ndarray, apart: float) -> np.ndarray:
-    """Depths that are the greatest within a distance, px."""
-    # The greatest within the square inside the disc are few and quickly found; the disc itself decides among them.
-    inside = 2 * int(apart / np.sqrt(2)) + 1
-    rows, columns = np.nonzero((cv2.dilate(depth, np.ones((inside, inside))) == depth) & (depth > 0))
-    disc = _disc(apart)
-    reach = len(disc) // 2
-    around = cv2.copyMakeBorder(depth, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
-    peaks = [
-        depth[y, x]
-        for y, x in zip(rows, columns, strict=True)
-        if around[y : y + len(disc), x : x + len(disc)].max(where=disc > 0, initial=0) <= depth[y, x]
-    ]
-    return np.array(peaks, np.float32)
-
-
-def _fill_pale_middles(body: np.ndarray) -> None:
-    """Fill, in place, the holes of a mask that are round and small against what surrounds them; glass that clumps
-    enclose is neither."""
-    contours, nesting = cv2.findContours(body, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    for contour, (_, _, _, parent) in zip(contours, nesting[0] if contours else (), strict=True):
-        area = cv2.contourArea(contour)
-        if parent < 0 or area > min(0.4 * cv2.contourArea(contours[parent]), 0.02 * body.size):
-            continue
-        if area < 30 or 4 * np.pi * area > 0.5 * cv2.arcLength(contour, True) ** 2:
-            cv2.drawContours(body, [contour], -1, 1, -1)
-
-
-def _disc(radius: float) -> np.ndarray:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(radius) + 1,) * 2)
+def _diameter(hull: np.ndarray) -> float:
+    """Diameter of a disc as large as a convex polygon (N, 2), px."""
+    return 2 * float(np.sqrt(max(1.0, cv2.contourArea(hull)) / np.pi))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from leukoscope.locate import Cell, glass_colour
+from leukoscope.locate import Cell
+from leukoscope.stain import glass_colour
 
 FRAMING_KINDS = ("cell", "photo")
 

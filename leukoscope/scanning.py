@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from leukoscope.bulk import run
 from leukoscope.classifier import Classifier, Prediction
 from leukoscope.counted import NOT_COUNTED, CountedCell
 from leukoscope.differential import Differential
@@ -69,22 +71,56 @@ def not_yet_counted(files: Iterable[Path], counted: Differential) -> list[Path]:
 
 
 def scan_files(
-    classifier: Classifier, files: Iterable[Path], done: Callable[[str, list[Prediction], np.ndarray], None]
+    classifier: Classifier,
+    files: Iterable[Path],
+    done: Callable[[str, list[Prediction]], None],
+    annotated: Path | None = None,
+    workers: int = 1,
+    seen: Callable[[], object] = lambda: None,
 ) -> Bad:
-    """Scan photo after photo; `done(name, predictions, image)` hears of each that could be read.
+    """Scan photo after photo, in order; `done(name, predictions)` hears of each that could be read.
+
+    Args:
+        classifier: answers; with more than one worker, each has its own of the same checkpoint.
+        files: the photos.
+        done: is called in this process.
+        annotated: folder to draw each photo into before `done` hears of it.
+        workers: processes that share the work.
+        seen: is called after each photo, read or not, for a progress bar.
 
     Returns:
         (name, reason) of each file that could not be read.
     """
     bad: Bad = []
+    job = partial(_scan_chunk, annotated)
+    if workers > 1:
+        results = run(classifier.source, job, files, workers)
+    else:
+        results = (job(classifier, [file])[0] for file in files)
+    for name, answer in results:
+        if isinstance(answer, str):
+            bad.append((name, answer))
+        else:
+            done(name, answer)
+        seen()
+    return bad
+
+
+def _scan_chunk(annotated: Path | None, classifier: Classifier, files: list[Path]) -> list:
+    """(name, predictions) of each file, or (name, reason) of one that cannot be read."""
+    answers: list[tuple[str, list[Prediction] | str]] = []
     for file in files:
+        name = photo_name(file)
         try:
             image = read_image(file)
         except ImageError as error:
-            bad.append((photo_name(file), str(error)))
+            answers.append((name, str(error)))
             continue
-        done(photo_name(file), classifier.scan(image), image)
-    return bad
+        predictions = classifier.scan(image)
+        if annotated:
+            write_annotated(annotated, name, image, predictions)
+        answers.append((name, predictions))
+    return answers
 
 
 def thumbnails_from_files(differential: Differential) -> dict[Key, np.ndarray]:

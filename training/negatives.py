@@ -12,8 +12,9 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from leukoscope.locate import Cell, locate, nucleus_density
+from leukoscope.locate import Cell, locate
 from leukoscope.preprocess import Framing, frame
+from leukoscope.stain import nucleus_density
 
 SPECK_DENSITY = 0.2  # of the nucleus stain, from which a speck is dark enough to be mistaken for a nucleus
 BETWEEN = 1.0  # nucleus diameters from the middle of a cell to the middle of a crop beside it, at least

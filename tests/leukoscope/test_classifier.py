@@ -58,7 +58,7 @@ def test_batches_are_read_as_they_are_needed(classifier):
             yield drawn(seed=0)
 
     next(classifier.predict_batch(pictures()))
-    assert len(taken) == BATCH
+    assert len(taken) == 2 * BATCH, "one batch answered, and one that is decoded meanwhile"
 
 
 def test_no_cell_is_said_not_guessed(classifier):

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from leukoscope.cells import CELL_TYPES
-from leukoscope.locate import glass_colour, locate, nucleus_density, principal_cell
+from leukoscope.locate import locate, principal_cell
+from leukoscope.stain import glass_colour, nucleus_density
 from leukoscope.synthetic import draw_cell, draw_photo
 
 

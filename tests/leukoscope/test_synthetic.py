@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from leukoscope.cells import CELL_TYPES
-from leukoscope.locate import nucleus_density
+from leukoscope.stain import nucleus_density
 from leukoscope.synthetic import DRAWN_TYPES, Stain, draw_cell, draw_photo
 
 SEEDS = range(4)

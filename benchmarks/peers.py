@@ -1,0 +1,101 @@
+"""What a user would pick instead, as ONNX graphs and as a Keras model. Weights are random: only time is measured.
+
+python -m benchmarks.peers FOLDER 224 mobilenet_v3_small ...     # export for 224 px; `make bench` does so
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from leukoscope.classifier import MOST_THREADS, processors
+from leukoscope.images import read_image
+
+SIDE = 224
+REFERENCE_SIDE = 128  # as in training/configs/reference.toml
+NAMES = ("reference", "mobilenet_v3_small", "efficientnet_b0", "resnet_50", "vit_b_16")
+SOONEST = NAMES[:2]
+
+
+def build(name: str, side: int = SIDE):
+    """The Keras model of a peer, with fresh weights, four classes; the reference keeps its own size."""
+    import keras
+
+    if name == "reference":
+        from training.config import CONFIGS, read_config
+        from training.networks import build as build_network
+
+        return build_network(read_config(CONFIGS / "reference.toml"))
+    if name == "vit_b_16":
+        return _vision_transformer(side)
+    kinds = {
+        "mobilenet_v3_small": keras.applications.MobileNetV3Small,
+        "efficientnet_b0": keras.applications.EfficientNetB0,
+        "resnet_50": keras.applications.ResNet50,
+    }
+    return kinds[name](weights=None, classes=4, input_shape=(side, side, 3))
+
+
+def _vision_transformer(side: int, width: int = 768, depth: int = 12, heads: int = 12, patch: int = 16):
+    """ViT-B/16 (Dosovitskiy et al. 2021, arXiv 2010.11929), averaged over the patches instead of a class token."""
+    import keras
+    from keras import layers
+
+    gelu = partial(keras.activations.gelu, approximate=True)  # the exact one has no ONNX operator in the exporter
+    inputs = keras.Input((side, side, 3))
+    x = layers.Conv2D(width, patch, patch)(inputs)
+    x = layers.Reshape(((side // patch) ** 2, width))(x)
+    for _ in range(depth):
+        y = layers.LayerNormalization()(x)
+        x = layers.Add()([x, layers.MultiHeadAttention(heads, width // heads, flash_attention=False)(y, y)])
+        y = layers.LayerNormalization()(x)
+        x = layers.Add()([x, layers.Dense(width)(layers.Dense(4 * width, activation=gelu)(y))])
+    x = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x))
+    return keras.Model(inputs, layers.Dense(4)(x), name="vit_b_16")
+
+
+def export(name: str, folder: Path, side: int = SIDE) -> Path:
+    """Write FOLDER/<name>.onnx."""
+    path, model = folder / f"{name}.onnx", build(name, side)
+    model(np.zeros((1, *model.input.shape[1:]), np.float32))  # Keras exports only what has been called
+    model.export(path, format="onnx", verbose=False)
+    return path
+
+
+def session(path: Path, threads: int | None = None):
+    """An ONNX Runtime session with the threads that ours gets; 0 leaves the number to ONNX Runtime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = min(MOST_THREADS, processors()) if threads is None else threads
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def whole_picture(data: bytes, side: int) -> np.ndarray:
+    """Bytes -> float32 (1, side, side, 3), 0-1: decoded as ours are, squeezed whole."""
+    small = cv2.resize(read_image(data), (side, side), interpolation=cv2.INTER_AREA)
+    return small[None].astype(np.float32) / 255.0
+
+
+def by_onnx(path: Path, side: int):
+    """bytes -> probabilities, end to end, by ONNX Runtime."""
+    run = session(path)
+    inputs = {given.name: given.shape for given in run.get_inputs()}
+    (picture,) = [name for name, shape in inputs.items() if list(shape[1:]) == [side, side, 3]]
+    # The exporter turns the constants of a normalisation layer into inputs; what they hold does not change the time.
+    constants = {name: np.ones(shape, np.float32) for name, shape in inputs.items() if name != picture}
+
+    def answer(data: bytes) -> np.ndarray:
+        return run.run(None, constants | {picture: whole_picture(data, side)})[0]
+
+    return answer
+
+
+if __name__ == "__main__":
+    for wanted in sys.argv[3:]:
+        print(export(wanted, Path(sys.argv[1]), int(sys.argv[2])), flush=True)

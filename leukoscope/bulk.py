@@ -1,0 +1,104 @@
+"""Many pictures on several processors: a process each, with a classifier of its own and one thread.
+
+    classifier = Classifier.from_pretrained()
+    for prediction in classifier.predict_batch(paths, workers=2):
+        ...
+
+Processes, because half of the time of a picture is spent in Python, which runs one thread at a time. They are started
+anew, not forked: a fork of a process with threads may hang. A script that asks for workers must therefore do so below
+`if __name__ == "__main__":`, as with everything in `multiprocessing`. Paths travel quickest; arrays are copied.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from leukoscope.errors import ImageError, LeukoscopeError
+from leukoscope.hub import Source
+
+CHUNK = 8  # pictures handed to a worker at a time
+AHEAD = 2  # chunks that wait for each worker, so that none is idle
+
+_classifier: Any = None  # of a worker
+
+
+def in_processes(source: Source, method: str, pictures: Iterable, workers: int) -> Iterator:
+    """What `Classifier.<method>` answers to each picture, in order. Pictures are taken as they are needed.
+
+    Args:
+        source: where the checkpoint lies.
+        method: "predict" or "scan".
+        pictures: as for that method, but such as can be sent to another process: no open file.
+        workers: how many processes.
+
+    Raises:
+        ImageError: at the first picture that cannot be read, after the answers to those before it.
+        LeukoscopeError: if a worker died.
+    """
+    for answer in answers(source, method, pictures, workers):
+        if isinstance(answer, ImageError):
+            raise answer
+        yield answer
+
+
+def answers(source: Source, method: str, pictures: Iterable, workers: int) -> Iterator:
+    """As `in_processes`, but an `ImageError` is given in the place of a picture that cannot be read, and all go on."""
+    return run(source, partial(_ask, method), pictures, workers)
+
+
+def run(source: Source, job: Callable[[Any, list], list], items: Iterable, workers: int) -> Iterator:
+    """The results of `job(classifier, chunk)`, one for each item, in order; no more than a few chunks are under way.
+
+    Raises:
+        LeukoscopeError: if a worker died.
+        Exception: whatever `job` raises.
+    """
+    pending = iter(items)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (source,))
+    waiting: deque[Future] = deque()
+    try:
+        while True:
+            while len(waiting) < workers * AHEAD and (chunk := list(islice(pending, CHUNK))):
+                waiting.append(pool.submit(_work, job, chunk))
+            if not waiting:
+                return
+            yield from waiting.popleft().result()
+    except BrokenProcessPool:
+        raise LeukoscopeError(
+            "a worker process ended on its own, perhaps for want of memory: try fewer workers"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start(source: Source) -> None:
+    global _classifier
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked; it ends the workers
+    from leukoscope.classifier import Classifier
+
+    _classifier = Classifier(source, threads=1)
+
+
+def _work(job: Callable[[Any, list], list], items: list) -> list:
+    return job(_classifier, items)
+
+
+def _ask(method: str, classifier: Any, pictures: list) -> list:
+    """The answers to a chunk, by one run of the network; an error in the place of a picture that cannot be read."""
+    prepared: list = []
+    for picture in pictures:
+        try:
+            prepared.append(classifier.framed(picture, first=method == "predict"))
+        except ImageError as error:
+            prepared.append(error)
+    found = iter(classifier.answer([cell for cells in prepared if isinstance(cells, list) for cell in cells]))
+    given = [[next(found) for _ in cells] if isinstance(cells, list) else cells for cells in prepared]
+    return [classifier.first(a) if method == "predict" and isinstance(a, list) else a for a in given]
