@@ -45,7 +45,7 @@ LABELS = {
     "memory": "ours, peak memory of serving",
     "memory_import_tensorflow": "memory of importing TensorFlow",
 }
-BUDGET = 8.0  # s for a row in a round
+BUDGET = 4.0  # s for a row in a round
 ROUNDS = 3
 
 

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 VERDICTS = ("confident", "review", "unfamiliar", "no_cell")
 BATCH = 32  # crops to one run of the network when many pictures are given
-MOST_THREADS = 4  # for one run of the network: a small one gains nothing from more
 
 
 def processors() -> int:
@@ -80,7 +79,7 @@ class Prediction:
 class Classifier:
     """Tells the four cell types apart. Make one with `from_pretrained`; it may be shared between threads."""
 
-    def __init__(self, source: Source, threads: int | None = None) -> None:
+    def __init__(self, source: Source, threads: int = 1) -> None:
         """Load a checkpoint that lies on this machine; `from_pretrained` finds it.
 
         OpenCV's own threads are switched off: at the sizes met here handing out the work takes longer than doing it.
@@ -92,8 +91,8 @@ class Classifier:
         cv2.setNumThreads(1)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        # Always a number: left to itself ONNX Runtime pins its threads, which then wait for cores that others use.
-        options.intra_op_num_threads = threads or min(MOST_THREADS, processors())
+        # Never 0: left to itself ONNX Runtime pins its threads, which then wait for cores that others use.
+        options.intra_op_num_threads = threads
         try:
             self._session = onnxruntime.InferenceSession(
                 (self.folder / ONNX_FILE).read_bytes(), options, providers=["CPUExecutionProvider"]
@@ -110,7 +109,7 @@ class Classifier:
         token: str | None = None,
         cache_dir: str | os.PathLike | None = None,
         local_files_only: bool = False,
-        threads: int | None = None,
+        threads: int = 1,
     ) -> Classifier:
         """Load a model: the embedded one, a checkpoint folder, or one from the Hugging Face Hub.
 
@@ -122,7 +121,8 @@ class Classifier:
             token: of a Hub account, for a private repo.
             cache_dir: where downloads are kept; None: the Hub's own cache.
             local_files_only: do not ask the network.
-            threads: for one run of the network; None: as many as there are processors, at most 4.
+            threads: for one run of the network. Two are a little quicker on an idle machine, and a lot slower on one
+                whose cores are shared: they wait for each other.
 
         Raises:
             CheckpointError: naming what is missing, damaged, foreign or too new.
