@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from leukoscope import Prediction
+from leukoscope import Classifier, Prediction
 from leukoscope.cells import CELL_TYPES
 from leukoscope.hub import EMBEDDED
 from leukoscope.images import read_image
@@ -44,11 +44,18 @@ def config(fold: int = 0, labs: str = "bccd", **data):
     return checked(values, "test")
 
 
+def surest(drawn: list[dict], label: str, split: str) -> int:
+    """The cell of a type that the embedded model knows best: what is planted must be wrong beyond doubt."""
+    classifier = Classifier.from_pretrained()
+    places = [i for i, row in enumerate(drawn) if (row["label"], row["split"]) == (label, split)]
+    return max(places, key=lambda i: classifier.predict(drawn[i]["image"]["bytes"]).probabilities[label])
+
+
 @pytest.fixture
 def table(drawn):
     """The drawn photos with one wrong label planted in TRAIN and one in TEST: (table, wrong TRAIN, wrong TEST)."""
-    wrong_train = next(i for i, row in enumerate(drawn) if row["label"] == "neutrophil" and row["split"] == "train")
-    wrong_test = next(i for i, row in enumerate(drawn) if row["label"] == "eosinophil" and row["split"] == "test")
+    wrong_train = surest(drawn, "neutrophil", "train")
+    wrong_test = surest(drawn, "eosinophil", "test")
     changed = {wrong_train: "lymphocyte", wrong_test: "monocyte"}
     rows = [{**row, "label": changed.get(i, row["label"])} for i, row in enumerate(drawn)]
     return to_dataset(rows), rows[wrong_train]["photo"], rows[wrong_test]["photo"]
@@ -313,7 +320,7 @@ def kept(table, tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "AUDIT_FILE", tmp_path / "kept.csv")
     photos, splits = table[0]["photo"], table[0]["split"]
     rows = [
-        Finding(i + 1, photo, "bccd", split, "", "", 0.1, "", 0.0, "", "", "yes" if i % 7 == 2 else "", "")
+        Finding(i + 1, photo, "bccd", split, "", "", 0.1, "", 0.0, "", "", "yes" if i % 5 in (0, 2) else "", "")
         for i, (photo, split) in enumerate(zip(photos, splits, strict=True))
     ]
     assert any(row.doubted and row.split == "test" for row in rows)
