@@ -50,3 +50,16 @@ def space_python(tmp_path_factory) -> Path:
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*install, "-r", ROOT / "space" / "requirements.txt"], check=True, timeout=400)
     return python
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium: one for both apps, since Playwright runs once in a process."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser import start_browser
+
+    with sync_playwright() as playwright:
+        chromium = start_browser(playwright)
+        yield chromium
+        chromium.close()

@@ -40,6 +40,7 @@ def test_quickstart_answers_on_drawn_cells_and_on_a_users_folder(tmp_path, monke
     (photos / "b.jpg").write_text("not a picture")
     monkeypatch.setenv("LEUKOSCOPE_PHOTOS", str(photos))
     monkeypatch.delenv("LEUKOSCOPE_MODEL", raising=False)
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # Streamlit sets it when it is imported; a kernel would inherit it
     (path,) = [path for path in NOTEBOOKS if path.stem == "quickstart"]
     notebook = execute(path, tmp_path)
     said = outputs(notebook)

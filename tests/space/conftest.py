@@ -1,7 +1,6 @@
 """The page as a person meets it: the app in a process of its own, and a browser."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,21 +12,12 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "space" / "examples"
 START_SECONDS = 120  # a busy machine with two cores imports Gradio slowly
 STEP_SECONDS = 60
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 sys.path.insert(0, str(ROOT / "space"))  # the page's modules lie beside its app.py, as in a Space
 
@@ -93,24 +83,6 @@ def app(tmp_path_factory):
 def page_url(app) -> str:
     """Its address."""
     return app.url
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium; the environment variable CHROME names another one."""
-    with sync_playwright() as playwright:
-        chromium = start_browser(playwright)
-        yield chromium
-        chromium.close()
-
-
-def start_browser(playwright) -> Browser:
-    """Headless Chromium; the environment variable CHROME names another one."""
-    wanted = [os.environ["CHROME"]] if os.environ.get("CHROME") else ["chromium", "google-chrome"]
-    program = next(filter(None, map(shutil.which, wanted)), None)
-    if program is None:
-        pytest.fail(f"no browser: none of {', '.join(wanted)} is there. Install chromium, or set CHROME to its path")
-    return playwright.chromium.launch(executable_path=program, args=list(FLAGS), timeout=START_SECONDS * 1000)
 
 
 class Visit:

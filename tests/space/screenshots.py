@@ -13,7 +13,8 @@ from PIL import Image, ImageColor
 from playwright.sync_api import sync_playwright
 
 from leukoscope import CELLS
-from tests.space.conftest import ROOT, Visit, start_app, start_browser, stop_app
+from tests.browser import start_browser
+from tests.space.conftest import ROOT, Visit, start_app, stop_app
 
 FOLDER = ROOT / "docs" / "screenshots"
 SIZES = {"desktop": (1280, 940), "phone": (390, 1400)}  # px

@@ -11,9 +11,9 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.space.conftest import start_browser, stop_app
+from tests.space.conftest import stop_app
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "streamlit_app" / "app.py"
@@ -71,15 +71,6 @@ def bench(tmp_path_factory):
     started = start_bench(tmp_path_factory.mktemp("bench"))
     yield started
     stop_app(started.process)
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium."""
-    with sync_playwright() as playwright:
-        chromium = start_browser(playwright)
-        yield chromium
-        chromium.close()
 
 
 class BenchVisit:

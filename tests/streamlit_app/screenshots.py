@@ -5,7 +5,8 @@ from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
 
-from tests.space.conftest import start_browser, stop_app
+from tests.browser import start_browser
+from tests.space.conftest import stop_app
 from tests.space.screenshots import save
 from tests.streamlit_app.conftest import ROOT, BenchVisit, start_bench
 
