@@ -153,7 +153,7 @@ def measure(paths: dict[str, list[Path]], folder: Path, quick: bool) -> dict[str
 
 def machine() -> dict:
     """What it ran on."""
-    from leukoscope.classifier import processors
+    from leukoscope.process import processors
 
     packages = ("numpy", "opencv-python-headless", "onnxruntime", "pillow", "keras", "tensorflow")
     return {

@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from leukoscope.classifier import processors
 from leukoscope.images import read_image
+from leukoscope.process import processors
 
 SIDE = 224
 REFERENCE_SIDE = 128  # as in training/configs/reference.toml

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 import onnxruntime
 
@@ -30,6 +29,7 @@ from leukoscope.hub import Source, find, upload
 from leukoscope.images import ImageSource, read_image
 from leukoscope.locate import locate
 from leukoscope.preprocess import frame, normalise
+from leukoscope.process import prepare
 from leukoscope.stain import glass_colour
 
 if TYPE_CHECKING:
@@ -37,11 +37,6 @@ if TYPE_CHECKING:
 
 VERDICTS = ("confident", "review", "unfamiliar", "no_cell")
 BATCH = 32  # crops to one run of the network when many pictures are given
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Framed(NamedTuple):
@@ -82,13 +77,13 @@ class Classifier:
     def __init__(self, source: Source, threads: int = 1) -> None:
         """Load a checkpoint that lies on this machine; `from_pretrained` finds it.
 
-        OpenCV's own threads are switched off: at the sizes met here handing out the work takes longer than doing it.
+        Changes settings of the process: see `leukoscope.process.prepare`.
         """
         self.source = source
         self.folder = source.folder
         self.spec: Spec = read_spec(self.folder)
         check_files(self.folder, self.spec)
-        cv2.setNumThreads(1)
+        prepare()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         # Never 0: left to itself ONNX Runtime pins its threads, which then wait for cores that others use.

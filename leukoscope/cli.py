@@ -138,7 +138,7 @@ def _predictions(classifier, names: list[str], workers: int | None):
 
 def _workers(wanted: int | None, pictures: int) -> int:
     """As many as asked for; else one a processor where there are pictures enough for more than one to pay."""
-    from leukoscope.classifier import processors
+    from leukoscope.process import processors
 
     return min(wanted, max(1, pictures)) if wanted else processors() if pictures >= MANY else 1
 

@@ -1,0 +1,36 @@
+"""Settings of the whole process that make answering quick. `Classifier` applies them when it is made."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+import cv2
+
+# glibc's numbers of the settings, from malloc.h
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+
+KEPT = 64 * 2**20  # bytes of freed memory that are kept for the next picture
+LARGE = 32 * 2**20  # bytes; what is larger goes back to the system at once
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def prepare() -> None:
+    """Keep freed memory, and OpenCV to one thread.
+
+    Left to itself glibc gives the pixels of every picture back to the system, and gets new pages for the next: that
+    can take longer than decoding it. And at the sizes met here, handing work out to OpenCV's threads takes longer than
+    doing it. Where the C library is another one the first is left out.
+    """
+    cv2.setNumThreads(1)
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, TypeError, AttributeError):
+        return
+    mallopt(_M_MMAP_THRESHOLD, LARGE)
+    mallopt(_M_TRIM_THRESHOLD, KEPT)
