@@ -93,12 +93,14 @@ def _work(job: Callable[[Any, list], list], items: list) -> list:
 
 def _ask(method: str, classifier: Any, pictures: list) -> list:
     """The answers to a chunk, by one run of the network; an error in the place of a picture that cannot be read."""
-    prepared: list = []
-    for picture in pictures:
+    framed, errors = [], {}
+    for place, picture in enumerate(pictures):
         try:
-            prepared.append(classifier.framed(picture, first=method == "predict"))
+            framed.append(classifier.framed(picture, first=method == "predict"))
         except ImageError as error:
-            prepared.append(error)
-    found = iter(classifier.answer([cell for cells in prepared if isinstance(cells, list) for cell in cells]))
-    given = [[next(found) for _ in cells] if isinstance(cells, list) else cells for cells in prepared]
-    return [classifier.first(a) if method == "predict" and isinstance(a, list) else a for a in given]
+            framed.append([])
+            errors[place] = error
+    answers = classifier.answer_each(framed)
+    if method == "predict":
+        answers = map(classifier.first, answers)
+    return [errors.get(place, answer) for place, answer in enumerate(answers)]

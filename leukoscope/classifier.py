@@ -226,8 +226,7 @@ class Classifier:
             future = submit()
             while future:
                 found, future = future.result(), submit()
-                answers = iter(self.answer([cell for cells in found for cell in cells]))
-                yield from ([next(answers) for _ in cells] for cells in found)
+                yield from self.answer_each(found)
 
     def framed(self, source: ImageSource, first: bool = False) -> list[Framed]:
         """Decode a picture and frame its cells, or the most prominent alone, or the picture as a whole."""
@@ -249,10 +248,15 @@ class Classifier:
             predictions += [self._prediction(*row) for row in rows]
         return predictions
 
+    def answer_each(self, pictures: list[list[Framed]]) -> list[list[Prediction]]:
+        """The predictions for the framed cells of each picture, all in the same runs of the network."""
+        answers = iter(self.answer([cell for cells in pictures for cell in cells]))
+        return [[next(answers) for _ in cells] for cells in pictures]
+
     @staticmethod
     def first(answers: list[Prediction]) -> Prediction:
         """The answer for the most prominent cell of a picture, or that there is none."""
-        return answers[0] if answers else Prediction(None, dict.fromkeys(Spec.labels, 0.25), 0.0, None, "no_cell")
+        return answers[0] if answers else no_cell()
 
     def logits(self, crops: np.ndarray) -> np.ndarray:
         """Run the network on framed crops: uint8 (N, S, S, 3) -> float32 (N, 4), or (N, 5) with "none of the four"."""
@@ -315,3 +319,8 @@ class Classifier:
             "model_bytes": (self.folder / ONNX_FILE).stat().st_size,
             **asdict(self.spec),
         }
+
+
+def no_cell() -> Prediction:
+    """The answer where no white cell was found."""
+    return Prediction(None, dict.fromkeys(Spec.labels, 0.25), 0.0, None, "no_cell")

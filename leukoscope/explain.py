@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from leukoscope.cells import CELL_TYPES
-from leukoscope.classifier import Classifier
+from leukoscope.classifier import Classifier, Prediction
+from leukoscope.draw import crop, draw_heatmap
 from leukoscope.images import ImageSource, read_image
 from leukoscope.locate import Cell, locate
 from leukoscope.preprocess import frame, framed_square, normalise
+from leukoscope.stain import glass_colour
 
 CLASS_MAP = "class_map"
 
@@ -45,16 +49,41 @@ def heatmap(
     if label is not None and label not in classifier.spec.labels:
         raise ValueError(f"unknown cell type {label!r}: valid are {', '.join(classifier.spec.labels)}")
     image = read_image(source)
-    cells = [cell for cell in locate(image) if box is None or cell.box == tuple(box)]
+    glass = glass_colour(image)
+    cells = [cell for cell in locate(image, glass) if box is None or cell.box == tuple(box)]
     if not cells:
         if box is not None:
             raise ValueError(f"no cell of this picture has the box {tuple(box)}")
         return np.zeros(image.shape[:2], np.float32)
     cell = cells[0]
-    crop = frame(image, classifier.spec.framing, cell)
-    logits, maps = classifier.run(normalise(crop[None], classifier.spec.normalisation), ["logits", CLASS_MAP])
+    framed = frame(image, classifier.spec.framing, cell, glass=glass)
+    logits, maps = classifier.run(normalise(framed[None], classifier.spec.normalisation), ["logits", CLASS_MAP])
     chosen = int(logits[0, : len(CELL_TYPES)].argmax()) if label is None else classifier.spec.labels.index(label)
     return _over_picture(evidence(maps[0], chosen), image.shape[:2], classifier.spec.framing, cell)
+
+
+def enlarged(
+    classifier: Classifier, image: np.ndarray, predictions: Sequence[Prediction], index: int, heated: bool
+) -> tuple[np.ndarray, str]:
+    """One cell of a photo enlarged, and what stands below it.
+
+    Args:
+        classifier: the model that answered.
+        image: the photo, RGB uint8 (H, W, 3).
+        predictions: of its cells, at least one.
+        index: of the cell to show.
+        heated: whether to show where the model looked, if it can say.
+
+    Returns:
+        RGB uint8 (S, S, 3), and the caption.
+    """
+    label, box = predictions[index].label, predictions[index].box
+    picture = crop(image, box)
+    text = f"Cell {index + 1} of {len(predictions)}, enlarged."
+    if heated and CLASS_MAP in classifier.outputs:
+        picture = draw_heatmap(picture, crop(heatmap(classifier, image, label, box), box).clip(0, 1))
+        text += f" It glows where the model saw what speaks for {'an' if label[0] in 'aeiou' else 'a'} {label}."
+    return picture, text
 
 
 def evidence(class_map: np.ndarray, chosen: int) -> np.ndarray:

@@ -13,14 +13,14 @@ import numpy as np
 from uploads import MAX_PHOTO_MB, Uploads
 
 from leukoscope import CELL_TYPES, Classifier, ImageError, Prediction, draw, wording
-from leukoscope.explain import CLASS_MAP, heatmap
+from leukoscope.classifier import no_cell
+from leukoscope.explain import CLASS_MAP, enlarged
 from leukoscope.images import FORMATS, read_image
 
 EXAMPLES = Path(__file__).parent / "examples"
 THUMBNAIL = 96  # px of an example's button
 HEIGHT = 240  # px of the upload field: fixed, so that nothing jumps
 
-NO_CELL = Prediction(None, dict.fromkeys(CELL_TYPES, 0.25), 0.0, None, "no_cell")
 WAITING = wording.message_html(
     "No picture yet", "Choose one, or click one of the drawn cells. The answer appears here.", "Waiting"
 )
@@ -41,7 +41,7 @@ class Scanned:
     @property
     def prediction(self) -> Prediction:
         """The answer for the chosen cell."""
-        return self.predictions[self.chosen - 1] if self.predictions else NO_CELL
+        return self.predictions[self.chosen - 1] if self.predictions else no_cell()
 
 
 def one_photo(classifier: Classifier, uploads: Uploads) -> None:
@@ -157,14 +157,7 @@ def _no_answer() -> tuple[str, str, str]:
 def _crop(classifier: Classifier, image: np.ndarray, scanned: Scanned, heated: bool) -> str:
     if not scanned.predictions:
         return markup.crop_html()
-    box = scanned.prediction.box
-    cut = draw.crop(image, box)
-    text = f"Cell {scanned.chosen} of {len(scanned.predictions)}, enlarged."
-    if heated and CLASS_MAP in classifier.outputs:
-        label = scanned.prediction.label
-        cut = draw.draw_heatmap(cut, draw.crop(heatmap(classifier, image, label, box), box).clip(0, 1))
-        text += f" It glows where the model saw what speaks for {'an' if label[0] in 'aeiou' else 'a'} {label}."
-    return markup.crop_html(cut, text)
+    return markup.crop_html(*enlarged(classifier, image, scanned.predictions, scanned.chosen - 1, heated))
 
 
 def _hint(html: str) -> None:

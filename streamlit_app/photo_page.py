@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import streamlit as st
-from look import html
 
 from leukoscope import Classifier, ImageError, Prediction, draw, wording
-from leukoscope.cells import CELL_TYPES
-from leukoscope.explain import CLASS_MAP, heatmap
+from leukoscope.classifier import no_cell
+from leukoscope.explain import CLASS_MAP, enlarged
 from leukoscope.images import read_image
+from leukoscope.scanning import SUFFIXES
 from leukoscope.synthetic import draw_photo
 
-TYPES = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp", "gif"]
-NO_CELL = Prediction(None, dict.fromkeys(CELL_TYPES, 0.25), 0.0, None, "no_cell")
+TYPES = sorted(SUFFIXES)
 WAITING = wording.message_html("No picture yet", "Choose one on the left. The answer appears here.", "Waiting")
 
 
@@ -32,26 +31,28 @@ def photo_page(classifier: Classifier) -> None:
         data = _picture()
     if data is None:
         with right:
-            html(WAITING + wording.bars_html())
+            st.html(WAITING + wording.bars_html())
         return
     try:
         image = read_image(data)
         predictions = classifier.scan(image)
     except ImageError as error:
         with right:
-            html(wording.unreadable(error) + wording.bars_html())
+            st.html(wording.unreadable(error) + wording.bars_html())
         return
     with left:
         chosen = _choose(predictions)
+        prediction = predictions[chosen] if predictions else no_cell()
         shown = draw.draw_cells(image, predictions, chosen)
-        st.image(shown, caption=wording.picture_text(predictions[chosen] if predictions else NO_CELL), width="stretch")
-    prediction = predictions[chosen] if predictions else NO_CELL
+        st.image(shown, caption=wording.picture_text(prediction), width="stretch")
     with right:
-        html(wording.verdict_html(prediction) + wording.bars_html(prediction))
+        st.html(wording.verdict_html(prediction) + wording.bars_html(prediction))
         if predictions:
-            _enlarged(classifier, image, prediction, chosen + 1, len(predictions))
+            heated = CLASS_MAP in classifier.outputs and st.toggle("Show where the model looked", key="heat")
+            cut, text = enlarged(classifier, image, predictions, chosen, heated)
+            st.image(cut, caption=text, width=220)
     if cards := wording.cards_html(prediction):
-        html(cards)
+        st.html(cards)
 
 
 def _picture() -> bytes | None:
@@ -84,13 +85,3 @@ def _choose(predictions: list[Prediction]) -> int:
         format_func=lambda index: f"Cell {index + 1}: {wording.short(predictions[index])}",
         key="chosen_cell",
     )
-
-
-def _enlarged(classifier: Classifier, image, prediction: Prediction, number: int, total: int) -> None:
-    cut = draw.crop(image, prediction.box)
-    text = f"Cell {number} of {total}, enlarged."
-    if CLASS_MAP in classifier.outputs and st.toggle("Show where the model looked", key="heat"):
-        heat = heatmap(classifier, image, prediction.label, prediction.box)
-        cut = draw.draw_heatmap(cut, draw.crop(heat, prediction.box).clip(0, 1))
-        text += f" It glows where the model saw what speaks for {prediction.label}."
-    st.image(cut, caption=text, width=220)

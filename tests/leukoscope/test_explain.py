@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from leukoscope import CELL_TYPES
-from leukoscope.explain import evidence, heatmap
+from leukoscope.draw import crop
+from leukoscope.explain import enlarged, evidence, heatmap
 from leukoscope.locate import principal_cell
 from leukoscope.preprocess import frame, framed_square, normalise
 from leukoscope.synthetic import draw_photo
@@ -40,6 +41,20 @@ def test_another_type_has_its_own_heat(classifier):
     assert not np.array_equal(heatmap(classifier, photo), heatmap(classifier, photo, "eosinophil"))
     with pytest.raises(ValueError, match="unknown cell type 'platelet'"):
         heatmap(classifier, photo, "platelet")
+
+
+def test_an_enlarged_cell_glows_only_where_the_model_can_say_why(classifier, monkeypatch):
+    photo, _ = draw_photo(["eosinophil", "lymphocyte"], seed=3)
+    predictions = classifier.scan(photo)
+    index = [prediction.label for prediction in predictions].index("eosinophil")
+    plain, text = enlarged(classifier, photo, predictions, index, heated=False)
+    np.testing.assert_array_equal(plain, crop(photo, predictions[index].box))
+    assert text == f"Cell {index + 1} of {len(predictions)}, enlarged."
+    glowing, text = enlarged(classifier, photo, predictions, index, heated=True)
+    assert (glowing != plain).any()
+    assert text.endswith("what speaks for an eosinophil.")
+    monkeypatch.setattr(type(classifier), "outputs", ["logits"])
+    np.testing.assert_array_equal(enlarged(classifier, photo, predictions, index, heated=True)[0], plain)
 
 
 def test_a_model_without_a_class_map_says_so(classifier, monkeypatch):
