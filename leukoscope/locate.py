@@ -79,6 +79,10 @@ class Patch(NamedTuple):
         """The part of a picture of the copy's size that lies here, a view."""
         return picture[self.y : self.y + self.mask.shape[0], self.x : self.x + self.mask.shape[1]]
 
+    def within(self, mask: np.ndarray) -> np.ndarray:
+        """What a mask of the copy's size has in common with this one: uint8 (h, w), 0 or 1."""
+        return cv2.min(self.of(mask), self.mask)
+
 
 def locate(image: np.ndarray, glass: np.ndarray | None = None) -> list[Cell]:
     """Find the white cells of a photo, the most prominent nucleus first.
@@ -126,7 +130,7 @@ def _search(copies: list[np.ndarray], stain: Stain) -> list[Cell]:
         # What reaches from edge to edge both ways is a coloured or noisy picture, not a nucleus.
         if nucleus.mask.shape == mask.shape:
             continue
-        inside = nucleus.of(density)[cv2.min(nucleus.mask, nucleus.of(mask)) > 0]
+        inside = nucleus.of(density)[nucleus.within(mask) > 0]
         if len(inside) == 0 or to_density(inside.mean()) < NUCLEUS_FLOOR:
             continue
         cell, area = _measured(copies, stain, nucleus)
@@ -179,10 +183,10 @@ def _finer(
         mask = cv2.min(mask, region)
     after, most, area = before, 0, 0
     for patch in _joined(mask, LOBE_GAP if nucleus.whole else 1.0):
-        common = cv2.countNonZero(cv2.min(patch.of(region), patch.mask))
+        common = cv2.countNonZero(patch.within(region))
         if common > most:
             after, most = patch.hull, common
-            area = cv2.countNonZero(cv2.min(patch.of(mask), patch.mask))
+            area = cv2.countNonZero(patch.within(mask))
     return after + np.array([left, top], np.int32), area
 
 
@@ -248,9 +252,9 @@ def _nuclei(mask: np.ndarray, density: np.ndarray, absorbed: np.ndarray, seen: n
         smallest = max(SMALLEST_SHARE * max(diameters), SMALLEST_PHOTO_SHARE * min(mask.shape))
         return [p for p, diameter in zip(patches, diameters, strict=True) if diameter >= smallest], 0.0
     smallest = SMALLEST_NUCLEUS * red
-    parts = [part for patch in patches for part in _parted(patch, cv2.min(patch.of(mask), patch.mask), red)]
+    parts = [part for patch in patches for part in _parted(patch, patch.within(mask), red)]
     enough = np.pi * (AT_FIRST * smallest / 2) ** 2
-    return [p for p in parts if cv2.countNonZero(cv2.min(p.of(mask), p.mask)) >= enough], smallest
+    return [p for p in parts if cv2.countNonZero(p.within(mask)) >= enough], smallest
 
 
 def _joined(mask: np.ndarray, gap: float = LOBE_GAP) -> list[Patch]:
