@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 from count_page import choose_session, count_page
 from folder_watch import watch_folder
-from look import head, html, icon
+from look import head, icon
 from model_chooser import choose_model
 from photo_page import photo_page
 
@@ -36,13 +36,13 @@ with count_tab:
     count_page(classifier, count, watching)
 with about_tab:
     results = about.own_results(classifier)
-    html(f'<div class="lk lk-about">{about.model_html(classifier)}{about.results_html(results)}</div>')
+    st.html(f'<div class="lk lk-about">{about.model_html(classifier)}{about.results_html(results)}</div>')
     for result in results:
         if figures := about.figures(classifier, result):
             with st.expander(f"Pictures: {about.SETS.get(result, result)}"):
                 for column, (path, text) in zip(st.columns(len(figures)), figures, strict=True):
                     column.image(str(path), caption=text)
-    html(
+    st.html(
         f'<div class="lk lk-about">{about.list_html("Limits", (NOT_A_MEDICAL_DEVICE, *about.LIMITS))}'
         f"{about.list_html('Your pictures', PRIVACY)}</div>"
     )

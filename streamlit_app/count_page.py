@@ -9,13 +9,13 @@ from pathlib import Path
 
 import session_file
 import streamlit as st
-from look import html
 from photo_page import TYPES
-from running_count import Content, RunningCount
+from running_count import RunningCount
 
 from leukoscope import Classifier, about, charts, report, wording
 from leukoscope.draw import jpeg_uri
 from leukoscope.errors import DifferentialError
+from leukoscope.files import write_whole
 
 FOLDER_VARIABLE = "LEUKOSCOPE_SESSIONS"
 DEFAULT_FOLDER = "leukoscope-sessions"
@@ -41,17 +41,17 @@ def choose_session() -> RunningCount:
     folder = os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER
     if folder == IN_MEMORY:
         st.caption("Kept in memory, until this page is closed.")
-        return st.session_state.setdefault("count", RunningCount())
+        return _count_in_memory()
     name = st.text_input("Name of the count", "session", key="session_name", max_chars=40).strip()
     if not NAME.fullmatch(name):
         st.error("A name has letters, digits, spaces, - and _. Until then the count is kept in memory alone.")
-        return st.session_state.setdefault("count", RunningCount())
+        return _count_in_memory()
     file = Path(folder, f"{name}.jsonl")
     try:
         count = kept_count(file)
     except (DifferentialError, OSError) as error:
         st.error(f"{wording.sentence(error)} Choose another name; until then the count is kept in memory alone.")
-        return st.session_state.setdefault("count", RunningCount())
+        return _count_in_memory()
     st.caption(f"Kept in {file}, photo by photo. Another name begins another count.")
     if count.restored:
         st.caption(f"{count.restored:,} photos were counted before and are still here.")
@@ -61,6 +61,11 @@ def choose_session() -> RunningCount:
     if given and st.button("Restore it here", key="restore"):
         _restore(given.getvalue(), given.name, file, count)
     return count
+
+
+def _count_in_memory() -> RunningCount:
+    """The count of this page alone."""
+    return st.session_state.setdefault("count", RunningCount())
 
 
 def _restore(content: bytes, name: str, file: Path, count: RunningCount) -> None:
@@ -73,8 +78,6 @@ def _restore(content: bytes, name: str, file: Path, count: RunningCount) -> None
     except DifferentialError as error:
         st.error(wording.sentence(error))
         return
-    from leukoscope.files import write_whole
-
     file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, content)
     kept_count.clear()
@@ -97,8 +100,8 @@ def count_page(classifier: Classifier, count: RunningCount, watching: bool) -> N
         with left:
             _progress(count)
         with right:
-            html(charts.table_html(count.differential))
-            html(charts.chart_html(count.differential))
+            st.html(charts.table_html(count.differential))
+            st.html(charts.chart_html(count.differential))
         if count.progress().running:
             return
         more = st.session_state["shown_cells"] != len(count.differential.cells)
@@ -107,7 +110,7 @@ def count_page(classifier: Classifier, count: RunningCount, watching: bool) -> N
 
     live()
     if count.unreadable:
-        html(wording.unreadable_html(count.unreadable))
+        st.html(wording.unreadable_html(count.unreadable))
     if count.differential.photos and not running:
         _downloads(classifier, count)
         _cells(count)
@@ -124,18 +127,14 @@ def _take_files(classifier: Classifier, count: RunningCount) -> None:
     )
     files = st.file_uploader(
         "Photos of one smear, or a .zip" if how != "A folder" else "A folder of photos of one smear",
-        type=[*TYPES, "zip"],
+        type=[*TYPES, ".zip"],
         accept_multiple_files="directory" if how == "A folder" else True,
         key="folder" if how == "A folder" else "files",
     )
     given: set[str] = st.session_state.setdefault("given_files", set())
     new = [file for file in files or [] if file.file_id not in given]
     given.update(file.file_id for file in new)
-    count.add(classifier, [(Path(file.name).name, _content(file)) for file in new])
-
-
-def _content(file) -> Content:
-    return file.getvalue
+    count.add(classifier, [(Path(file.name).name, file.getvalue) for file in new])
 
 
 def _progress(count: RunningCount) -> None:
@@ -149,7 +148,7 @@ def _progress(count: RunningCount) -> None:
     elif progress.total:
         files = "1 file" if progress.total == 1 else f"{progress.total:,} files"
         st.success(f"{files} done.", icon=":material/check:")
-    html(charts.sentences_html(count.differential))
+    st.html(charts.sentences_html(count.differential))
 
 
 def _downloads(classifier: Classifier, count: RunningCount) -> None:

@@ -31,14 +31,14 @@ def allowed(folder: str) -> Path:
     root = watch_root()
     try:
         path = (root / folder).resolve()
-        inside = path.is_relative_to(root)
-        if inside and path.is_dir():
-            return path
-    except (OSError, ValueError):
-        inside = True
-    if not inside:
+        is_folder = path.is_dir()
+    except (OSError, ValueError):  # too long, or no name that a folder can have
+        path, is_folder = root, False
+    if not path.is_relative_to(root):
         raise ValueError(f"Only folders below {root} are watched. Set {ROOT_VARIABLE} to change that.")
-    raise ValueError(f"There is no folder {folder!r} below {root}.")
+    if not is_folder:
+        raise ValueError(f"There is no folder {folder!r} below {root}.")
+    return path
 
 
 def arrived(folder: Path, seen: set[tuple[str, int, int]], now: float | None = None) -> list[Path]:

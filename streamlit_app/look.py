@@ -28,14 +28,9 @@ def icon() -> Image.Image:
     return Image.fromarray(draw_cell("neutrophil", seed=4))
 
 
-def html(body: str) -> None:
-    """Show HTML of the library's making; all text in it is escaped there."""
-    st.html(body)
-
-
 def head() -> None:
     """The page's rules and its first lines."""
     st.html(f"<style>{STYLE}</style>")
     st.title("Leukoscope", anchor=False)
     st.write(wording.TAGLINE)
-    html(wording.disclaimer_html())
+    st.html(wording.disclaimer_html())

@@ -51,10 +51,12 @@ def choose_model() -> Classifier:
 
 def _answering(kind: str, name: str, revision: str | None) -> tuple[Classifier, str]:
     if not name:
-        return loaded(os.fspath(EMBEDDED)), f"No {'repo' if kind == 'hub' else 'folder'} is named yet."
-    try:
-        if kind == "folder" and not os.path.isdir(name):
-            return loaded(os.fspath(EMBEDDED)), f"There is no folder {name!r}."
-        return loaded(name, revision), ""
-    except (LeukoscopeError, OSError) as error:
-        return loaded(os.fspath(EMBEDDED)), f"{error}."
+        problem = f"No {'repo' if kind == 'hub' else 'folder'} is named yet."
+    elif kind == "folder" and not os.path.isdir(name):
+        problem = f"There is no folder {name!r}."
+    else:
+        try:
+            return loaded(name, revision), ""
+        except (LeukoscopeError, OSError) as error:
+            problem = f"{error}."
+    return loaded(os.fspath(EMBEDDED)), problem

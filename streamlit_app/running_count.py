@@ -58,7 +58,7 @@ class RunningCount:
         self.restored = len(session.differential.photos)
         self.problem = ""  # why the count stopped by itself, such as a full disk
         self._session = session
-        self._known = {digest: name for name, digest in session.digests.items()}
+        self._known = set(session.digests.values())
         self._lock = threading.RLock()
         self._queue: deque[tuple[Classifier, str, Content]] = deque()
         self._worker: threading.Thread | None = None
@@ -95,13 +95,14 @@ class RunningCount:
         if not files:
             return
         with self._lock:
-            if not self._queue and (self._worker is None or not self._worker.is_alive()):
+            idle = self._worker is None or not self._worker.is_alive()
+            if idle and not self._queue:
                 self._done = self._total = 0
                 self._began = time.monotonic()
                 self._cancelled, self.problem = False, ""
             self._queue.extend((classifier, name, content) for name, content in files)
             self._total += len(files)
-            if self._worker is None or not self._worker.is_alive():
+            if idle:
                 self._worker = threading.Thread(target=self._work, daemon=True, name="count")
                 self._worker.start()
 
@@ -187,7 +188,7 @@ class RunningCount:
 
     def _remember(self, name: str, digest: str) -> None:
         self._session.digests[name] = digest
-        self._known[digest] = name
+        self._known.add(digest)
 
 
 def _photos(name: str, content: Content) -> Iterator[tuple[str, bytes | str]]:
