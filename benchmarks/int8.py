@@ -83,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
         for name, path in (("float32", classifier.folder / ONNX_FILE), ("int8", small)):
             logits = np.concatenate(
                 [
-                    session(path, threads=0).run(["logits"], {"image": part})[0]
+                    session(path).run(["logits"], {"image": part})[0]
                     for part in np.array_split(test, max(1, len(test) // 64))
                 ]
             )

@@ -126,8 +126,9 @@ def _predictions(classifier, names: list[str], workers: int | None):
     from leukoscope.bulk import answers
     from leukoscope.errors import ImageError
 
-    if _workers(workers, len(names)) > 1:
-        yield from answers(classifier.source, "predict", names, _workers(workers, len(names)))
+    processes = _workers(workers, len(names))
+    if processes > 1:
+        yield from answers(classifier.source, "predict", names, processes)
         return
     for name in names:
         try:
