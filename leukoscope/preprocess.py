@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from leukoscope.locate import Cell
+from leukoscope.restain import restain
 from leukoscope.stain import glass_colour
 
 FRAMING_KINDS = ("cell", "photo")
@@ -23,12 +24,15 @@ class Framing:
     field: side of the framed square in nucleus diameters; 0 for kind "photo".
     glass: level, 0-255, that each channel of the photo's glass is brought to, so that the lamp and the camera's white
         balance do not matter; 0 leaves the colours as they are.
+    stain: whether nuclei and red cells are brought to fixed colours too, so that the lab's dyes matter less; see
+        `leukoscope.restain`.
     """
 
     kind: str
     size: int
     field: float = 0.0
     glass: float = 0.0
+    stain: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in FRAMING_KINDS:
@@ -39,6 +43,8 @@ class Framing:
             raise ValueError("framing field must be above 0 for kind 'cell' and 0 for kind 'photo'")
         if not 0 <= self.glass <= 255:
             raise ValueError(f"framing glass must be 0-255, not {self.glass}")
+        if self.stain and not (self.kind == "cell" and self.glass):
+            raise ValueError("framing stain needs kind 'cell' and a glass above 0")
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,8 @@ def frame(
     left, top, reach = framed_square(framing, cell, margin)
     cut = _cut(image, left, top, reach)
     crop = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if reach > side else cv2.INTER_LINEAR)
+    if framing.stain:
+        return restain(crop, glass_colour(image) if glass is None else glass, framing.glass, margin)
     return _to_glass(crop, image, framing.glass, glass)
 
 

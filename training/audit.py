@@ -271,7 +271,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.variant not in variants():
             raise ConfigError(f"unknown variant {args.variant}: valid are {', '.join(variants())}")
         chosen = read(table)[: args.top] if args.draw else []
-        examples = load_examples(args.data, pbc=args.pbc, kinds=("photo",))
+        examples = load_examples(args.data, pbc=args.pbc)
         if args.draw:
             draw(chosen, examples, args.draw)
             print(f"{len(chosen)} photos -> {args.draw}")

@@ -34,8 +34,11 @@ def augment(picture: np.ndarray, size: int, settings: Augment, rng: np.random.Ge
         if sigma > 0.2:
             crop = cv2.GaussianBlur(crop, (0, 0), sigma)
     if settings.noise:
-        sigma = settings.noise * rng.random() ** 2
-        crop = np.clip(crop + rng.normal(0.0, sigma, crop.shape), 0, 255).astype(np.uint8)
+        outside = (crop == 0).all(axis=2)
+        sigma = np.float32(settings.noise * rng.random() ** 2)
+        noise = sigma * rng.standard_normal(crop.shape, np.float32)
+        crop = np.clip(crop + noise, 0, 255).astype(np.uint8)
+        crop[outside] = 0
     if settings.wedge and rng.random() < settings.wedge:
         _blacken_edge(crop, rng)
     return crop

@@ -2,12 +2,14 @@
 
     python -m training.compare                                   # every variant, every trial not done yet (hours)
     python -m training.compare --variants default --trials folds # the five folds of the default recipe
+    python -m training.compare --jobs 2                          # two trials at once, each on one processor
     python -m training.compare --list                            # what there is to run, and what is done
 
 A variant is training/configs/default.toml with the changes that training/configs/variants.toml names. A trial trains
 it, exports it, and asks the checkpoint about photos that it never saw:
 
-    fold-0 ... fold-4    both labs, one fold held out by field; scored on that fold's photos of the Kaggle set's TRAIN
+    fold-0 ... fold-4    both labs, one fold held out by field; scored on that fold's photos of the Kaggle set's TRAIN,
+                         and on their copies
     without-barcelona    trained without PBC, scored on all of PBC
     without-bccd         trained without the Kaggle set, scored on its 348 photos
 
@@ -18,10 +20,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +70,13 @@ def configured(variant: str, trial: str) -> Config:
     return checked(values, f"variant {variant}")
 
 
-def held_out(trial: str, config: Config, examples):
-    """The photos that a trial is scored on, cells of other kinds included."""
+def held_out(trial: str, config: Config, examples, kind: str = "photo"):
+    """The pictures that a trial is scored on, cells of other kinds included."""
     from training.train import training_rows
 
     if trial in FOLDS:
-        return where(training_rows(config, examples)[1], lab="bccd")
-    return where(examples, lab=UNSEEN[trial], kind="photo")
+        return where(training_rows(config, examples)[1], lab="bccd", kind=kind)
+    return where(examples, lab=UNSEEN[trial], kind=kind)
 
 
 def run_trial(variant: str, trial: str, examples, runs: Path) -> dict[str, Any]:
@@ -88,19 +93,43 @@ def run_trial(variant: str, trial: str, examples, runs: Path) -> dict[str, Any]:
     train(config, examples, run)
     checkpoint = runs / f"{config.name}-checkpoint"
     export(run, checkpoint, examples)
+    classifier = Classifier.from_pretrained(checkpoint)
     photos = held_out(trial, config, examples)
-    answers = ask(Classifier.from_pretrained(checkpoint), photos)
+    answers = ask(classifier, photos)
     known = answers.where(labels_of(photos) < len(CELL_TYPES))
     result = scores(known)
+    copies = held_out(trial, config, examples, "copy") if trial in FOLDS else ()
     return {
         "variant": variant,
         "trial": trial,
         **{key: result[key] for key in ("n", "accuracy", "balanced_accuracy", "macro_f1", "confident")},
+        "copies_accuracy": scores(ask(classifier, copies))["accuracy"] if len(copies) else None,
         "recall": {name: row["recall"] for name, row in result["per_class"].items()},
         "unfamiliarity_auroc": unfamiliarity_aurocs(answers),
         "parameters": json.loads((checkpoint / "classifier.json").read_text())["trained"]["parameters"],
+        "epochs": config.fit.epochs,
         "minutes": round((time.perf_counter() - began) / 60, 1),
     }
+
+
+def run_all(todo: list[tuple[str, str]], data, pbc, runs: Path, jobs: int) -> Iterator[dict[str, Any]]:
+    """The results of (variant, trial) pairs as they come; where `jobs` run at once, each in a process of its own."""
+    if jobs == 1:
+        examples = load_examples(data, pbc=pbc)
+        yield from (run_trial(variant, trial, examples, runs) for variant, trial in todo)
+        return
+    # One thread each: TensorFlow gains little from a second at these sizes, and two would wait for each other.
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    spawned = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+    with ProcessPoolExecutor(jobs, mp_context=spawned, max_tasks_per_child=1) as pool:
+        futures = [pool.submit(_in_process, variant, trial, data, pbc, runs) for variant, trial in todo]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+def _in_process(variant: str, trial: str, data, pbc, runs: Path) -> dict[str, Any]:
+    print(f"begun: {variant}, {trial}", flush=True)
+    return run_trial(variant, trial, load_examples(data, pbc=pbc), runs)
 
 
 # --- the table -------------------------------------------------------------------------------------------
@@ -123,21 +152,26 @@ def markdown(rows: list[dict[str, Any]]) -> Iterator[str]:
     """The table to read: a line a variant."""
     yield "# Recipes compared\n"
     yield "Written by `python -m training.compare`; each number is explained there. Balanced accuracy unless said"
-    yield "otherwise; `confident` is the share of cells so marked and how many of these are right.\n"
-    yield "| variant | TRAIN folds: accuracy ± sd | PBC never seen | confident | Kaggle never seen | confident |"
-    yield "|---|---|---|---|---|---|"
+    yield "otherwise; `confident` is the share of cells so marked and how many of these are right. Folds: mean accuracy"
+    yield "± standard deviation.\n"
+    yield "| variant | epochs | TRAIN folds | copies | PBC never seen | confident | Kaggle never seen | confident |"
+    yield "|---|---|---|---|---|---|---|---|"
     known = variants()
     for name in [v for v in known if any(r["variant"] == v for r in rows)]:
         mine = {r["trial"]: r for r in rows if r["variant"] == name}
-        folds = [mine[f]["accuracy"] for f in FOLDS if f in mine]
-        spread = f"{np.mean(folds):.3f} ± {np.std(folds):.3f} ({len(folds)} folds)" if folds else "–"
-        cells = [spread]
+        folds = [mine[f] for f in FOLDS if f in mine]
+        cells = [str(max(r["epochs"] for r in mine.values()))]
+        cells += [_spread([r[key] for r in folds]) for key in ("accuracy", "copies_accuracy")]
         for trial in UNSEEN:
             cells += [_balanced(mine.get(trial)), _confident(mine.get(trial))]
         yield f"| {name} | {' | '.join(cells)} |"
     yield "\n## What each changes\n"
     for name, changes in known.items():
         yield f"- **{name}**: {changes['why']}"
+
+
+def _spread(folds: list[float]) -> str:
+    return f"{np.mean(folds):.3f} ± {np.std(folds):.3f} ({len(folds)} folds)" if folds else "–"
 
 
 def _balanced(row: dict[str, Any] | None) -> str:
@@ -160,6 +194,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--again", action="store_true", help="also run trials that are done: their run folders are gone"
     )
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="trials at once, one processor each; default 1"
+    )
     parser.add_argument("--list", action="store_true", help="list the trials and whether they are done, and stop")
     args = parser.parse_args(argv)
     try:
@@ -170,12 +207,9 @@ def main(argv: list[str] | None = None) -> int:
             for variant, trial in todo:
                 print(f"{variant:<24}{trial:<20}{'done' if (variant, trial) in done else ''}")
             return 0
-        examples = load_examples(args.data, pbc=args.pbc, kinds=("photo",))
-        for index, (variant, trial) in enumerate(todo, 1):
-            print(f"--- {index} of {len(todo)}: {variant}, {trial}", flush=True)
-            row = run_trial(variant, trial, examples, args.runs)
+        for index, row in enumerate(run_all(todo, args.data, args.pbc, args.runs, args.jobs), 1):
             add_to_table(row)
-            print(json.dumps(row), flush=True)
+            print(f"--- {index} of {len(todo)}: {json.dumps(row)}", flush=True)
     except (ConfigError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from training.sources import KINDS
+
 CONFIGS = Path(__file__).parent / "configs"
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -24,7 +26,7 @@ class _Section(BaseModel):
 
 
 class Data(_Section):
-    kind: Literal["photo", "copy"]  # train on the original photos or on their augmented copies
+    kind: Literal["photo", "copy", "both"]  # train on the original photos, on their augmented copies, or on both
     labs: list[str]  # labs that are trained on
     others: list[str] = []  # classes beyond the four that teach "none of the four"
     empty: Annotated[int, Field(ge=0)] = 0  # crops without a white cell that teach it too
@@ -38,18 +40,25 @@ class Data(_Section):
         """Outputs of the network: the four types, and "none of the four" where something teaches it."""
         return 5 if self.others or self.empty else 4
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of pictures that are trained on."""
+        return KINDS if self.kind == "both" else (self.kind,)
+
 
 class FramingSettings(_Section):
     kind: Literal["cell", "photo"]
     size: Annotated[int, Field(ge=16, le=512)]  # px
     field: Annotated[float, Field(ge=0.0)] = 0.0  # nucleus diameters
     glass: Annotated[float, Field(ge=0.0, le=255.0)] = 0.0  # level that bright glass is brought to; 0: as it is
+    stain: bool = False  # whether nuclei and red cells are brought to fixed colours
 
 
 class Network(_Section):
-    kind: Literal["reference", "compact", "residual"]
-    filters: Annotated[list[int], Field(min_length=4, max_length=4)]
-    depth: list[Annotated[int, Field(ge=0)]] = []  # of kind "residual": blocks at each of the four scales
+    kind: Literal["reference", "residual"]
+    filters: Annotated[list[int], Field(min_length=1)]  # of each scale
+    depth: list[Annotated[int, Field(ge=0)]] = []  # of kind "residual": blocks at each scale
+    stride: Annotated[int, Field(ge=1, le=4)] = 1  # of kind "residual": of the first convolution
     dense: list[int] = []
     dropout: list[Fraction]
     l2: Annotated[float, Field(ge=0.0)] = 0.0
@@ -132,8 +141,11 @@ def checked(values: dict, source: str) -> Config:
     except ValidationError as error:
         problems = "; ".join(_problem(e) for e in error.errors())
         raise ConfigError(f"{source}: {problems}") from None
-    if config.network.kind == "residual" and (len(config.network.depth) != 4 or not any(config.network.depth)):
-        raise ConfigError(f"{source}: network.depth: kind 'residual' needs four numbers of blocks, not all 0")
+    network = config.network
+    if network.kind == "residual" and (len(network.depth) != len(network.filters) or not any(network.depth)):
+        raise ConfigError(f"{source}: network.depth: kind 'residual' needs as many numbers as filters, not all 0")
+    if network.kind != "residual" and len(network.filters) != 4:
+        raise ConfigError(f"{source}: network.filters: kind {network.kind!r} needs four numbers")
     if config.data.fold >= config.data.folds:
         raise ConfigError(f"{source}: data.fold: {config.data.fold} must be below data.folds = {config.data.folds}")
     return config

@@ -75,7 +75,7 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
     model.load_weights(run / "best.weights.h5")
 
     train_rows, val_rows = training_rows(config, examples)
-    val_crops = framed(val_rows, config, 0, "validation")
+    val_crops, val_rows = framed(val_rows, framing_of(config), 0, "validation")
     val_labels = targets_of(val_rows)
 
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
         shutil.copyfile(run / "history.csv", folder / HISTORY_FILE)
 
         more = train_rows.select(range(min(max(0, PARITY_CROPS - len(val_crops)), len(train_rows))))
-        parity_crops = np.concatenate([val_crops, framed(more, config, 0, "parity")])[:PARITY_CROPS]
+        parity_crops = np.concatenate([val_crops, framed(more, framing_of(config), 0, "parity")[0]])[:PARITY_CROPS]
         difference = parity(model, folder / ONNX_FILE, parity_crops)
         if difference > PARITY_TOLERANCE:
             raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
@@ -269,7 +269,7 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         config = read_config(args.run / "config.toml")
-        kinds = (config.data.kind,)
+        kinds = config.data.kinds
         spec = export(args.run, args.checkpoint, load_examples(args.data, pbc=args.pbc, kinds=kinds, seed=config.seed))
     except (ConfigError, DataError, RunError, ExportError, CheckpointError) as error:
         print(f"error: {error}", file=sys.stderr)

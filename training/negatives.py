@@ -1,8 +1,8 @@
 """Pictures that show no white cell: what "none of the four" is taught with, beside other cells.
 
 Half of them are cut from the training photos, away from the located cells: at platelets and stain dirt, framed as if
-they had been mistaken for a nucleus, and at red cells and glass. The other half is drawn here: coloured noise, blots
-and shapes, as pictures that are no smear at all.
+they had been mistaken for a nucleus, and at red cells and glass. The other half is what is taken for a cell in pictures
+that are no smear at all, drawn here: coloured noise, blots and shapes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from leukoscope.preprocess import Framing, frame
 from leukoscope.stain import nucleus_density
 
 SPECK_DENSITY = 0.2  # of the nucleus stain, from which a speck is dark enough to be mistaken for a nucleus
+NONSENSE_SIDE = 200  # px
 BETWEEN = 1.0  # nucleus diameters from the middle of a cell to the middle of a crop beside it, at least
 
 
@@ -42,7 +43,9 @@ def empty_crops(examples, framing: Framing, margin: int, count: int, seed: int) 
         while len(crops) < count // 2 and (photo := next(photos, None)) is not None:
             crops += [frame(photo, framing, place, margin) for place in empty_places(photo, rng)]
     crops = crops[: count // 2]
-    crops += [draw_nonsense(side, rng) for _ in range(count - len(crops))]
+    while len(crops) < count:
+        nonsense = draw_nonsense(NONSENSE_SIDE, rng)
+        crops += [frame(nonsense, framing, place, margin) for place in locate(nonsense)[: min(2, count - len(crops))]]
     return np.stack(crops) if crops else np.empty((0, side, side, 3), np.uint8)
 
 
@@ -91,16 +94,18 @@ def _at(x: float, y: float, diameter: float) -> Cell:
 
 
 def draw_nonsense(side: int, rng: np.random.Generator) -> np.ndarray:
-    """RGB uint8 (side, side, 3): a ground, clouds of one random fineness, now and then shapes, lines or letters."""
+    """RGB uint8 (side, side, 3): a ground, clouds of one random fineness, now and then shapes, lines or letters, mostly
+    in the colours that are taken for a nucleus: less green than blue."""
     ground = rng.integers(0, 256, 3)
     cells = int(np.clip(2 ** rng.uniform(1, 6.5), 2, side))
     clouds = rng.normal(size=(cells, cells, 3 if rng.random() < 0.5 else 1)).astype(np.float32)
     clouds = cv2.resize(clouds, (side, side), interpolation=cv2.INTER_CUBIC).reshape(side, side, -1)
     picture = np.clip(ground + clouds * rng.uniform(0, 70), 0, 255).astype(np.uint8)
     for _ in range(rng.integers(0, 6)):
-        colour = tuple(int(v) for v in rng.integers(0, 256, 3))
+        red, green, blue = (int(v) for v in rng.integers(0, 256, 3))
+        colour = (red, min(green, blue), max(green, blue)) if rng.random() < 0.7 else (red, green, blue)
         a, b = rng.integers(0, side, (2, 2)).tolist()
-        kind = rng.integers(0, 5)
+        kind = rng.choice(5, p=[0.15, 0.1, 0.15, 0.4, 0.2])
         if kind == 0:
             cv2.rectangle(picture, a, b, colour, -1)
         elif kind == 1:
@@ -109,7 +114,9 @@ def draw_nonsense(side: int, rng: np.random.Generator) -> np.ndarray:
             cv2.putText(picture, "Rx0#"[: rng.integers(1, 5)], a, cv2.FONT_HERSHEY_SIMPLEX, 1.0, colour, 2)
         elif kind == 3:
             axes = rng.integers(3, side // 2, 2).tolist()
-            cv2.ellipse(picture, a, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1)
+            width = -1 if rng.random() < 0.7 else int(rng.integers(2, 9))
+            axes = axes if rng.random() < 0.5 else axes[:1] * 2
+            cv2.ellipse(picture, a, axes, float(rng.uniform(0, 180)), 0, 360, colour, width)
         else:
             cv2.fillPoly(picture, [rng.integers(0, side, (int(rng.integers(3, 8)), 2))], colour)
     return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.5))

@@ -19,7 +19,7 @@ NORMALISATION = Normalisation()  # inputs scaled to 0-1 and no further: batch no
 def build(config: Config) -> keras.Model:
     """Build a run's network with fresh weights, drawn from its seed."""
     keras.utils.set_random_seed(config.seed)
-    kinds = {"reference": _reference, "compact": _compact, "residual": _residual}
+    kinds = {"reference": _reference, "residual": _residual}
     return kinds[config.network.kind](config.network, config.framing.size, config.data.classes)
 
 
@@ -41,33 +41,17 @@ def _reference(network: Network, size: int, classes: int) -> keras.Model:
     return keras.Model(inputs, _logits(x, classes), name="reference")
 
 
-def _compact(network: Network, size: int, classes: int) -> keras.Model:
-    """Four blocks of two convolutions, the last map averaged: no weight depends on the place in the crop."""
-    x = inputs = keras.Input((size, size, 3), name="image")
-    for index, filters in enumerate(network.filters):
-        for half in range(2):
-            x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-            x = layers.BatchNormalization(momentum=0.9)(x)
-            last = index == 3 and half == 1
-            x = layers.LeakyReLU(0.1, name="feature_map" if last else None)(x)
-        if index < 3:
-            x = layers.MaxPooling2D()(x)
-    x = layers.GlobalAveragePooling2D(name="features")(x)
-    for rate in network.dropout:
-        x = layers.Dropout(rate)(x)
-    return keras.Model(inputs, _logits(x, classes), name="compact")
-
-
 def _residual(network: Network, size: int, classes: int) -> keras.Model:
     """Residual blocks of two convolutions (He et al. 2015, arXiv 1512.03385), most of them on the coarse maps, where
     they cost least; the last map averaged."""
 
-    def convolved(x, filters: int, width: int = 3):
-        x = layers.Conv2D(filters, width, padding="same", use_bias=False)(x)
+    def convolved(x, filters: int, width: int = 3, stride: int = 1):
+        x = layers.Conv2D(filters, width, stride, padding="same", use_bias=False)(x)
         return layers.BatchNormalization(momentum=0.9)(x)
 
     x = inputs = keras.Input((size, size, 3), name="image")
-    x = layers.LeakyReLU(0.1)(convolved(x, network.filters[0]))
+    # A stride at once saves what costs most, and a wider window than it keeps every pixel equally well seen.
+    x = layers.LeakyReLU(0.1)(convolved(x, network.filters[0], max(3, 2 * network.stride), network.stride))
     blocks = [(index, filters) for index, filters in enumerate(network.filters) for _ in range(network.depth[index])]
     scale = 0
     for place, (index, filters) in enumerate(blocks):

@@ -108,11 +108,11 @@ def test_training_and_serving_see_the_same_tensor(classifier, monkeypatch):
     from training.config import CONFIGS, read_config
     from training.data import load_examples, pictures
     from training.networks import NORMALISATION
-    from training.train import framed
+    from training.train import framed, framing_of
 
     config = read_config(CONFIGS / "default.toml")
     examples = load_examples("synthetic:20")
-    trained_on = normalise(framed(examples, config, 0, "test"), NORMALISATION)
+    trained_on = normalise(framed(examples, framing_of(config), 0, "test")[0], NORMALISATION)
 
     served = []
     session = classifier._session

@@ -25,8 +25,9 @@ size = 32
 field = 2.4
 
 [network]
-kind = "compact"
+kind = "residual"
 filters = [8, 8, 16, 16]
+depth = [0, 1, 1, 1]
 dropout = [0.1]
 
 [augment]

@@ -21,6 +21,8 @@ def row(variant: str, trial: str, value: float) -> dict:
         "variant": variant,
         "trial": trial,
         "accuracy": value,
+        "copies_accuracy": value - 0.1,
+        "epochs": 80,
         "balanced_accuracy": value,
         "confident": {"share": 0.8, "accuracy": 0.9},
     }
@@ -62,6 +64,7 @@ def test_the_table_keeps_the_newest_result_of_each_trial(table):
     (default,) = [line for line in lines if line.startswith("| default")]
     (plain,) = [line for line in lines if line.startswith("| plain")]
     assert f"{np.mean([0.7, 0.9]):.3f} ± {np.std([0.7, 0.9]):.3f} (2 folds)" in default
+    assert f"{np.mean([0.6, 0.8]):.3f} ± {np.std([0.6, 0.8]):.3f} (2 folds)" in default
     assert "0.610 | 80%, right 90.0% |" in plain
     assert (table / "results" / "comparison.md").read_text().startswith("# Recipes compared")
 
