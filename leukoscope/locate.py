@@ -32,6 +32,7 @@ BLUR_OF_NUCLEUS = 0.03  # ... and of a nucleus's width in a longer one
 SEARCH_BLUR = (0.8, 1.2)  # px of the copy that is searched
 
 DENSITY_RANGE = (0.28, 0.5)  # the threshold between nucleus and the rest follows each nucleus's stain within these
+CORE = to_level(2 * DENSITY_RANGE[1])  # the level above which a core is so dark that the threshold is the highest
 NUCLEUS_FLOOR = 0.36  # least mean density difference of a nucleus; red cells stay below 0.25
 LEAST_BLOB = 20  # px of a photo 480 px long, or of a smaller one; what is smaller is noise
 LOBE_GAP = 0.35  # of the largest lobe's diameter: lobes that are closer belong to one nucleus
@@ -201,26 +202,24 @@ def _least_blob(copies: list[np.ndarray], level: int) -> float:
 
 def _stained(density: np.ndarray, least: float) -> np.ndarray:
     """Mask (H, W), uint8 0 or 1, of what is stained at least half as strongly as the core of its own blob."""
-    _, above = cv2.threshold(density, to_level(DENSITY_RANGE[0]), 1, cv2.THRESH_BINARY)
+    low, high = map(to_level, DENSITY_RANGE)
+    _, above = cv2.threshold(density, low, 1, cv2.THRESH_BINARY)
+    _, core = cv2.threshold(density, CORE, 1, cv2.THRESH_BINARY)
     blobs, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    _, mask = cv2.threshold(density, to_level(DENSITY_RANGE[1]), 1, cv2.THRESH_BINARY)
-    _, core = cv2.threshold(density, to_level(2 * DENSITY_RANGE[1]), 1, cv2.THRESH_BINARY)
+    thresholds = np.full_like(density, high)
     for index, blob in enumerate(blobs):
-        x, y, w, h = cv2.boundingRect(blob)
-        rows, columns = slice(y, y + h), slice(x, x + w)
-        area = _pixels(blob)
-        # Most nuclei have so dark a core that the highest threshold is theirs, and the mask is right already.
-        if area >= least and cv2.countNonZero(core[rows, columns]) > 0.12 * area:
-            continue
-        own = np.zeros((h, w), np.uint8)
-        cv2.drawContours(own, blobs, index, 1, -1, offset=(-x, -y))
-        mask[rows, columns] &= own ^ 1
+        area, threshold = _pixels(blob), 255
         if area >= least:
-            own = cv2.min(own, above[rows, columns])
-            here = density[rows, columns]
-            _, strong = cv2.threshold(here, _threshold(here[own > 0]), 1, cv2.THRESH_BINARY)
-            mask[rows, columns] |= cv2.min(own, strong)
-    return mask
+            x, y, w, h = cv2.boundingRect(blob)
+            rows, columns = slice(y, y + h), slice(x, x + w)
+            # Most nuclei have so dark a core that the highest threshold is theirs.
+            if cv2.countNonZero(core[rows, columns]) > 0.12 * area:
+                continue
+            own = np.zeros((h, w), np.uint8)
+            cv2.drawContours(own, blobs, index, 1, -1, offset=(-x, -y))
+            threshold = _threshold(density[rows, columns][cv2.min(own, above[rows, columns]) > 0])
+        cv2.drawContours(thresholds, blobs, index, threshold, -1)
+    return cv2.min(cv2.compare(density, thresholds, cv2.CMP_GT), 1)
 
 
 def _threshold(values: np.ndarray) -> int:
