@@ -122,7 +122,7 @@ def _halved(image: np.ndarray) -> np.ndarray:
 def _search(copies: list[np.ndarray], stain: Stain) -> list[Cell]:
     """Find the cells on the last of the copies, each half as large as the one before; the first is the photo."""
     small, level = copies[-1], len(copies) - 1
-    sigma = float(np.clip(max(small.shape[:2]) * BLUR, *SEARCH_BLUR))
+    sigma = min(max(max(small.shape[:2]) * BLUR, SEARCH_BLUR[0]), SEARCH_BLUR[1])
     density, absorbed, seen = stain.measure(small, sigma)
     mask = _stained(density, _least_blob(copies, level))
     nuclei, smallest = _nuclei(mask, density, absorbed, seen)
@@ -132,11 +132,12 @@ def _search(copies: list[np.ndarray], stain: Stain) -> list[Cell]:
         if nucleus.mask.shape == mask.shape:
             continue
         inside = nucleus.of(density)[nucleus.within(mask) > 0]
-        if len(inside) == 0 or to_density(inside.mean()) < NUCLEUS_FLOOR:
+        depth = to_density(float(inside.mean())) if len(inside) else 0.0
+        if depth < NUCLEUS_FLOOR:
             continue
         cell, area = _measured(copies, stain, nucleus)
         if 2 * np.sqrt((area or len(inside) * 4**level) / np.pi) >= smallest * 2**level:
-            found[cell] = max(found.get(cell, 0.0), len(inside) * to_density(inside.mean()))
+            found[cell] = max(found.get(cell, 0.0), len(inside) * depth)
     return sorted(found, key=found.get, reverse=True)
 
 
@@ -272,9 +273,15 @@ def _joined(mask: np.ndarray, gap: float = LOBE_GAP) -> list[Patch]:
 
 
 def _closed(mask: np.ndarray, reach: float) -> np.ndarray:
-    """A mask closed with a disc of this radius. Distances are far quicker than a large disc at every pixel."""
-    grown = cv2.compare(cv2.distanceTransform(mask ^ 1, cv2.DIST_L2, 5), reach, cv2.CMP_LE)
-    return cv2.compare(cv2.distanceTransform(grown, cv2.DIST_L2, 5), reach, cv2.CMP_GT)
+    """A mask closed with a disc of this radius. Distances are far quicker than a large disc at every pixel, and none
+    is needed further from the mask than the disc reaches."""
+    x, y, w, h = cv2.boundingRect(mask)
+    rim = int(reach) + 2
+    place = np.s_[max(0, y - rim) : y + h + rim, max(0, x - rim) : x + w + rim]
+    grown = cv2.compare(cv2.distanceTransform(mask[place] ^ 1, cv2.DIST_L2, 5), reach, cv2.CMP_LE)
+    closed = np.zeros_like(mask)
+    closed[place] = cv2.compare(cv2.distanceTransform(grown, cv2.DIST_L2, 5), reach, cv2.CMP_GT)
+    return closed
 
 
 def _parted(patch: Patch, stained: np.ndarray, red: float) -> list[Patch]:

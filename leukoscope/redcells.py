@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from itertools import accumulate
+
 import cv2
 import numpy as np
 
@@ -40,12 +43,12 @@ def red_cell_width(absorbed: np.ndarray, usable: np.ndarray, nucleus: float) -> 
     depths = _peaks(depth, body, 0.8 * nucleus)
     plausible = depths[(depths > 0.15 * nucleus) & (depths < 0.9 * nucleus)]
     if len(plausible) and np.pi * (plausible**2).sum() > RED_COVERED * cv2.countNonZero(body):
-        return typical(2 * plausible)
+        return typical((2 * plausible).tolist())
     deepest = depth.max()
     if deepest < LEAST_DEPTH:
         return None
     depths = _peaks(depth, body, 0.7 * deepest)
-    return typical(2 * depths[depths > 0.35 * deepest])
+    return typical((2 * depths[depths > 0.35 * deepest]).tolist())
 
 
 def _peaks(depth: np.ndarray, body: np.ndarray, apart: float) -> np.ndarray:
@@ -83,8 +86,8 @@ def fill_pale_middles(body: np.ndarray) -> None:
     cv2.drawContours(body, filled, -1, 1, -1)
 
 
-def typical(diameters: list[float] | np.ndarray) -> float:
+def typical(diameters: list[float]) -> float:
     """The diameter at which half of the total area is reached: many specks weigh little."""
-    ordered = np.sort(np.asarray(diameters))
-    area = np.cumsum(ordered**2)
-    return float(ordered[np.searchsorted(area, area[-1] / 2)])
+    ordered = sorted(diameters)
+    areas = list(accumulate(diameter * diameter for diameter in ordered))
+    return ordered[bisect_left(areas, areas[-1] / 2)]
