@@ -111,7 +111,9 @@ def _cut(image: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
 def normalise(crops: np.ndarray, normalisation: Normalisation) -> np.ndarray:
     """uint8 (N, S, S, 3) -> float32 (N, S, S, 3), the network's input."""
     count, side, _, channels = crops.shape
-    return cv2.LUT(crops.reshape(count * side, side, channels), _normalised(normalisation)).reshape(count, side, side, channels)
+    return cv2.LUT(crops.reshape(count * side, side, channels), _normalised(normalisation)).reshape(
+        count, side, side, channels
+    )
 
 
 @lru_cache(maxsize=8)
