@@ -78,6 +78,8 @@ def frame(
         raise ValueError("framing kind 'cell' needs the cell to frame")
     left, top, reach = framed_square(framing, cell, margin)
     cut = _cut(image, left, top, reach)
+    if reach >= 2 * side:  # halves are averaged far faster than other shares; an odd pixel at the edge falls away
+        cut = cv2.resize(cut[: reach // 2 * 2, : reach // 2 * 2], (reach // 2,) * 2, interpolation=cv2.INTER_AREA)
     crop = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if reach > side else cv2.INTER_LINEAR)
     return _to_glass(crop, image, framing.glass, glass)
 
