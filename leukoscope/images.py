@@ -11,8 +11,9 @@ import os
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from leukoscope.errors import ImageError
 
@@ -76,7 +77,8 @@ def _from_bytes(data: bytes) -> np.ndarray:
             # Pillow warns of a decompression bomb and of broken metadata; our own pixel limit decides.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                return _from_pil(image)
+                pixels = _upright_jpeg(data, image)
+                return _from_pil(image) if pixels is None else pixels
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -85,6 +87,18 @@ def _from_bytes(data: bytes) -> np.ndarray:
         raise ImageError(_too_large()) from None
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
         raise ImageError(f"the picture is damaged or cut short ({type(error).__name__})") from None
+
+
+def _upright_jpeg(data: bytes, image: Image.Image) -> np.ndarray | None:
+    """The pixels of an ordinary JPEG, or None: then Pillow reads it, or says what is wrong with it.
+
+    OpenCV brings the same library as Pillow, and so the same pixels, but writes them where they are wanted: Pillow
+    copies them four times on their way into an array, which takes half as long as decoding.
+    """
+    if image.format != "JPEG" or image.mode != "RGB" or image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        return None
+    _check_size(*image.size)
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
 def _from_pil(image: Image.Image) -> np.ndarray:

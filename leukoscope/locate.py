@@ -6,7 +6,8 @@ near 1 in nuclei and near 0.1 in red cells whatever the camera's white balance. 
 and the width of the red cells tells a nucleus from a platelet and one nucleus from two.
 
 The photo is halved until nuclei are some twenty pixels wide, and searched there; then the edge of each nucleus is
-measured anew, on a finer copy of its surroundings alone.
+measured anew, on a finer copy of its surroundings alone. Where one nucleus is plain on a copy half as large, a glance
+at that is enough: it says only where to measure.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from leukoscope.redcells import red_cell_width, typical
 from leukoscope.stain import Stain, glass_colour, to_density, to_level
 
 SMALL_PHOTO = 960  # px; a photo no longer than this shows few, large cells ...
-SMALL_SIDE = 320  # px; ... and is halved until it is shorter than this
+GLANCE_SIDE = 160  # px; ... and is halved until it is shorter than this; if it is not plain there that there is one
+# nucleus alone, a copy twice as large is searched
 LARGE_SIDE = 960  # px; a longer photo is halved until it is shorter than this
 SEARCHED_NUCLEUS = 16  # px; the least width at which nuclei are searched for; if they turn out smaller, a copy twice as
 MOST_PIXELS = 4_000_000  # large is searched, if it has no more pixels than this
@@ -32,6 +34,7 @@ BLUR_OF_NUCLEUS = 0.03  # ... and of a nucleus's width in a longer one
 SEARCH_BLUR = (0.8, 1.2)  # px of the copy that is searched
 
 DENSITY_RANGE = (0.28, 0.5)  # the threshold between nucleus and the rest follows each nucleus's stain within these
+CORE = to_level(2 * DENSITY_RANGE[1])  # the level above which a core is so dark that the threshold is the highest
 NUCLEUS_FLOOR = 0.36  # least mean density difference of a nucleus; red cells stay below 0.25
 LEAST_BLOB = 20  # px of a photo 480 px long, or of a smaller one; what is smaller is noise
 LOBE_GAP = 0.35  # of the largest lobe's diameter: lobes that are closer belong to one nucleus
@@ -42,6 +45,7 @@ SMALLEST_PHOTO_SHARE = 0.06  # ... and of a small photo's short side
 WHOLE_NUCLEUS = 0.8  # of a red cell's width squared: a piece of this stained area may be a nucleus by itself
 LARGEST_NUCLEUS = 3.0  # ... and such pieces that have more than this together ...
 LONGEST_NUCLEUS = 1.5  # ... in a patch so many times longer than wide are several nuclei
+PLAIN = 1.4  # so many times wider than the least must a nucleus be, and all else narrower, to be plain at a glance
 SURROUNDINGS = 0.5  # of a nucleus's width: so far around it lobes are looked for that a coarse copy did not show
 AROUND_NUCLEUS = 0.35  # of its width: so far around a nucleus lies its cytoplasm, and no red cell
 CYTOPLASM = 0.15  # rim around a nucleus on each side, in nucleus diameters
@@ -94,11 +98,16 @@ def locate(image: np.ndarray, glass: np.ndarray | None = None) -> list[Cell]:
     Returns:
         The cells; empty if no nucleus stands out.
     """
-    longest = max(image.shape[:2])
+    small = max(image.shape[:2]) <= SMALL_PHOTO
     copies = [image]
-    while max(copies[-1].shape[:2]) >= (SMALL_SIDE if longest <= SMALL_PHOTO else LARGE_SIDE):
+    while max(copies[-1].shape[:2]) >= (GLANCE_SIDE if small else LARGE_SIDE):
         copies.append(_halved(copies[-1]))
     stain = Stain(glass_colour(image) if glass is None else glass)
+    if small and len(copies) > 1:
+        cells = _search(copies, stain, glance=True)
+        copies.pop()
+        if cells and cells[0].nucleus_px >= SEARCHED_NUCLEUS * 2 ** (len(copies) - 1):
+            return cells
     while True:
         cells = _search(copies, stain)
         if not cells or len(copies) == 1 or copies[-2].shape[0] * copies[-2].shape[1] > MOST_PIXELS:
@@ -118,24 +127,28 @@ def _halved(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _search(copies: list[np.ndarray], stain: Stain) -> list[Cell]:
-    """Find the cells on the last of the copies, each half as large as the one before; the first is the photo."""
+def _search(copies: list[np.ndarray], stain: Stain, glance: bool = False) -> list[Cell]:
+    """Find the cells on the last of the copies, each half as large as the one before; the first is the photo. At a
+    glance there are none unless it is plain that there is one alone."""
     small, level = copies[-1], len(copies) - 1
-    sigma = float(np.clip(max(small.shape[:2]) * BLUR, *SEARCH_BLUR))
+    sigma = min(max(max(small.shape[:2]) * BLUR, SEARCH_BLUR[0]), SEARCH_BLUR[1])
     density, absorbed, seen = stain.measure(small, sigma)
     mask = _stained(density, _least_blob(copies, level))
-    nuclei, smallest = _nuclei(mask, density, absorbed, seen)
+    nuclei, smallest, plain = _nuclei(mask, density, absorbed, seen)
+    if glance and not plain:
+        return []
     found: dict[Cell, float] = {}
     for nucleus in nuclei:
         # What reaches from edge to edge both ways is a coloured or noisy picture, not a nucleus.
         if nucleus.mask.shape == mask.shape:
             continue
         inside = nucleus.of(density)[nucleus.within(mask) > 0]
-        if len(inside) == 0 or to_density(inside.mean()) < NUCLEUS_FLOOR:
+        depth = to_density(float(inside.mean())) if len(inside) else 0.0
+        if depth < NUCLEUS_FLOOR:
             continue
         cell, area = _measured(copies, stain, nucleus)
         if 2 * np.sqrt((area or len(inside) * 4**level) / np.pi) >= smallest * 2**level:
-            found[cell] = max(found.get(cell, 0.0), len(inside) * to_density(inside.mean()))
+            found[cell] = max(found.get(cell, 0.0), len(inside) * depth)
     return sorted(found, key=found.get, reverse=True)
 
 
@@ -201,26 +214,24 @@ def _least_blob(copies: list[np.ndarray], level: int) -> float:
 
 def _stained(density: np.ndarray, least: float) -> np.ndarray:
     """Mask (H, W), uint8 0 or 1, of what is stained at least half as strongly as the core of its own blob."""
-    _, above = cv2.threshold(density, to_level(DENSITY_RANGE[0]), 1, cv2.THRESH_BINARY)
+    low, high = map(to_level, DENSITY_RANGE)
+    _, above = cv2.threshold(density, low, 1, cv2.THRESH_BINARY)
+    _, core = cv2.threshold(density, CORE, 1, cv2.THRESH_BINARY)
     blobs, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    _, mask = cv2.threshold(density, to_level(DENSITY_RANGE[1]), 1, cv2.THRESH_BINARY)
-    _, core = cv2.threshold(density, to_level(2 * DENSITY_RANGE[1]), 1, cv2.THRESH_BINARY)
+    thresholds = np.full_like(density, high)
     for index, blob in enumerate(blobs):
-        x, y, w, h = cv2.boundingRect(blob)
-        rows, columns = slice(y, y + h), slice(x, x + w)
-        area = _pixels(blob)
-        # Most nuclei have so dark a core that the highest threshold is theirs, and the mask is right already.
-        if area >= least and cv2.countNonZero(core[rows, columns]) > 0.12 * area:
-            continue
-        own = np.zeros((h, w), np.uint8)
-        cv2.drawContours(own, blobs, index, 1, -1, offset=(-x, -y))
-        mask[rows, columns] &= own ^ 1
+        area, threshold = _pixels(blob), 255
         if area >= least:
-            own = cv2.min(own, above[rows, columns])
-            here = density[rows, columns]
-            _, strong = cv2.threshold(here, _threshold(here[own > 0]), 1, cv2.THRESH_BINARY)
-            mask[rows, columns] |= cv2.min(own, strong)
-    return mask
+            x, y, w, h = cv2.boundingRect(blob)
+            rows, columns = slice(y, y + h), slice(x, x + w)
+            # Most nuclei have so dark a core that the highest threshold is theirs.
+            if cv2.countNonZero(core[rows, columns]) > 0.12 * area:
+                continue
+            own = np.zeros((h, w), np.uint8)
+            cv2.drawContours(own, blobs, index, 1, -1, offset=(-x, -y))
+            threshold = _threshold(density[rows, columns][cv2.min(own, above[rows, columns]) > 0])
+        cv2.drawContours(thresholds, blobs, index, threshold, -1)
+    return cv2.min(cv2.compare(density, thresholds, cv2.CMP_GT), 1)
 
 
 def _threshold(values: np.ndarray) -> int:
@@ -233,15 +244,18 @@ def _threshold(values: np.ndarray) -> int:
 # --- nuclei ----------------------------------------------------------------------------------------------
 
 
-def _nuclei(mask: np.ndarray, density: np.ndarray, absorbed: np.ndarray, seen: np.ndarray) -> tuple[list[Patch], float]:
+def _nuclei(
+    mask: np.ndarray, density: np.ndarray, absorbed: np.ndarray, seen: np.ndarray
+) -> tuple[list[Patch], float, bool]:
     """Join lobes, part nuclei that touch, drop what is far too small.
 
     Returns:
-        The nuclei, and the diameter, px, of a disc as large as the least that must be stained in one.
+        The nuclei; the diameter, px, of a disc as large as the least that must be stained in one; and whether it is
+        plain that there is one nucleus alone.
     """
     patches = _joined(mask)
     if not patches:
-        return [], 0.0
+        return [], 0.0, False
     diameters = [_diameter(patch.hull) for patch in patches]
     nucleus = typical(diameters)
     _, pale = cv2.threshold(density, to_level(DENSITY_RANGE[0]), 255, cv2.THRESH_BINARY_INV)
@@ -250,11 +264,20 @@ def _nuclei(mask: np.ndarray, density: np.ndarray, absorbed: np.ndarray, seen: n
     red = red_cell_width(absorbed, usable, nucleus)
     if red is None:
         smallest = max(SMALLEST_SHARE * max(diameters), SMALLEST_PHOTO_SHARE * min(mask.shape))
-        return [p for p, diameter in zip(patches, diameters, strict=True) if diameter >= smallest], 0.0
+        nuclei = [p for p, diameter in zip(patches, diameters, strict=True) if diameter >= smallest]
+        return nuclei, 0.0, _plain(diameters, smallest)
     smallest = SMALLEST_NUCLEUS * red
     parts = [part for patch in patches for part in _parted(patch, patch.within(mask), red)]
-    enough = np.pi * (AT_FIRST * smallest / 2) ** 2
-    return [p for p in parts if cv2.countNonZero(p.within(mask)) >= enough], smallest
+    least = AT_FIRST * smallest
+    stained = [cv2.countNonZero(part.within(mask)) for part in parts]
+    plain = max(stained) < LARGEST_NUCLEUS * red**2 and _plain([2 * np.sqrt(area / np.pi) for area in stained], least)
+    return [p for p, area in zip(parts, stained, strict=True) if area >= np.pi * (least / 2) ** 2], smallest, plain
+
+
+def _plain(diameters: list[float], least: float) -> bool:
+    """Whether one is far above the least, and all others far below."""
+    *others, largest = sorted(diameters)
+    return largest >= PLAIN * least and (not others or others[-1] * PLAIN <= least)
 
 
 def _joined(mask: np.ndarray, gap: float = LOBE_GAP) -> list[Patch]:
@@ -273,9 +296,15 @@ def _joined(mask: np.ndarray, gap: float = LOBE_GAP) -> list[Patch]:
 
 
 def _closed(mask: np.ndarray, reach: float) -> np.ndarray:
-    """A mask closed with a disc of this radius. Distances are far quicker than a large disc at every pixel."""
-    grown = cv2.compare(cv2.distanceTransform(mask ^ 1, cv2.DIST_L2, 5), reach, cv2.CMP_LE)
-    return cv2.compare(cv2.distanceTransform(grown, cv2.DIST_L2, 5), reach, cv2.CMP_GT)
+    """A mask closed with a disc of this radius. Distances are far quicker than a large disc at every pixel, and none
+    is needed further from the mask than the disc reaches."""
+    x, y, w, h = cv2.boundingRect(mask)
+    rim = int(reach) + 2
+    place = np.s_[max(0, y - rim) : y + h + rim, max(0, x - rim) : x + w + rim]
+    grown = cv2.compare(cv2.distanceTransform(mask[place] ^ 1, cv2.DIST_L2, 5), reach, cv2.CMP_LE)
+    closed = np.zeros_like(mask)
+    closed[place] = cv2.compare(cv2.distanceTransform(grown, cv2.DIST_L2, 5), reach, cv2.CMP_GT)
+    return closed
 
 
 def _parted(patch: Patch, stained: np.ndarray, red: float) -> list[Patch]:

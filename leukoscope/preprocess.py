@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -83,6 +84,8 @@ def frame(
         raise ValueError("framing kind 'cell' needs the cell to frame")
     left, top, reach = framed_square(framing, cell, margin)
     cut = _cut(image, left, top, reach)
+    if reach >= 2 * side:  # halves are averaged far faster than other shares; an odd pixel at the edge falls away
+        cut = cv2.resize(cut[: reach // 2 * 2, : reach // 2 * 2], (reach // 2,) * 2, interpolation=cv2.INTER_AREA)
     crop = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if reach > side else cv2.INTER_LINEAR)
     if framing.stain:
         return restain(crop, glass_colour(image) if glass is None else glass, framing.glass, margin)
@@ -117,6 +120,15 @@ def _cut(image: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
 
 def normalise(crops: np.ndarray, normalisation: Normalisation) -> np.ndarray:
     """uint8 (N, S, S, 3) -> float32 (N, S, S, 3), the network's input."""
+    count, side, _, channels = crops.shape
+    return cv2.LUT(crops.reshape(count * side, side, channels), _normalised(normalisation)).reshape(
+        count, side, side, channels
+    )
+
+
+@lru_cache(maxsize=8)
+def _normalised(normalisation: Normalisation) -> np.ndarray:
+    """What becomes of each level of each channel: float32 (256, 1, 3)."""
     scale = 1.0 / (255.0 * np.asarray(normalisation.std, np.float32))
     shift = np.asarray(normalisation.mean, np.float32) / np.asarray(normalisation.std, np.float32)
-    return crops * scale.astype(np.float32) - shift
+    return np.arange(256)[:, None, None].astype(np.uint8) * scale.astype(np.float32) - shift

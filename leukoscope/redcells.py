@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from itertools import accumulate
+
 import cv2
 import numpy as np
 
@@ -33,26 +36,27 @@ def red_cell_width(absorbed: np.ndarray, usable: np.ndarray, nucleus: float) -> 
     body = cv2.min(cv2.threshold(values, threshold, 1, cv2.THRESH_BINARY)[1], usable)
     fill_pale_middles(body)
     body = cv2.morphologyEx(body, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    depth = cv2.distanceTransform(cv2.copyMakeBorder(body, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 5)
+    body = cv2.copyMakeBorder(body, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    depth = cv2.distanceTransform(body, cv2.DIST_L2, 5)
     # Red cells are seldom twice as wide as nuclei: what is, is a clump or dark glass. But if so little remains that the
     # rest covers but a part of the red, then the nuclei are none, such as platelets, and the red cells tell the truth.
-    depths = _peaks(depth, 0.8 * nucleus)
+    depths = _peaks(depth, body, 0.8 * nucleus)
     plausible = depths[(depths > 0.15 * nucleus) & (depths < 0.9 * nucleus)]
     if len(plausible) and np.pi * (plausible**2).sum() > RED_COVERED * cv2.countNonZero(body):
-        return typical(2 * plausible)
+        return typical((2 * plausible).tolist())
     deepest = depth.max()
     if deepest < LEAST_DEPTH:
         return None
-    depths = _peaks(depth, 0.7 * deepest)
-    return typical(2 * depths[depths > 0.35 * deepest])
+    depths = _peaks(depth, body, 0.7 * deepest)
+    return typical((2 * depths[depths > 0.35 * deepest]).tolist())
 
 
-def _peaks(depth: np.ndarray, apart: float) -> np.ndarray:
-    """Depths that are the greatest within a distance, px."""
+def _peaks(depth: np.ndarray, body: np.ndarray, apart: float) -> np.ndarray:
+    """Depths in a mask, float32 (H, W) and uint8 (H, W), that are the greatest within a distance, px."""
     # The greatest within the square inside the disc are few and quickly found; among them the distance decides.
     inside = 2 * int(apart / 2**0.5) + 1
     highest = cv2.dilate(depth, np.ones((inside, inside), np.uint8))
-    places = cv2.findNonZero(cv2.min(cv2.compare(depth, highest, cv2.CMP_EQ), cv2.compare(depth, 0, cv2.CMP_GT)))
+    places = cv2.findNonZero(cv2.min(cv2.compare(depth, highest, cv2.CMP_EQ), body))
     if places is None:
         return np.empty(0, np.float32)
     columns, rows = places.reshape(-1, 2).T
@@ -62,7 +66,7 @@ def _peaks(depth: np.ndarray, apart: float) -> np.ndarray:
     order = np.argsort(-depths, kind="stable")
     columns, rows, depths = columns[order], rows[order], depths[order]
     near = (columns[:, None] - columns) ** 2 + (rows[:, None] - rows) ** 2 <= apart**2
-    return depths[~np.tril(near, -1).any(axis=1)]  # of equals that are near, the first alone
+    return depths[near.argmax(axis=1) == np.arange(len(depths))]  # where the first that is near is itself
 
 
 def fill_pale_middles(body: np.ndarray) -> None:
@@ -71,18 +75,19 @@ def fill_pale_middles(body: np.ndarray) -> None:
     contours, nesting = cv2.findContours(body, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if not contours:
         return
-    parents = nesting[0, :, 3]
+    parents, filled = nesting[0, :, 3], []
     for hole in np.flatnonzero(parents >= 0):
         contour = contours[hole]
         area = cv2.contourArea(contour)
         if area > 0.02 * body.size or area > 0.4 * cv2.contourArea(contours[parents[hole]]):
             continue
         if area < SMALL_HOLE or 4 * np.pi * area > 0.5 * cv2.arcLength(contour, True) ** 2:
-            cv2.drawContours(body, contours, int(hole), 1, -1)
+            filled.append(contour)
+    cv2.drawContours(body, filled, -1, 1, -1)
 
 
-def typical(diameters: list[float] | np.ndarray) -> float:
+def typical(diameters: list[float]) -> float:
     """The diameter at which half of the total area is reached: many specks weigh little."""
-    ordered = np.sort(np.asarray(diameters))
-    area = np.cumsum(ordered**2)
-    return float(ordered[np.searchsorted(area, area[-1] / 2)])
+    ordered = sorted(diameters)
+    areas = list(accumulate(diameter * diameter for diameter in ordered))
+    return ordered[bisect_left(areas, areas[-1] / 2)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -13,6 +15,7 @@ BRIGHTER = 24  # ... and levels kept for what is brighter than the glass
 
 _LEVELS = np.arange(256).clip(BLACK)
 _LOG = np.log(_LEVELS)
+_GREEN_AND_BLUE = np.array([[ZERO + BRIGHTER], [BRIGHTER]]) + 0.5 - STEPS * _LOG  # levels of them under a glass of 1
 
 
 def glass_colour(image: np.ndarray) -> np.ndarray:
@@ -69,8 +72,8 @@ class Stain:
 
     def __init__(self, glass: np.ndarray) -> None:
         """Take the photo's `glass_colour`."""
-        levels = (np.log(glass)[:, None] - _LOG) * STEPS + np.array([[0], [ZERO + BRIGHTER], [BRIGHTER]])
-        self._tables = np.clip(levels + 0.5, 0, 255).astype(np.uint8)
+        levels = _GREEN_AND_BLUE + STEPS * np.log(glass[1:, None])
+        self._green, self._blue = levels.clip(0, 255).astype(np.uint8)
 
     def measure(self, image: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Measure a picture or a part of it.
@@ -87,7 +90,17 @@ class Stain:
         brightest = cv2.max(green, blue)
         _, seen = cv2.threshold(brightest, BLACK - 1, 255, cv2.THRESH_BINARY)
         _, unseen = cv2.threshold(brightest, BLACK - 1, int(ZERO), cv2.THRESH_BINARY_INV)
-        absorbed = cv2.LUT(green, self._tables[1])
-        difference = cv2.subtract(absorbed, cv2.LUT(blue, self._tables[2]))
+        absorbed = cv2.LUT(green, self._green)
+        difference = cv2.subtract(absorbed, cv2.LUT(blue, self._blue))
         density = cv2.max(cv2.min(difference, seen), unseen)
-        return cv2.GaussianBlur(density, (0, 0), sigma), absorbed, seen
+        kernel = _gaussian(sigma)
+        return cv2.sepFilter2D(density, -1, kernel, kernel), absorbed, seen
+
+
+@lru_cache(maxsize=64)
+def _gaussian(sigma: float) -> np.ndarray:
+    """What `cv2.GaussianBlur` weighs bytes with, in 256ths: float64 (N,). It takes three times as long to do so."""
+    exact = cv2.getGaussianKernel(round(6 * sigma + 1) | 1, sigma).ravel() * 256
+    middle = len(exact) // 2
+    half = np.diff(np.rint(exact[:middle].cumsum()), prepend=0)  # what rounding one takes, the next is given
+    return np.concatenate([half, [256 - 2 * half.sum()], half[::-1]]) / 256

@@ -137,3 +137,22 @@ def test_bad_arrays_are_refused_with_the_reason(array, reason):
 def test_other_types_are_a_programming_error():
     with pytest.raises(TypeError, match="int"):
         read_image(3)
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpegs_have_the_pixels_that_pillow_reads(subsampling, progressive):
+    smooth = np.add.outer(np.arange(101), np.arange(133))[..., None] * [1, 2, 1] % 256
+    image = Image.fromarray(smooth.astype(np.uint8))
+    data = encode(image, "JPEG", quality=85, subsampling=subsampling, progressive=progressive)
+    np.testing.assert_array_equal(read_image(data), np.asarray(Image.open(io.BytesIO(data))))
+    read_image(data)[0, 0] = 0  # an array of its own
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_jpegs_are_turned_upright(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(Image.fromarray(picture(40, 30)), "JPEG", exif=exif)
+    plain = read_image(encode(Image.fromarray(picture(40, 30)), "JPEG"))
+    np.testing.assert_array_equal(read_image(data), np.rot90(plain, {1: 0, 3: 2, 6: -1}[orientation]))

@@ -105,3 +105,38 @@ def test_real_photos_every_annotated_cell_is_hit(blood_cells):
             hits.append(cell is not None and max(overlap(cell.box, box) for box in boxes) > 0.5)
     assert len(hits) > 80
     assert np.mean(hits) > 0.97
+
+
+@pytest.mark.parametrize("types", [["neutrophil"], ["lymphocyte"], ["monocyte", "eosinophil"], []])
+def test_a_glance_finds_what_a_closer_look_does(types, monkeypatch):
+    """One plain nucleus is found on the smallest copy alone; where there is doubt the larger one is searched."""
+    from leukoscope import locate as module
+
+    searched = []
+    search = module._search
+
+    def watched(copies, *args, **kwargs):
+        found = search(copies, *args, **kwargs)
+        searched.append(max(copies[-1].shape))
+        return found
+
+    monkeypatch.setattr(module, "_search", watched)
+    photo, _ = draw_photo(types, seed=3, width=640, height=480, red_cell_px=96.0)
+    found = locate(photo)
+    assert searched == ([80] if len(types) == 1 else [80, 160])
+    monkeypatch.setattr(module, "_plain", lambda diameters, least: False)
+    closer = locate(photo)
+    assert len(found) == len(closer) == len(types)
+    assert all(overlap(a.box, b.box) > 0.95 for a, b in zip(found, closer, strict=True))
+
+
+def test_blurs_are_those_of_opencv():
+    from leukoscope.stain import _gaussian
+
+    noise = np.random.default_rng(0).integers(0, 256, (90, 70), np.uint8)
+    for sigma in (0.8, 1.2, 1.6, 2.4):
+        kernel = _gaussian(sigma)
+        ours = cv2.sepFilter2D(noise, -1, kernel, kernel).astype(int)
+        difference = np.abs(ours - cv2.GaussianBlur(noise, (0, 0), sigma))
+        assert difference.max() <= 1
+        assert difference.mean() < 0.001
