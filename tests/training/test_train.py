@@ -5,14 +5,19 @@ import signal
 import subprocess
 import sys
 import time
+from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from leukoscope.preprocess import Framing
+from leukoscope.restain import NUCLEUS
 from tests.training.conftest import ROOT, SMOKE, run_module
 from training.config import read_config
 from training.data import load_examples
-from training.train import Batches, even_labs, read_history, stopped_early, training_rows
+from training.sources import DataError
+from training.train import Batches, even_labs, framed, read_history, stopped_early, training_rows
 
 
 def best_weights(folder):
@@ -159,6 +164,52 @@ def test_labs_are_drawn_in_equal_parts(smoke_config):
     batches = Batches(crops, labels, labs, config)
     inputs = np.concatenate([x for x, _, _ in batches.epoch(0)])
     assert (inputs[:, 16, 16, 0] == 1).mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_batches_are_brought_to_one_stain_after_augmentation(smoke_config):
+    """However a crop was dyed by augmentation, its nucleus ends near the fixed colour, as in serving."""
+    config = read_config(smoke_config)
+    framing = config.framing.model_copy(update={"glass": 235.0, "stain": True})
+    dyed = config.augment.model_copy(update={"gain": 0.4, "channel": 0.2, "rotation": 0.0, "zoom": 0.0})
+    config = config.model_copy(update={"framing": framing, "augment": dyed})
+    density = np.zeros((32, 32, 3))
+    density[:] = (0.1, 0.3, 0.25)
+    density[2:30, 2:30] = 0.0
+    density[10:22, 10:22] = (0.4, 0.8, 0.1)
+    crop = np.round(235 * np.exp(-density)).astype(np.uint8)
+    batches = Batches(np.stack([crop] * 40), np.arange(40) % 4, np.full(40, "one"), config)
+    inputs = np.concatenate([x for x, _, _ in batches.epoch(0)])
+    nuclei = np.log(235 / 255 / inputs[:, 16, 16])
+    # All but those few whose two dyes augmentation happened to make alike.
+    assert (np.abs(nuclei - NUCLEUS).max(axis=1) < 0.12).mean() > 0.95
+
+
+def test_pictures_without_a_cell_are_left_out_and_counted(capsys):
+    rows = load_examples("synthetic:40")
+    framing = Framing("cell", 32, 2.4)
+    blank = BytesIO()
+    Image.fromarray(np.full((120, 160, 3), 230, np.uint8)).save(blank, "PNG")
+
+    def blanked(some):
+        return rows.map(lambda row, i: {"image": {"bytes": blank.getvalue()}} if i in some else row, with_indices=True)
+
+    crops, kept = framed(blanked({3}), framing, 0, "training")
+    assert len(crops) == len(kept) == 39
+    assert kept["photo"] == [photo for i, photo in enumerate(rows["photo"]) if i != 3]
+    assert "no white cell found in 1 of 40 training pictures" in capsys.readouterr().out
+    with pytest.raises(DataError, match="no white cell found in 3 of 40 test pictures, first in"):
+        framed(blanked({1, 2, 3}), framing, 0, "test")
+
+
+def test_a_recipe_names_the_kinds_it_trains_on(smoke_config):
+    config = read_config(smoke_config)
+    examples = load_examples("synthetic:80")
+    kinds = ["photo" if i % 3 else "copy" for i in range(len(examples))]
+    examples = examples.remove_columns("kind").add_column("kind", kinds)
+    for kind, wanted in (("photo", {"photo"}), ("copy", {"copy"}), ("both", {"photo", "copy"})):
+        data = config.data.model_copy(update={"kind": kind})
+        train, validation = training_rows(config.model_copy(update={"data": data}), examples)
+        assert set(train["kind"]) == set(validation["kind"]) == wanted
 
 
 def test_validation_counts_labs_evenly():
