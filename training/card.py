@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from leukoscope import __version__
-from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, read_spec, sha256
+from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, Spec, read_spec, sha256
 from training.data import summary
 from training.sources import LABELS
 
@@ -66,6 +66,7 @@ def render_card(checkpoint: Path, repo_id: str, *, dataset: str | None = None, t
             data_licences="; ".join(LABS.get(lab, lab) for lab in spec.trained["labs"]),
             weights=metrics["model_sha256"],
             rows=_rows(metrics),
+            unseen=unseen_labs(spec),
             results=_by_type(metrics),
             version=__version__,
         )
@@ -84,6 +85,29 @@ def render_data_card(photos) -> str:
         summary=summary(photos),
         labs=[LABS.get(lab, lab) for lab in sorted(set(photos["lab"]))],
     )
+
+
+def unseen_labs(spec: Spec) -> list[dict]:
+    """How models of the default's recipe did on a lab that they were trained without; none of another recipe.
+
+    Returns:
+        For each lab its name in `LABS`, n, balanced_accuracy, and confident (share, accuracy).
+    """
+    from training.compare import UNSEEN, configured, read_table
+
+    found = []
+    for row in read_table():
+        lab = UNSEEN.get(row["trial"])
+        if lab and row["variant"] == "default" and _same_recipe(spec, configured("default", row["trial"])):
+            found.append({"lab": lab, **{key: row[key] for key in ("n", "balanced_accuracy", "confident")}})
+    return sorted(found, key=lambda row: row["lab"])
+
+
+def _same_recipe(spec: Spec, config) -> bool:
+    """Whether a checkpoint was trained as these settings say, but for its name, labs and fold."""
+    ours, theirs = spec.trained.get("config", {}), config.model_dump()
+    parts = ("framing", "network", "augment", "fit")
+    return all(ours.get(part) == theirs[part] for part in parts) and ours["data"]["kind"] == theirs["data"]["kind"]
 
 
 def read_metrics(checkpoint: Path) -> dict:

@@ -7,16 +7,17 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from leukoscope import Classifier
-from leukoscope.checkpoint import files_of
+from leukoscope.checkpoint import files_of, read_spec
 from leukoscope.hub import EMBEDDED
 from tests.hub.server import Fault
-from training.card import CardError, render_card
+from training.card import CardError, render_card, unseen_labs
 from training.publish import stage_model
 
 pytest_plugins = ["tests.hub.fixtures"]
@@ -78,6 +79,28 @@ def _rounded(values) -> str:
     if isinstance(values, list):
         return " ".join(map(_rounded, values))
     return f"{values:.3f} {values:.4f}" if isinstance(values, int | float) else ""
+
+
+def test_the_card_says_what_the_recipe_does_in_a_lab_it_never_saw(monkeypatch, tmp_path):
+    from training import compare
+
+    spec = read_spec(EMBEDDED)
+    rows = [
+        {"variant": "default", "trial": "without-bccd", "n": 348, "balanced_accuracy": 0.7654},
+        {"variant": "short", "trial": "without-bccd", "n": 348, "balanced_accuracy": 0.1111},
+        {"variant": "default", "trial": "fold-0", "n": 55, "balanced_accuracy": 0.2222},
+    ]
+    for row in rows:
+        row["confident"] = {"share": 0.6789, "accuracy": 0.9123}
+    table = tmp_path / "comparison.json"
+    table.write_text(json.dumps({"trials": rows}))
+    monkeypatch.setattr(compare, "TABLE_FILE", table)
+    assert [row["lab"] for row in unseen_labs(spec)] == ["bccd"]
+    card = render_card(EMBEDDED, REPO)
+    assert "trained without\n  the Kaggle set, reached a balanced accuracy of 0.765 on its 348 cells; 68 %" in card
+    assert "91.2 % of these were right" in card
+    other = replace(spec, trained=spec.trained | {"config": spec.trained["config"] | {"fit": {}}})
+    assert unseen_labs(other) == [], "numbers of one recipe say nothing about another"
 
 
 def test_the_cards_metadata_shows_results_on_the_hub():
