@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.train import kept_epoch
+
 ROOT = Path(__file__).parents[1]
 PASS = 0.8601  # accuracy on TEST that the reference's author reports
 
@@ -63,7 +65,7 @@ def bars(rows: dict[str, dict], training: dict[str, dict]) -> list[Bar]:
 def training_bar(training: dict[str, dict]) -> Bar:
     """Time to pass on TEST, of the reference's, as far as the recorded runs tell.
 
-    TEST is scored once a run, by the weights that it kept, those of its lowest validation loss: a run whose weights
+    TEST is scored once a run, by the weights that it kept: a run whose weights
     score above the mark had passed it when that epoch ended. It may have passed earlier; that was not measured.
     """
     what = f"time to pass {PASS:.2%} on TEST, of the reference's"
@@ -87,10 +89,11 @@ def recorded_training() -> dict[str, dict]:
         try:
             with open(folder / "history.csv", newline="") as file:
                 history = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+            patience = json.loads((folder / "classifier.json").read_text())["trained"]["config"]["fit"]["patience"]
             score = json.loads((folder / "metrics.json").read_text())["results"]["bccd-test-copy"]["images"]["all"]
         except (OSError, KeyError, ValueError):
             continue
-        epochs = 1 + min(range(len(history)), key=lambda i: history[i]["val_loss"])
+        epochs = kept_epoch(history, patience)
         seconds = sum(row["seconds"] for row in history[:epochs])
         found[name] = {"seconds": seconds, "epochs": epochs, "accuracy": score["accuracy"]}
     return found

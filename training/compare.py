@@ -75,7 +75,11 @@ def held_out(trial: str, config: Config, examples, kind: str = "photo"):
     from training.train import training_rows
 
     if trial in FOLDS:
-        return where(training_rows(config, examples)[1], lab="bccd", kind=kind)
+        photos = where(training_rows(config, examples)[1], lab="bccd")
+        if kind == "photo":
+            return photos
+        fields = np.isin(np.asarray(examples["field"]), list(set(photos["field"])))
+        return where(examples.select(np.flatnonzero(fields)), lab="bccd", kind=kind)
     return where(examples, lab=UNSEEN[trial], kind=kind)
 
 

@@ -226,8 +226,8 @@ def results(answers: Answers) -> dict:
 # --- pictures --------------------------------------------------------------------------------------------
 
 
-def draw_figures(folder: Path, result: dict, answers: Answers, history: list[dict]) -> None:
-    """Write confusion.png, report.png, reliability.png and, where a history is given, curves.png."""
+def draw_figures(folder: Path, result: dict, answers: Answers, history: list[dict], kept: int = 0) -> None:
+    """Write confusion.png, report.png, reliability.png and, where a history is given, curves.png with the kept epoch."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -239,7 +239,7 @@ def draw_figures(folder: Path, result: dict, answers: Answers, history: list[dic
         "reliability": _reliability_figure(calibration_bins(images), result["images"]["all"]),
     }
     if history:
-        figures["curves"] = _curves_figure(history)
+        figures["curves"] = _curves_figure(history, kept)
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
 
@@ -301,14 +301,13 @@ def _reliability_figure(bins: list[tuple[int, float, float]], score: dict):
     return figure
 
 
-def _curves_figure(history: list[dict]):
+def _curves_figure(history: list[dict], kept: int):
     figure, axes = _new_figure(11, 4, 2)
     epochs = [row["epoch"] for row in history]
-    best = min(history, key=lambda row: row["val_loss"])["epoch"]
     for ax, key in zip(axes, ("accuracy", "loss"), strict=True):
         ax.plot(epochs, [row[key] for row in history], color="#0072B2", label="training (augmented)")
         ax.plot(epochs, [row[f"val_{key}"] for row in history], color="#D55E00", label="validation (fields held out)")
-        ax.axvline(best, color="grey", linestyle=":", label=f"kept: epoch {best:.0f}")
+        ax.axvline(kept, color="grey", linestyle=":", label=f"kept: epoch {kept}")
         ax.set(xlabel="epoch", ylabel=key, title=key.capitalize())
         ax.legend()
     return figure
@@ -368,7 +367,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--kind", choices=KINDS, help="default: copy where the lab has copies, else photo")
     args = parser.parse_args(argv)
     from leukoscope.classifier import Classifier
-    from training.train import read_history
+    from training.train import kept_epoch, read_history
 
     try:
         classifier = Classifier.from_pretrained(args.checkpoint)
@@ -391,7 +390,8 @@ def main(argv: list[str] | None = None) -> int:
     result = results(answers)
     record(args.checkpoint, name, result)
     history = read_history(args.checkpoint) if (args.checkpoint / HISTORY_FILE).exists() else []
-    draw_figures(args.checkpoint / FIGURES_FOLDER / name, result, answers, history)
+    kept = kept_epoch(history, classifier.spec.trained["config"]["fit"]["patience"]) if history else 0
+    draw_figures(args.checkpoint / FIGURES_FOLDER / name, result, answers, history, kept)
     print(report(name, result))
     print(f"-> {args.checkpoint / METRICS_FILE}, {args.checkpoint / FIGURES_FOLDER / name}{os.sep}")
     return 0

@@ -2,7 +2,7 @@
 
     python -m training.export runs/default CHECKPOINT
 
-Exports the best weights to ONNX and to Keras's unpacked layout, compares the two on real crops, fits the
+Exports the weights that were kept to ONNX and to Keras's unpacked layout, compares the two on real crops, fits the
 temperature and the threshold of `confident` on the validation fold, and records a golden pair.
 """
 
@@ -38,7 +38,7 @@ from leukoscope.errors import CheckpointError
 from training.config import Config, ConfigError, read_config
 from training.data import NONE, add_data_arguments, load_examples, targets_of
 from training.sources import DataError
-from training.train import RunError, framed, framing_of, read_history, training_rows
+from training.train import KEPT_FILE, RunError, framed, framing_of, read_history, training_rows
 
 PARITY_CROPS = 256
 PARITY_TOLERANCE = 1e-4  # of a probability
@@ -69,10 +69,10 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
     from training.networks import NORMALISATION, build
 
     config = read_config(run / "config.toml")
-    if not (run / "best.weights.h5").exists():
+    if not (run / KEPT_FILE).exists():
         raise RunError(f"{run} holds no weights yet: no epoch was completed")
     model = build(config)  # float32, whatever the run trained in
-    model.load_weights(run / "best.weights.h5")
+    model.load_weights(run / KEPT_FILE)
 
     train_rows, val_rows = training_rows(config, examples)
     val_crops, val_rows = framed(val_rows, framing_of(config), 0, "validation")

@@ -3,7 +3,7 @@
     python -m training.train training/configs/default.toml      # about 10 minutes on 2 CPU cores
     python -m training.train training/configs/reference.toml    # 1-3 hours
 
-The run folder (runs/<name>) gets config.toml, history.csv, tensorboard/, the best weights so far and the state
+The run folder (runs/<name>) gets config.toml, history.csv, tensorboard/, the weights to keep so far and the state
 to go on from. Stop it at any moment, with Ctrl-C or SIGKILL; the same command goes on after the last whole
 epoch, and gives what a run without the stop would have given.
 
@@ -37,6 +37,7 @@ from training.config import Config, ConfigError, checked, read_config
 from training.data import add_data_arguments, load_examples
 from training.sources import LABELS, OTHER_CELLS, DataError, doubted_photos
 
+KEPT_FILE = "kept.weights.h5"
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
 
@@ -48,7 +49,8 @@ class RunError(ValueError):
 
 
 def training_rows(config: Config, examples):
-    """(training rows, validation rows) of a table: TRAIN of the labs named, one fold held out by field.
+    """(training rows, validation rows) of a table: TRAIN of the labs named, one fold held out by field, of which only
+    the photos are validated on where there are photos.
 
     Photos whose label is doubted are left out of the training rows alone, if the settings say so: what is held out
     stays as published, so that a score does not rise for having its hard photos taken away.
@@ -73,6 +75,8 @@ def training_rows(config: Config, examples):
         rows = drop_fields_of(rows, test)
     train, validation = grouped_folds(rows, config.data.folds, config.seed)[config.data.fold]
     train, validation = rows.select(train), rows.select(validation)
+    if "photo" in validation["kind"]:
+        validation = where(validation, kind="photo")  # their copies are no new evidence
     if config.data.drop_doubted:
         doubted = doubted_photos()
         keep = [pair not in doubted for pair in zip(train["lab"], train["photo"], strict=True)]
@@ -322,7 +326,7 @@ def train(config: Config, examples, folder: Path) -> Path:
     """Train, or go on training, until the last epoch or an early stop.
 
     Returns:
-        The file with the best weights (lowest validation loss), averaged ones if the run averages.
+        The file with the weights to keep (see `kept_epoch`), averaged ones if the run averages.
     """
     import tensorflow as tf
     from tqdm import tqdm
@@ -358,7 +362,7 @@ def train(config: Config, examples, folder: Path) -> Path:
     if average is None and config.fit.average:
         average = model.get_weights()
     board = tf.summary.create_file_writer(str(folder / "tensorboard"))
-    best = folder / "best.weights.h5"
+    kept = folder / KEPT_FILE
 
     for epoch in range(done, config.fit.epochs):
         if stopped_early(history, config.fit.patience):
@@ -392,12 +396,12 @@ def train(config: Config, examples, folder: Path) -> Path:
             "learning_rate": float(model.optimizer.learning_rate),
             "seconds": round(time.perf_counter() - began, 2),
         }
-        if all(row["val_loss"] < earlier["val_loss"] for earlier in history):
+        history.append(row)
+        if kept_epoch(history, config.fit.patience) == epoch + 1:
             partial = folder / "partial.weights.h5"
             model.save_weights(partial)
-            os.replace(partial, best)
+            os.replace(partial, kept)
         model.set_weights(own)
-        history.append(row)
         write_history(folder, history)
         save_state(folder, epoch + 1, model, average)
         with board.as_default(step=epoch + 1):
@@ -407,13 +411,20 @@ def train(config: Config, examples, folder: Path) -> Path:
         print("  ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
     if stopped_early(history, config.fit.patience):
         print(f"stopped: no lower validation loss in {config.fit.patience} epochs", flush=True)
-    return best
+    return kept
 
 
 def even_labs(labs: np.ndarray) -> np.ndarray:
     """Weights (N,) with mean 1 that let each lab count the same, however many pictures it gave."""
     names, index, counts = np.unique(labs, return_inverse=True, return_counts=True)
     return (len(labs) / (len(names) * counts[index])).astype(np.float32)
+
+
+def kept_epoch(history: list[dict[str, float]], patience: int) -> int:
+    """The epoch whose weights are kept: of a run that may stop early the one with the lowest validation loss, else the
+    last. A schedule is made to end well, and a few dozen photos of doubtful labels are a poor judge of epochs."""
+    best = min(history, key=lambda row: row["val_loss"]) if patience else history[-1]
+    return int(best["epoch"])
 
 
 def stopped_early(history: list[dict[str, float]], patience: int) -> bool:
@@ -439,14 +450,14 @@ def main(argv: list[str] | None = None) -> int:
         examples = load_examples(args.data, pbc=args.pbc, kinds=config.data.kinds, seed=config.seed)
         folder = args.out or Path("runs") / config.name
         open_run(folder, args.config.read_text(), config, examples)
-        best = train(config, examples, folder)
+        kept = train(config, examples, folder)
     except (ConfigError, DataError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ninterrupted: the same command goes on after the last whole epoch", file=sys.stderr)
         return 130
-    print(f"best weights: {best}\nnext: python -m training.export {folder} CHECKPOINT")
+    print(f"weights: {kept}\nnext: python -m training.export {folder} CHECKPOINT")
     return 0
 
 

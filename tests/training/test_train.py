@@ -17,14 +17,14 @@ from tests.training.conftest import ROOT, SMOKE, run_module
 from training.config import read_config
 from training.data import load_examples
 from training.sources import DataError
-from training.train import Batches, even_labs, framed, read_history, stopped_early, training_rows
+from training.train import KEPT_FILE, Batches, even_labs, framed, kept_epoch, read_history, stopped_early, training_rows
 
 
-def best_weights(folder):
+def kept_weights(folder):
     import h5py
 
     arrays = []
-    with h5py.File(folder / "best.weights.h5") as file:
+    with h5py.File(folder / KEPT_FILE) as file:
         file.visititems(lambda name, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None)
     return arrays
 
@@ -34,7 +34,7 @@ def test_a_run_keeps_what_it_promises(smoke_run):
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert history[-1]["loss"] < history[0]["loss"]
     assert (smoke_run / "config.toml").read_text() == SMOKE
-    assert (smoke_run / "best.weights.h5").exists()
+    assert (smoke_run / KEPT_FILE).exists()
     assert list((smoke_run / "tensorboard").glob("events*"))
 
 
@@ -69,7 +69,7 @@ def test_killed_mid_epoch_it_goes_on_and_ends_as_if_never_stopped(smoke_config, 
     assert [row["epoch"] for row in read_history(folder)] == [1, 2, 3]
     for resumed, straight in zip(read_history(folder), read_history(smoke_run), strict=True):
         assert {**resumed, "seconds": 0} == {**straight, "seconds": 0}
-    for resumed, straight in zip(best_weights(folder), best_weights(smoke_run), strict=True):
+    for resumed, straight in zip(kept_weights(folder), kept_weights(smoke_run), strict=True):
         np.testing.assert_array_equal(resumed, straight)
 
 
@@ -209,13 +209,20 @@ def test_a_recipe_names_the_kinds_it_trains_on(smoke_config):
     for kind, wanted in (("photo", {"photo"}), ("copy", {"copy"}), ("both", {"photo", "copy"})):
         data = config.data.model_copy(update={"kind": kind})
         train, validation = training_rows(config.model_copy(update={"data": data}), examples)
-        assert set(train["kind"]) == set(validation["kind"]) == wanted
+        assert set(train["kind"]) == wanted
+        assert set(validation["kind"]) == ({"copy"} if kind == "copy" else {"photo"})
 
 
 def test_validation_counts_labs_evenly():
     weights = even_labs(np.repeat(["a", "b"], [10, 90]))
     assert weights[:10].sum() == pytest.approx(50)
     assert weights[10:].sum() == pytest.approx(50)
+
+
+def test_the_last_epoch_is_kept_unless_a_run_may_stop_early():
+    history = [{"epoch": float(i + 1), "val_loss": loss} for i, loss in enumerate((0.9, 0.4, 0.5))]
+    assert kept_epoch(history, patience=0) == 3
+    assert kept_epoch(history, patience=6) == 2
 
 
 def test_early_stop():
