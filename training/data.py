@@ -171,13 +171,19 @@ def unreadable(examples) -> list[tuple[str, str]]:
 def grouped_folds(examples, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Split rows into folds so that all pictures of a field are on one side.
 
+    Photos are dealt out, by type and field, and their copies follow: so the folds are the same whether a table holds
+    photos, copies or both.
+
     Returns:
         For each fold, (training indices, validation indices) into `examples`.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return list(splitter.split(np.zeros(len(examples)), labels_of(examples), np.asarray(examples["field"])))
+    _, first, photo_of = np.unique(examples["photo"], return_index=True, return_inverse=True)
+    groups = np.asarray(examples["field"])[first]
+    split = splitter.split(np.zeros(len(first)), labels_of(examples)[first], groups)
+    return [tuple(np.flatnonzero(np.isin(photo_of, part)) for part in parts) for parts in split]
 
 
 def drop_fields_of(examples, others):

@@ -227,7 +227,7 @@ def results(answers: Answers) -> dict:
 
 
 def draw_figures(folder: Path, result: dict, answers: Answers, history: list[dict], kept: int = 0) -> None:
-    """Write confusion.png, report.png, reliability.png and, where a history is given, curves.png with the kept epoch."""
+    """Write confusion.png, report.png, reliability.png and, where a history is given, curves.png."""
     import matplotlib
 
     matplotlib.use("Agg")
