@@ -23,6 +23,7 @@ import json
 import multiprocessing
 import os
 import sys
+import threading
 import time
 import tomllib
 from collections.abc import Iterator
@@ -132,8 +133,16 @@ def run_all(todo: list[tuple[str, str]], data, pbc, runs: Path, jobs: int) -> It
 
 
 def _in_process(variant: str, trial: str, data, pbc, runs: Path) -> dict[str, Any]:
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     print(f"begun: {variant}, {trial}", flush=True)
     return run_trial(variant, trial, load_examples(data, pbc=pbc), runs)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent has ended, or it would train on and write into the folder of the next run."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 # --- the table -------------------------------------------------------------------------------------------
