@@ -40,7 +40,7 @@ LIMITS = (
 def model_name(classifier: Classifier) -> str:
     """The model's name and where it is from; of a folder on this machine its last part alone."""
     source = classifier.source.name
-    if source != "embedded" and Path(source).is_dir():
+    if source == str(classifier.folder):
         source = f"folder {classifier.folder.name}"
     return f"{classifier.spec.name} ({source})"
 
