@@ -91,7 +91,7 @@ def main() -> None:
     for path in example_paths()[:1]:
         classifier.scan(path)
     traffic = Traffic()
-    default_name = "0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1"  # nosec B104: a Space's own wall
+    default_name = "0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1"  # a Space has a wall of its own  # nosec B104
     page = build_page(classifier, notice).queue(max_size=MOST_WAITING)
     page.launch(
         prevent_thread_lock=True,
