@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS ?= runs
+WORKERS ?= 2
 # A mirror of PyPI has the packages, but may know of no fault of any: this old one has dozens.
 KNOWN_FAULTS := 'import json, urllib.request as u; \
   assert json.load(u.urlopen("https://pypi.org/pypi/pillow/5.0.0/json", timeout=20))["vulnerabilities"]'
@@ -13,7 +14,7 @@ export PORT ?= 7860
 help:
 	@echo "make demo             serve the Gradio page on http://127.0.0.1:$(PORT) (PORT=... changes it)"
 	@echo "make streamlit        serve the lab bench's app on http://127.0.0.1:8501"
-	@echo "make test             set everything up, browser included, and run all tests"
+	@echo "make test             set everything up, browser included, and run all tests (WORKERS=2 at a time)"
 	@echo "make lint             ruff, bandit, and known faults of the packages (pip-audit)"
 	@echo "make fuzz             100,000 changed files through every reader of untrusted bytes"
 	@echo "make load             the page under 50 clients and the bench's app under 10, a minute each"
@@ -56,7 +57,7 @@ browser:
 	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
 test: setup browser
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 
 screenshots: setup browser
 	$(BIN)/python -m tests.space.screenshots
