@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 from tests.hostile import fuzz
 from tests.hostile.fuzz import Tally, targets
 
-EXECUTIONS = 2000
+EXECUTIONS = 1000
 
 
 def test_a_short_run_ends_without_a_crash():

@@ -20,6 +20,7 @@ from leukoscope.differential import Differential, append_csv
 from leukoscope.files import write_whole
 from leukoscope.hub import EMBEDDED
 from leukoscope.synthetic import draw_cell, draw_photo
+from tests.hub.fixtures import IMPATIENT
 from tests.hub.server import Fault
 
 pytest_plugins = ["tests.hub.fixtures"]
@@ -133,10 +134,6 @@ def test_a_disk_that_fills_up_while_caching_is_told_and_the_cache_stays_usable(h
     assert error == "ModelUnavailable"
     assert os.strerror(errno.EFBIG) in words
     assert client(CACHE.format(room=2**30)) == f"tester/cells@{model}"
-
-
-# The client waits longer and longer between two tries; a test need not.
-IMPATIENT = "import time\ntime.sleep = lambda seconds: None\n"
 
 
 def test_a_slow_hub_is_given_up_and_named(hub, model, client):
