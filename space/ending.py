@@ -32,6 +32,8 @@ def serve_until_told(page: gr.Blocks, traffic: Traffic, keep_seconds: float) -> 
     sweep(folder, own, keep_seconds)
     while not told.wait(SWEEP_SECONDS):
         sweep(folder, own, keep_seconds)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)  # who cannot wait says so a second time
     traffic.closing = True
     end, quiet_since = time.monotonic() + PATIENCE_SECONDS, time.monotonic()
     while time.monotonic() < end and time.monotonic() - quiet_since < QUIET_SECONDS:
