@@ -20,7 +20,7 @@ MOST_MB = 600
 @pytest.fixture(scope="module")
 def results() -> list[dict]:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.hostile"], cwd=ROOT, capture_output=True, text=True, timeout=400
+        [sys.executable, "-m", "tests.hostile"], cwd=ROOT, capture_output=True, text=True, timeout=550
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
