@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from leukoscope import Classifier, __version__
-from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE
+from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE, read_json
+from leukoscope.errors import CheckpointError
 
 LABS = {
     "bccd": "BCCD, the photos of the Kaggle set paultimothymooney/blood-cells (MIT licence)",
@@ -39,27 +40,42 @@ LIMITS = (
 def model_name(classifier: Classifier) -> str:
     """The model's name and where it is from; of a folder on this machine its last part alone."""
     source = classifier.source.name
-    if source != "embedded" and Path(source).is_dir():
+    if source == str(classifier.folder):
         source = f"folder {classifier.folder.name}"
     return f"{classifier.spec.name} ({source})"
 
 
 def own_results(classifier: Classifier) -> dict:
     """Results by what was scored; none if the checkpoint has no metrics of its own weights."""
-    path = classifier.folder / METRICS_FILE
     try:
-        values = json.loads(path.read_text())
+        values = read_json(classifier.folder / METRICS_FILE)
         ours = values["model_sha256"] == classifier.spec.files["model.onnx"]
-        return values["results"] if ours else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        return {name: result for name, result in values["results"].items() if _sound(name, result)} if ours else {}
+    except (CheckpointError, KeyError, TypeError, ValueError, AttributeError):
         return {}
+
+
+def _sound(name: str, result: Any) -> bool:
+    """Whether a result from a checkpoint can be shown: its name becomes part of a path, its numbers are formatted."""
+    scores = [score for subset in ("all", "without_doubtful") if (score := result["images"].get(subset))]
+    numbers = [score["n"] for score in scores]
+    for key in ("accuracy", "macro_f1"):
+        for score in scores:
+            low, high = score.get(f"{key}_95") or (0, 0)
+            numbers += [score[key], low, high]
+    return Path(name).name == name and all(type(number) in (int, float) for number in numbers)
 
 
 def model_html(classifier: Classifier) -> str:
     """Name, software, training data and size."""
     info, trained = classifier.info(), classifier.spec.trained
-    labs = "; ".join(LABS.get(lab, lab) for lab in trained.get("labs", ())) or "not recorded"
-    facts = {"Name": model_name(classifier), "Software": f"Leukoscope {__version__}", "Trained on": labs}
+    names = trained.get("labs")
+    labs = [LABS.get(lab, lab) for lab in names if isinstance(lab, str)] if isinstance(names, list) else []
+    facts = {
+        "Name": model_name(classifier),
+        "Software": f"Leukoscope {__version__}",
+        "Trained on": "; ".join(labs) or "not recorded",
+    }
     if trained.get("drawn"):
         facts["Note"] = "This model learned from drawn cells: it says nothing about blood."
     for key, title in (("photos", "Photos"), ("parameters", "Parameters")):

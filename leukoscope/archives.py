@@ -16,6 +16,8 @@ from leukoscope.errors import ImageError
 LONGEST_NAME = 80
 MOST_ENTRIES = 10_000  # in an archive's directory, which is read as a whole
 READ_AT_ONCE = 2**20
+MOST_BYTES = 2**30  # of an archive on disk
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack 4 kB to gigabytes in one step, or keep as much
 
 
 @dataclass(frozen=True)
@@ -47,18 +49,18 @@ def photos_in_zip(
 
     Yields:
         (name, bytes), or (name, reason) in place of the bytes of a file that was not read: a link, an archive in the
-        archive, an encrypted, damaged or too large file, or all that comes after a limit.
+        archive, an encrypted, oddly packed, damaged or too large file, or all that comes after a limit.
 
     Raises:
-        ImageError: if it is no archive that can be opened, or its directory is too long.
+        ImageError: if it is no archive that can be opened, is too large, or its directory is too long.
     """
     limits = limits or ZipLimits()
-    data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    data = source if isinstance(source, bytes) else _read_archive(Path(source))
     if data.count(b"PK\x01\x02") > MOST_ENTRIES:
         raise ImageError(f"the zip archive lists more than {MOST_ENTRIES:,} files")
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except (zipfile.BadZipFile, OSError, ValueError, OverflowError, NotImplementedError):
         raise ImageError("the zip archive is damaged or cut short") from None
     with archive:
         count = unpacked = 0
@@ -94,11 +96,25 @@ def unused_name(name: str, taken: Container[str]) -> str:
     return unused
 
 
+def _read_archive(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ImageError(f"{path.name}: larger than {MOST_BYTES // 2**20} MB")
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {error.strerror or error}") from None
+
+
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: ZipLimits, room: int) -> bytes | str:
-    if stat.S_ISLNK(entry.external_attr >> 16):
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind == stat.S_IFLNK:
         return "it is a link, not a file"
+    if kind not in (0, stat.S_IFREG):
+        return "it is no file"
     if entry.flag_bits & 0x1:
         return "it is encrypted"
+    if entry.compress_type not in METHODS:
+        return "it is packed in a way that is not read"
     # An archive may lie about the sizes in it: what is counted is what comes out.
     most = min(limits.photo_bytes, room, int(limits.ratio * max(entry.compress_size, 1024)))
     parts, size = [], 0

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,12 @@ FILE_PATTERNS = (
     f"{FIGURES_FOLDER}/*/*.png",
 )
 
+# Far above what any checkpoint needs; a file beyond its limit is not read, nor downloaded.
+MOST_FILE_BYTES = {ONNX_FILE: 512 * 2**20, "model.weights.h5": 512 * 2**20, SPEC_FILE: 2**20}
+MOST_OTHER_BYTES = 8 * 2**20
+
+MOST_FIELD = 100  # nucleus diameters that a framed square is wide
+
 GOLDEN_TOLERANCE = 1e-4  # of a probability, across processors and ONNX Runtime versions
 
 
@@ -81,6 +88,10 @@ class Spec:
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
+        if min(self.normalisation.std) <= 0:
+            raise ValueError(f"normalisation.std must be above 0, not {list(self.normalisation.std)}")
+        if not self.framing.field <= MOST_FIELD:
+            raise ValueError(f"framing.field must be {MOST_FIELD} at most, not {self.framing.field}")
         if self.labels != CELL_TYPES:
             raise ValueError(f"labels must be {list(CELL_TYPES)} in this order, not {list(self.labels)}")
         if not (np.isfinite(self.temperature) and self.temperature > 0):
@@ -99,7 +110,7 @@ def read_spec(folder: str | os.PathLike) -> Spec:
     path = Path(folder) / SPEC_FILE
     values = read_json(path)
     version = values.get("format_version")
-    if not isinstance(version, int):
+    if type(version) is not int:
         raise CheckpointError(f"{path}: no format_version: not a checkpoint of Leukoscope")
     if version > FORMAT_VERSION:
         raise CheckpointError(
@@ -120,7 +131,7 @@ def read_spec(folder: str | os.PathLike) -> Spec:
                 "labels": tuple(values.get("labels", ())),
             }
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{path}: {error}") from None
 
 
@@ -143,6 +154,7 @@ def check_files(folder: str | os.PathLike, spec: Spec) -> None:
         path = Path(folder) / name
         if not path.is_file():
             raise CheckpointError(f"{path} is missing")
+        check_size(path)
         if sha256(path) != expected:
             raise CheckpointError(f"{path} is damaged: its SHA-256 differs from the one in {SPEC_FILE}")
 
@@ -200,14 +212,60 @@ def read_json(path: Path) -> dict:
         CheckpointError: if there is no such file, or it holds something else.
     """
     try:
+        check_size(path)
         values = json.loads(path.read_text())
     except FileNotFoundError:
         raise CheckpointError(f"{path.parent} is not a checkpoint: it has no {path.name}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except RecursionError:
+        raise CheckpointError(f"{path} cannot be read: it is nested too deep") from None
+    except CheckpointError:
+        raise
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from None
     if not isinstance(values, dict):
         raise CheckpointError(f"{path} must hold an object")
     return values
+
+
+def most_bytes(name: str) -> int:
+    """How large a file of a checkpoint may be."""
+    return MOST_FILE_BYTES.get(name, MOST_OTHER_BYTES)
+
+
+def check_size(path: Path) -> None:
+    """See that a file of a checkpoint is not larger than any should be.
+
+    Raises:
+        CheckpointError: naming the file, or if it is no plain file at all.
+        OSError: if there is none.
+    """
+    if not path.is_file() and path.exists():
+        raise CheckpointError(f"{path} is no plain file")
+    if path.stat().st_size > most_bytes(path.name):
+        raise CheckpointError(f"{path} is larger than {most_bytes(path.name) // 2**20} MB")
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and bool(np.isfinite(float(value)))
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+# What a value read from JSON must be, by the annotation of its field.
+_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "str": (_text, "text"),
+    "int": (lambda value: type(value) is int, "a whole number"),
+    "float": (_number, "a number"),
+    "tuple[float, float, float]": (
+        lambda value: isinstance(value, list) and len(value) == 3 and all(map(_number, value)),
+        "three numbers",
+    ),
+    "tuple[str, ...]": (lambda value: isinstance(value, list) and all(map(_text, value)), "a list of texts"),
+    "dict[str, str]": (lambda value: isinstance(value, dict) and all(map(_text, value.values())), "an object of texts"),
+    "dict[str, Any]": (lambda value: isinstance(value, dict), "an object"),
+}
 
 
 def _known(kind: type, values: Any, where: str) -> dict:
@@ -215,5 +273,10 @@ def _known(kind: type, values: Any, where: str) -> dict:
         raise ValueError(f"{where} must be an object")
     unknown = set(values) - {f.name for f in fields(kind)}
     if unknown:
-        raise ValueError(f"unknown key {', '.join(sorted(unknown))}{' in ' + where if where else ''}")
+        raise ValueError(f"unknown key {', '.join(sorted(unknown))[:200]}{' in ' + where if where else ''}")
+    for f in fields(kind):
+        check, wanted = _CHECKS.get(str(f.type), (None, ""))
+        if check and f.name in values and not check(values[f.name]):
+            name = f"{where}.{f.name}" if where else f.name
+            raise ValueError(f"{name} must be {wanted}, not {str(values[f.name])[:80]}")
     return values

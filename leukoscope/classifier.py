@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import keras
 
 VERDICTS = ("confident", "review", "unfamiliar", "no_cell")
+EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"  # ONNX Runtime's name for a setting
 BATCH = 32  # crops to one run of the network when many pictures are given
 
 
@@ -88,12 +89,16 @@ class Classifier:
         options.log_severity_level = 3
         # Never 0: left to itself ONNX Runtime pins its threads, which then wait for cores that others use.
         options.intra_op_num_threads = threads
+        # A graph may name other files that hold its weights, to be looked for where the process was started.
+        options.add_session_config_entry(EXTERNAL_FOLDER, str(self.folder / "no other files"))
+        graph = (self.folder / ONNX_FILE).read_bytes()
+        self._graph_bytes = len(graph)
         try:
-            self._session = onnxruntime.InferenceSession(
-                (self.folder / ONNX_FILE).read_bytes(), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises its own kinds, one for each status
             raise CheckpointError(f"{self.folder / ONNX_FILE} is no graph that can be run: {error}") from None
+        if [given.name for given in self._session.get_inputs()] != ["image"] or "logits" not in self.outputs:
+            raise CheckpointError(f"{self.folder / ONNX_FILE} must take `image` and give `logits`")
 
     @classmethod
     def from_pretrained(
@@ -153,10 +158,16 @@ class Classifier:
         """The Keras model behind the graph, for fine-tuning: float32 (N, S, S, 3) -> logits (N, 4).
 
         Needs `pip install 'leukoscope[train]'`.
+
+        Raises:
+            CheckpointError: if Keras does not read it, such as for code in a layer, which is never run.
         """
         import keras
 
-        return keras.saving.load_model(self.folder, safe_mode=True)
+        try:
+            return keras.saving.load_model(self.folder, safe_mode=True)
+        except Exception as error:  # Keras raises nearly anything on a config that is not its own
+            raise CheckpointError(f"{self.folder} is no Keras model that can be opened: {error}") from None
 
     def predict(self, source: ImageSource) -> Prediction:
         """Classify the most prominent white cell of one picture.
@@ -316,7 +327,7 @@ class Classifier:
         """What this model is: its spec as plain values, its folder, and the size of its graph in bytes."""
         return {
             "source": self.source.name,
-            "model_bytes": (self.folder / ONNX_FILE).stat().st_size,
+            "model_bytes": self._graph_bytes,
             **asdict(self.spec),
         }
 

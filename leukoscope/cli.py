@@ -39,7 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     classify = commands.add_parser(
         "classify",
         help="name the white cell in each picture",
-        description="Name the most prominent white cell of each picture: JPEG, PNG, TIFF, BMP, WebP or GIF. "
+        description="Name the most prominent white cell of each picture: JPEG, PNG, TIFF, BMP, WebP or GIF, "
+        "of several pages the first. "
         "Exit status 0 if every picture was answered, 2 with a line on standard error for each that was not.",
     )
     classify.add_argument("image", nargs="+", metavar="IMAGE", help="picture file")

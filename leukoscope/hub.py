@@ -1,7 +1,8 @@
 """The Hugging Face Hub: a model's name -> a checked local checkpoint folder, and a folder -> a repo.
 
-A download is untrusted until checked: files are taken by name from a fixed list, each is compared with the hash that
-the Hub gave for it, and nothing in them is run. There is no fallback: the model asked for, or an error.
+A download is untrusted until checked: files are taken by name from a fixed list, no more bytes than a checkpoint may
+have, each is compared with the hash that the Hub gave for it, and nothing in them is run. There is no fallback: the
+model asked for, or an error.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from leukoscope.checkpoint import FILE_PATTERNS, SPEC_FILE, check_files, files_of, read_spec
+from leukoscope.checkpoint import FILE_PATTERNS, SPEC_FILE, check_files, check_size, files_of, read_spec
 from leukoscope.errors import CheckpointError, ModelUnavailable, PublishError
 
 EMBEDDED = Path(__file__).parent / "pretrained"
 MODEL_VARIABLE = "LEUKOSCOPE_MODEL"
+MOST_BYTES = 2**30  # of all files of a checkpoint
 VALID_NAMES = "a checkpoint folder, user/name or user/name@revision"
 
 _REPO = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
@@ -89,7 +91,11 @@ def _download(
             local_files_only=local_files_only,
             allow_patterns=list(FILE_PATTERNS),
             library_name="leukoscope",
+            tqdm_class=_bounded_bar(wanted),
         )
+    except CheckpointError:
+        _drop_incomplete(repo, cache_dir)
+        raise
     except errors.GatedRepoError:
         raise ModelUnavailable(f"{wanted}: access is by request; ask for it on {place}/{repo}") from None
     except errors.RepositoryNotFoundError:
@@ -108,10 +114,48 @@ def _download(
         raise ModelUnavailable(f"{wanted}: {place} answered with status {status}; try again later") from None
     except (httpx.HTTPError, OSError) as error:
         raise ModelUnavailable(f"{wanted}: the download from {place} broke off ({_reason(error)}); try again") from None
+    except ValueError as error:  # names of files that lead out of the cache, or are none
+        raise CheckpointError(f"{wanted} cannot be downloaded: {_reason(error)}") from None
     folder = Path(folder)
     if not (folder / SPEC_FILE).is_file():
         raise CheckpointError(f"{wanted} is not a checkpoint of Leukoscope: it has no {SPEC_FILE}")
     return folder
+
+
+def _bounded_bar(wanted: str) -> type:
+    """A progress bar that ends a download of more bytes than a checkpoint may have.
+
+    The Hub's client tells it the bytes that each file is announced with before they are asked for, and those that
+    arrive before they are written.
+    """
+    from huggingface_hub.utils import tqdm
+
+    def check(count: float | None) -> None:
+        if count and count > MOST_BYTES:
+            raise CheckpointError(f"{wanted} has more than {MOST_BYTES // 2**20} MB: no checkpoint of Leukoscope has")
+
+    class Bounded(tqdm):
+        arrived = 0.0
+
+        def refresh(self, *args, **kwargs):
+            check(self.total)
+            return super().refresh(*args, **kwargs)
+
+        def update(self, n=1):
+            self.arrived += n or 0
+            check(self.arrived)
+            return super().update(n)
+
+    return Bounded
+
+
+def _drop_incomplete(repo: str, cache_dir: str | os.PathLike | None) -> None:
+    """Take what a download that was ended left in the cache."""
+    from huggingface_hub import constants
+
+    place = Path(cache_dir or constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}" / "blobs"
+    for part in place.glob("*.incomplete"):
+        part.unlink(missing_ok=True)
 
 
 def _reason(error: BaseException) -> str:
@@ -129,6 +173,8 @@ def _check_against_cache_names(folder: Path) -> None:
     """
     for path in sorted(folder.rglob("*")):
         blob = path.resolve()
+        if blob.is_file():
+            _check_size(path, blob)
         if not path.is_symlink() or _hash_as_named(blob) in (None, blob.name):
             continue
         path.unlink()
@@ -136,6 +182,15 @@ def _check_against_cache_names(folder: Path) -> None:
         raise ModelUnavailable(
             f"{path.name} of {folder.parent.parent.name} arrived damaged; it was dropped from the cache, so try again"
         )
+
+
+def _check_size(path: Path, blob: Path) -> None:
+    try:
+        check_size(path)
+    except CheckpointError:
+        path.unlink()
+        blob.unlink(missing_ok=True)
+        raise
 
 
 def _hash_as_named(blob: Path) -> str | None:

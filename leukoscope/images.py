@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from leukoscope.errors import ImageError
+from leukoscope.headers import check_header
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000
+MAX_DECODING = 400 * 2**20  # bytes that a decoder may need beside the file
+MAX_EXIF = 2**20  # bytes; a longer note is not asked which side is up
+STRIP = 2**22  # pixels that are converted at once: a whole picture's colours would be held twice or three times
+BITS_PER_SAMPLE, ORIENTATION = 258, 274  # tags of TIFF and EXIF
 MIN_SIDE = 24  # px; below this even a lymphocyte has too few pixels for its nucleus to be seen
 
 ImageSource = str | os.PathLike | bytes | bytearray | memoryview | Image.Image | np.ndarray
@@ -58,13 +64,19 @@ def _read_file(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder, not a picture")
-        if path.stat().st_size > MAX_BYTES:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # a pipe or a device may never end
+            raise ImageError(f"{path} is not a file")
+        if state.st_size > MAX_BYTES:
             raise ImageError(f"{path.name}: larger than {MAX_BYTES // 2**20} MB")
-        return path.read_bytes()
+        with open(path, "rb") as file:
+            return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise ImageError(f"no such file: {path}") from None
-    except OSError as error:
-        raise ImageError(f"cannot read {path}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _from_bytes(data: bytes) -> np.ndarray:
@@ -72,6 +84,7 @@ def _from_bytes(data: bytes) -> np.ndarray:
         raise ImageError("the file is empty (0 bytes)")
     if len(data) > MAX_BYTES:
         raise ImageError(f"the file is larger than {MAX_BYTES // 2**20} MB")
+    check_header(data)
     try:
         with warnings.catch_warnings():
             # Pillow warns of a decompression bomb and of broken metadata; our own pixel limit decides.
@@ -95,7 +108,7 @@ def _upright_jpeg(data: bytes, image: Image.Image) -> np.ndarray | None:
     OpenCV brings the same library as Pillow, and so the same pixels, but writes them where they are wanted: Pillow
     copies them four times on their way into an array, which takes half as long as decoding.
     """
-    if image.format != "JPEG" or image.mode != "RGB" or image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+    if image.format != "JPEG" or image.mode != "RGB" or image.info.get("progressive") or _orientation(image) != 1:
         return None
     _check_size(*image.size)
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -103,29 +116,76 @@ def _upright_jpeg(data: bytes, image: Image.Image) -> np.ndarray | None:
 
 def _from_pil(image: Image.Image) -> np.ndarray:
     _check_size(*image.size)
+    if image.mode == "F":
+        raise ImageError("floating-point pictures are not supported: save it with 8 bits a channel")
+    if image.width * image.height * _decoding_bytes(image) > MAX_DECODING:
+        raise ImageError(_too_large(f"{image.width} x {image.height} in this form", MAX_DECODING // 2**20, "MB"))
     try:
         image.load()
-        image = ImageOps.exif_transpose(image)
-        return _pil_to_rgb(image)
-    except OSError as error:
-        raise ImageError(f"the picture is damaged or cut short ({error})") from None
+        return _turned(_pil_to_rgb(image), _orientation(image))
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
+        raise ImageError(f"the picture is damaged or cut short ({type(error).__name__})") from None
+
+
+def _decoding_bytes(image: Image.Image) -> int:
+    """Bytes that a decoder needs for each pixel: Pillow's own, and what the format's library holds beside them."""
+    if image.format == "WEBP":
+        return 16  # two canvases of an animation, and a copy
+    if image.info.get("progressive"):
+        return 4 + 2 * len(image.getbands())  # all coefficients, until the last scan
+    if image.format == "TIFF":
+        bits = image.tag_v2.get(BITS_PER_SAMPLE, (8,))  # a strip may be as large as the picture
+        return 4 + sum(bits) // 8 if isinstance(bits, tuple) else 8
+    return 4
+
+
+def _orientation(image: Image.Image) -> int:
+    """Which side is up, 1-8 as EXIF has it; 1 where the note about it is damaged."""
+    if len(image.info.get("exif") or b"") > MAX_EXIF:
+        return 1
+    try:
+        return image.getexif().get(ORIENTATION, 1)
+    except Exception:  # as with the picture itself
+        return 1
+
+
+def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
+    """The array with its upper side up."""
+    if orientation not in range(2, 9):
+        return image
+    if orientation >= 5:
+        image = image.swapaxes(0, 1)
+    rows, columns = _FLIPS[orientation]
+    return np.ascontiguousarray(image[::rows, ::columns])
+
+
+# By orientation: the steps in which rows and columns are read, after the axes were exchanged from 5 on.
+_FLIPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 
 
 def _pil_to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I;16"):
-        return _grey16_to_rgb(np.asarray(image))
-    if image.mode == "I":  # Pillow opens 16-bit PNG and TIFF as 32-bit integers
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
-            raise ImageError("32-bit integer pictures are not supported: save it with 8 or 16 bits")
-        return _grey16_to_rgb(values)
-    if image.mode == "F":
-        raise ImageError("floating-point pictures are not supported: save it with 8 bits a channel")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return np.array(image.convert("RGB"))
+    deep = image.mode == "I" or image.mode.startswith("I;16")  # Pillow opens 16-bit PNG and TIFF as 32-bit integers
+    if deep and (image.getextrema()[0] < 0 or image.getextrema()[1] > 65535):
+        raise ImageError("32-bit integer pictures are not supported: save it with 8 or 16 bits")
+    clear = image.has_transparency_data
+    rows = max(1, STRIP // image.width)
+    rgb = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        rgb[top : top + rows] = _grey16_to_rgb(np.asarray(strip)) if deep else _strip_to_rgb(strip, clear)
+    return rgb
+
+
+def _strip_to_rgb(image: Image.Image, clear: bool) -> np.ndarray:
+    try:
+        if clear:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return np.asarray(image.convert("RGB"))
+    except ValueError:
+        raise ImageError(f"pictures in the colours {image.mode} are not supported: save it as RGB") from None
 
 
 def _grey16_to_rgb(values: np.ndarray) -> np.ndarray:
@@ -155,5 +215,5 @@ def _check_size(width: int, height: int) -> None:
         raise ImageError(f"the picture is too small: {width} x {height} px, at least {MIN_SIDE} px a side needed")
 
 
-def _too_large(size: str = "it") -> str:
-    return f"the picture is too large: {size} has more than {MAX_PIXELS // 10**6} million pixels"
+def _too_large(size: str = "it", most: int = MAX_PIXELS // 10**6, unit: str = "million pixels") -> str:
+    return f"the picture is too large: {size} has more than {most} {unit}"

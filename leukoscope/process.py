@@ -10,9 +10,11 @@ import cv2
 # glibc's numbers of the settings, from malloc.h
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 
 KEPT = 64 * 2**20  # bytes of freed memory that are kept for the next picture
 LARGE = 32 * 2**20  # bytes; what is larger goes back to the system at once
+ARENAS = 2  # heaps that all threads share: a server's dozens of threads would each keep freed memory of their own
 
 
 def processors() -> int:
@@ -34,3 +36,4 @@ def prepare() -> None:
         return
     mallopt(_M_MMAP_THRESHOLD, LARGE)
     mallopt(_M_TRIM_THRESHOLD, KEPT)
+    mallopt(_M_ARENA_MAX, ARENAS)

@@ -30,7 +30,7 @@ def endpoints(page: gr.Blocks, classifier: Classifier, uploads: Uploads) -> None
         """Classify the most prominent white cell of one picture of a stained blood smear.
 
         Args:
-            photo: the picture, a file: JPEG, PNG, TIFF, BMP, WebP or GIF, up to 20 MB.
+            photo: the picture, a file: JPEG, PNG, TIFF, BMP, WebP or GIF (the first page), up to 20 MB.
 
         Returns:
             An object. label: eosinophil, lymphocyte, monocyte, neutrophil, or null without a cell. probabilities: of
@@ -45,7 +45,7 @@ def endpoints(page: gr.Blocks, classifier: Classifier, uploads: Uploads) -> None
         """Find and classify every white cell of one photo of a stained blood smear.
 
         Args:
-            photo: the photo, a file: JPEG, PNG, TIFF, BMP, WebP or GIF, up to 20 MB.
+            photo: the photo, a file: JPEG, PNG, TIFF, BMP, WebP or GIF (the first page), up to 20 MB.
 
         Returns:
             An object. width, height: of the photo, in pixels. cells: a list, the most prominent first, empty without

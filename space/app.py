@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from html import escape
 from pathlib import Path
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read while Gradio is imported
+# Read while Gradio is imported. The folder is swept: it must be this page's alone.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("GRADIO_TEMP_DIR", os.path.join(tempfile.gettempdir(), "leukoscope-uploads"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import gradio as gr
@@ -19,7 +22,8 @@ import look
 from about_tab import about_tab
 from api import endpoints
 from differential_tab import differential_tab
-from guard import Guard
+from ending import serve_until_told
+from guard import Guard, Traffic
 from one_photo import example_paths, one_photo
 from starlette.middleware import Middleware
 from uploads import Uploads
@@ -86,8 +90,11 @@ def main() -> None:
     classifier, notice = load_model()
     for path in example_paths()[:1]:
         classifier.scan(path)
-    default_name = "0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1"
-    build_page(classifier, notice).queue(max_size=MOST_WAITING).launch(
+    traffic = Traffic()
+    default_name = "0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1"  # a Space has a wall of its own  # nosec B104
+    page = build_page(classifier, notice).queue(max_size=MOST_WAITING)
+    page.launch(
+        prevent_thread_lock=True,
         server_name=os.environ.get("GRADIO_SERVER_NAME", default_name),
         server_port=int(os.environ.get("PORT", "7860")),
         theme=look.THEME,
@@ -96,13 +103,14 @@ def main() -> None:
         footer_links=["api"],
         run_history=False,
         max_file_size=f"{MAX_UPLOAD_MB}mb",
-        app_kwargs={"middleware": [Middleware(Guard, most_waiting=MOST_WAITING)]},
+        app_kwargs={"middleware": [Middleware(Guard, most_waiting=MOST_WAITING, traffic=traffic)]},
         state_session_capacity=SESSIONS,
         enable_monitoring=False,
         share=False,
         ssr_mode=False,
         pwa=False,
     )
+    serve_until_told(page, traffic, KEEP_SECONDS)
 
 
 if __name__ == "__main__":

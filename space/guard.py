@@ -6,6 +6,7 @@ Gradio would fetch an address that a visitor names in place of a file, or pass i
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 MOST_JSON_BYTES = 2**20
@@ -13,6 +14,7 @@ NO_ADDRESS = "Give a file, not an address: this server fetches nothing from othe
 TOO_LONG = "This request is too long."
 NO_JSON = "This request is no JSON."
 BUSY = "Busy: {ahead} others are ahead of you, and no more can wait. Try again in a minute."
+CLOSING = "This server is about to end and takes no new question. Try again in a minute."
 FETCHING_PATHS = ("/file=http:", "/file=https:", "/file/http:", "/file/https:", "/proxy=")
 HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -21,16 +23,37 @@ HEADERS = {
 }
 
 
+@dataclass
+class Traffic:
+    """What goes on: requests that are being answered, and whether new questions are still taken.
+
+    An open page's heartbeat, which lasts as long as the page, is no question.
+    """
+
+    open: int = 0
+    closing: bool = False
+
+
 class Guard:
     """ASGI middleware."""
 
-    def __init__(self, app, most_waiting: int) -> None:
+    def __init__(self, app, most_waiting: int, traffic: Traffic) -> None:
         self.app = app
         self.most_waiting = most_waiting
+        self.traffic = traffic
 
     async def __call__(self, scope, receive, send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or "/heartbeat/" in scope["path"]:
             return await self.app(scope, receive, send)
+        if self.traffic.closing and scope["method"] == "POST":
+            return await _answer(send, 503, CLOSING)
+        self.traffic.open += 1
+        try:
+            await self._pass_on(scope, receive, send)
+        finally:
+            self.traffic.open -= 1
+
+    async def _pass_on(self, scope, receive, send) -> None:
         path = scope["path"].lower().replace("//", "/")
         if any(part.replace("//", "/") in path for part in FETCHING_PATHS):
             return await _answer(send, 403, NO_ADDRESS)

@@ -65,7 +65,8 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
                 _examples_html(), js_on_load=look.CHOOSE_EXAMPLE, apply_default_css=False, elem_id="examples"
             )
             _hint(
-                f"{', '.join(FORMATS)}, up to {MAX_PHOTO_MB} MB. Pictures are deleted when you leave the page; "
+                f"{', '.join(FORMATS)}, up to {MAX_PHOTO_MB} MB; of several pages the first is read. "
+                "Pictures are deleted when you leave the page; "
                 "still, send none that names a patient."
             )
         with gr.Column(scale=5, min_width=300):

@@ -5,7 +5,9 @@ Gradio keeps an upload in its own folder, named by its content, so that two visi
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -83,3 +85,16 @@ class Uploads:
     def stopped(self, session: str | None) -> bool:
         """Whether a page that began to count wants no more of its files read."""
         return session not in self._counting
+
+
+def sweep(folder: Path, own: set[Path], seconds: float) -> None:
+    """Delete the files in Gradio's folder that are older, save the page's own: an earlier process may have left them.
+
+    Only what lies as Gradio lays it is looked at: in a folder named by a SHA-256.
+    """
+    for place in folder.glob("[0-9a-f]" * 64):
+        with contextlib.suppress(OSError):  # another process may sweep too
+            for path in place.iterdir():
+                if path not in own and time.time() - path.stat().st_mtime >= seconds:
+                    path.unlink()
+            place.rmdir()  # fails while there is something in it

@@ -71,7 +71,7 @@ def _picture() -> bytes | None:
     if source == "Camera":
         given = st.camera_input("Take a picture through the eyepiece", key="camera")
     else:
-        given = st.file_uploader("Your picture", type=TYPES, key="picture")
+        given = st.file_uploader("Your picture", type=TYPES, key="picture", help="Of several pages the first is read.")
     return given.getvalue() if given else None
 
 

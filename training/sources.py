@@ -233,7 +233,7 @@ def from_hub(repo_id: str):
     import datasets
 
     try:
-        parts = datasets.load_dataset(repo_id)
+        parts = datasets.load_dataset(repo_id)  # the newest is what is asked for  # nosec B615
     except Exception as error:  # datasets raises a dozen kinds: no such repo, offline, gated, no data files
         raise DataError(
             f"cannot load the data set {repo_id!r} from the Hub ({type(error).__name__}: {error})"

@@ -12,6 +12,8 @@ import pytest
 from tests.hub.server import TOKEN, Hub
 
 ROOT = Path(__file__).parents[2]
+IMPATIENT = "import time\ntime.sleep = lambda seconds: None\n"
+"""Begins a script whose client does not wait, longer and longer, between two tries."""
 
 
 @pytest.fixture

@@ -60,13 +60,14 @@ class Fault:
     lose: bool = False  # do what was asked, then hang up: the client cannot know
     cut_upload: int | None = None  # hang up after so many bytes of the request's body
     cut_download: int | None = None  # hang up after so many bytes of the answer's body
+    flood: int | None = None  # announce no length, and send so many bytes more than there are
     flip: int | None = None  # invert one bit of this byte of the answer's body
     down: float | None = None  # hang up, refuse connections for so many seconds, come back on the same port
     hits: int = field(default=0, init=False)
 
     def strikes(self, request: Request) -> bool:
         """Whether this request is hit. A HEAD has no body to cut or to flip: those let it pass uncounted."""
-        bodily = self.cut_download is not None or self.flip is not None
+        bodily = any(what is not None for what in (self.cut_download, self.flood, self.flip))
         matches = self.method in ("", request.method) and self.path in request.path
         if not matches or self.hits >= self.times or (bodily and request.method == "HEAD"):
             return False
@@ -293,13 +294,18 @@ class Handler(BaseHTTPRequestHandler):
             "Content-Type": "application/octet-stream" if raw else "application/json",
             "Content-Length": len(body),
         }
+        if fault.flood is not None:
+            headers |= {"Content-Length": "", "Connection": "close"}
         for name, value in (headers | answer.headers).items():
             if value != "":
                 self.send_header(name, str(value))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body[: fault.cut_download])
-        if fault.cut_download is not None:
+        with contextlib.suppress(ConnectionError):
+            for _ in range((fault.flood or 0) // 2**16):
+                self.wfile.write(bytes(2**16))
+        if fault.cut_download is not None or fault.flood is not None:
             self.end()
 
     def end(self) -> None:

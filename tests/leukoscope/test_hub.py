@@ -9,6 +9,7 @@ from leukoscope import Classifier
 from leukoscope.checkpoint import FORMAT_VERSION, SPEC_FILE
 from leukoscope.errors import CheckpointError, ModelUnavailable
 from leukoscope.hub import EMBEDDED, MODEL_VARIABLE, find
+from tests.hub.fixtures import IMPATIENT
 from tests.hub.server import Fault
 
 pytest_plugins = ["tests.hub.fixtures"]
@@ -130,9 +131,9 @@ def test_a_flipped_byte_is_noticed_dropped_and_fetched_again(hub, model, ask, ex
     assert ask('"tester/cells"', home="one") == [f"tester/cells@{model}", expected]
 
 
-def test_a_download_cut_midway_leaves_the_cache_whole(hub, model, ask, expected):
+def test_a_download_cut_midway_leaves_the_cache_whole(hub, model, client, ask, expected):
     hub.fail(Fault(method="GET", path="/model.onnx", cut_download=100_000, times=99))
-    error, _words = ask('"tester/cells"', home="one")
+    error, _words = client(IMPATIENT + ASK.format(arguments='"tester/cells"'), home="one")
     assert error == "ModelUnavailable"
     hub.heal()
     assert ask('"tester/cells"', home="one") == [f"tester/cells@{model}", expected]

@@ -2,8 +2,9 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
+from leukoscope import images
 from leukoscope.errors import ImageError
 from leukoscope.images import MIN_SIDE, read_image
 
@@ -43,6 +44,36 @@ def test_exif_orientation_is_applied():
     exif[0x0112] = 6  # turn by 90 degrees
     data = encode(Image.fromarray(picture(40, 30)), "PNG", exif=exif)
     np.testing.assert_array_equal(read_image(data), np.rot90(picture(40, 30), -1))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "JPEG"])
+def test_every_side_is_turned_up_as_pillow_turns_it(form, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(Image.fromarray(picture(40, 30)), form, exif=exif)
+    wanted = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
+    np.testing.assert_array_equal(read_image(data), wanted)
+
+
+def test_a_picture_of_several_strips_is_read_like_one_of_one(monkeypatch):
+    clear = Image.fromarray(np.dstack([picture(), np.tile(np.arange(0, 240, 6, dtype=np.uint8), (30, 1))]))
+    deep = Image.fromarray(np.linspace(0, 65535, 30 * 40).reshape(30, 40).astype(np.uint16))
+    for image in (clear, deep, clear.convert("P"), clear.convert("RGB")):
+        whole = read_image(image)
+        with monkeypatch.context() as patch:
+            patch.setattr(images, "STRIP", 7 * image.width)
+            np.testing.assert_array_equal(read_image(image), whole)
+
+
+def test_what_a_decoder_would_need_is_bounded_by_format(monkeypatch):
+    monkeypatch.setattr(images, "MAX_DECODING", 40 * 30 * 9)
+    rgb = Image.fromarray(picture())
+    assert read_image(encode(rgb, "JPEG")).shape == (30, 40, 3)
+    assert read_image(encode(rgb, "TIFF")).shape == (30, 40, 3)
+    for data in (encode(rgb, "WEBP"), encode(rgb, "JPEG", progressive=True)):
+        with pytest.raises(ImageError, match="too large: 40 x 30 in this form has more than 0 MB"):
+            read_image(data)
 
 
 @pytest.mark.parametrize("depth", ["png16", "tiff16"])

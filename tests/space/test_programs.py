@@ -15,6 +15,7 @@ from gradio_client.exceptions import AppError
 from tests.space.conftest import EXAMPLES, ROOT
 
 FILE = {"_type": "gradio.FileData"}
+HEARTBEAT = "event: heartbeat\ndata: null\n\n"  # is sent to who waits for long
 SEVERAL = EXAMPLES / "several_cells.webp"
 
 
@@ -33,7 +34,8 @@ def call(url, endpoint, *data):
     """What an endpoint streams to a program that names its input itself."""
     status, text = ask(f"{url}/gradio_api/call/{endpoint}", {"data": data})
     if status == 200:
-        return ask(f"{url}/gradio_api/call/{endpoint}/{json.loads(text)['event_id']}")
+        status, text = ask(f"{url}/gradio_api/call/{endpoint}/{json.loads(text)['event_id']}")
+        text = text.replace(HEARTBEAT, "")
     return status, text
 
 

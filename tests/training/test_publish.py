@@ -16,6 +16,7 @@ import yaml
 from leukoscope import Classifier
 from leukoscope.checkpoint import files_of, read_spec
 from leukoscope.hub import EMBEDDED
+from tests.hub.fixtures import IMPATIENT
 from tests.hub.server import Fault
 from training.card import CardError, render_card, unseen_labs
 from training.publish import stage_model
@@ -29,8 +30,10 @@ REPO = "tester/leukoscope"
 def publish(hub, tmp_path):
     """Runs `python -m training.publish` against the tests' Hub; `home` names the client's cache."""
 
-    def run(*words, checkpoint=EMBEDDED, home="home", **variables) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "training.publish", checkpoint, "--repo", REPO, *words]
+    def run(*words, checkpoint=EMBEDDED, home="home", impatient=False, **variables) -> subprocess.CompletedProcess:
+        script = "import runpy\nrunpy.run_module('training.publish', run_name='__main__', alter_sys=True)"
+        start = ["-c", IMPATIENT + script] if impatient else ["-m", "training.publish"]
+        command = [sys.executable, *start, checkpoint, "--repo", REPO, *words]
         env = hub.env(tmp_path / home) | variables
         return subprocess.run([*map(str, command)], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
 
@@ -252,7 +255,7 @@ def test_a_missing_token_is_said(hub, publish):
 
 def test_an_upload_cut_midway_is_finished_by_the_same_command(hub, publish):
     hub.fail(Fault(method="PUT", cut_upload=200_000, times=99))
-    done = publish()
+    done = publish(impatient=True)
     assert done.returncode == 2
     assert "broke off" in done.stderr
     assert set(hub.repo(REPO).files()) <= {".gitattributes"}

@@ -1,11 +1,13 @@
 import csv
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +19,17 @@ from tests.training.conftest import ROOT, SMOKE, run_module
 from training.config import read_config
 from training.data import load_examples
 from training.sources import DataError
-from training.train import KEPT_FILE, Batches, even_labs, framed, kept_epoch, read_history, stopped_early, training_rows
+from training.train import (
+    KEPT_FILE,
+    Batches,
+    even_labs,
+    framed,
+    kept_epoch,
+    load_state,
+    read_history,
+    stopped_early,
+    training_rows,
+)
 
 
 def kept_weights(folder):
@@ -236,3 +248,23 @@ def test_early_stop():
 def test_history_is_plain_csv(smoke_run):
     with (smoke_run / "history.csv").open(newline="") as file:
         assert next(iter(csv.DictReader(file))).keys() >= {"epoch", "loss", "accuracy", "val_loss", "val_accuracy"}
+
+
+def test_pickled_arrays_of_a_run_are_refused(smoke_run, tmp_path):
+    run = shutil.copytree(smoke_run, tmp_path / "run")
+    (state,) = run.glob("state-*")
+    kept = dict(np.load(state / "arrays.npz"))
+    np.savez(state / "arrays.npz", **{name: np.array([Spring(tmp_path / "was run")], object) for name in kept})
+    with pytest.raises(ValueError, match="allow_pickle"):
+        load_state(run)
+    assert not (tmp_path / "was run").exists()
+
+
+class Spring:
+    """Its pickle makes a file where it is opened."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)

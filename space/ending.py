@@ -1,0 +1,44 @@
+"""How the page ends: told to, it takes no new question, answers those it has, and leaves no picture behind."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+
+import gradio as gr
+from guard import Traffic
+from uploads import sweep
+
+PATIENCE_SECONDS = 60  # for the answers under way; who waits longer has gone
+QUIET_SECONDS = 1.0  # without a request: between asking and fetching its answer a program may take a moment
+SWEEP_SECONDS = 60
+
+
+def serve_until_told(page: gr.Blocks, traffic: Traffic, keep_seconds: float) -> None:
+    """Wait for SIGTERM or Ctrl-C, sweeping old uploads now and then, then end the page that was launched.
+
+    Args:
+        page: launched with `prevent_thread_lock=True`.
+        traffic: of its guard.
+        keep_seconds: older uploads are deleted, those that an earlier process left behind among them.
+    """
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    folder = Path(page.GRADIO_CACHE)
+    own = {Path(path) for block in page.blocks.values() for path in getattr(block, "keep_in_cache", ())}
+    sweep(folder, own, keep_seconds)
+    while not told.wait(SWEEP_SECONDS):
+        sweep(folder, own, keep_seconds)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)  # who cannot wait says so a second time
+    traffic.closing = True
+    end, quiet_since = time.monotonic() + PATIENCE_SECONDS, time.monotonic()
+    while time.monotonic() < end and time.monotonic() - quiet_since < QUIET_SECONDS:
+        time.sleep(0.05)
+        if traffic.open or len(page._queue):
+            quiet_since = time.monotonic()
+    page.close(verbose=False)
+    sweep(folder, set(), 0)
