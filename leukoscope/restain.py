@@ -21,7 +21,7 @@ CORE = 0.5  # of the densest place: from there on it is nucleus ...
 LEAST_CORE = 0.28  # ... but not below this difference of green and blue density
 LEAST_NUCLEUS = 0.01  # of the crop, else there is nothing to measure
 LEAST_NUCLEUS_DENSITY = 0.3  # of green light, for the same reason
-AROUND_NUCLEUS = 0.11  # of the crop's side: so far around the nucleus lies cytoplasm, and no red cell
+AROUND_NUCLEUS = 0.15  # of the crop's side: so far around the nucleus lies cytoplasm, and no red cell
 RED_GREEN = 0.15  # least density of green light in a red cell ...
 RED_DIFFERENCE = 0.2  # ... and largest difference of its green and blue densities
 LEAST_RED = 0.025  # of the crop, else the red cells are taken to be as in any other photo
@@ -62,17 +62,24 @@ def _mixing(densities: np.ndarray, seen: np.ndarray) -> np.ndarray:
     nucleus = cv2.compare(difference, max(LEAST_CORE, CORE * float(densest)), cv2.CMP_GT)
     if cv2.countNonZero(nucleus) < LEAST_NUCLEUS * area:
         return np.eye(3)
-    measured = np.array(cv2.mean(densities, nucleus)[:3])
+    measured = _median(densities, nucleus)
     if measured[1] < LEAST_NUCLEUS_DENSITY:
         return np.eye(3)
     reach = 2 * round(AROUND_NUCLEUS * side) + 1
     away = cv2.bitwise_and(seen, cv2.bitwise_not(cv2.dilate(nucleus, np.ones((reach, reach), np.uint8))))
     red = cv2.bitwise_and(away, cv2.compare(green, RED_GREEN, cv2.CMP_GT))
     red = cv2.bitwise_and(red, cv2.compare(difference, RED_DIFFERENCE, cv2.CMP_LT))
-    red_cell = np.array(cv2.mean(densities, red)[:3]) if cv2.countNonZero(red) >= LEAST_RED * area else RED_CELL
+    red_cell = _median(densities, red) if cv2.countNonZero(red) >= LEAST_RED * area else RED_CELL
     if measured @ red_cell > ALIKE * np.linalg.norm(measured) * np.linalg.norm(red_cell):
         return np.eye(3) * (NUCLEUS[1] / measured[1])
     return _basis(NUCLEUS, RED_CELL) @ np.linalg.inv(_basis(measured, red_cell))
+
+
+def _median(densities: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Median colour (3,) of a mask: edges of what is black, and dirt, are dark enough to shift a mean."""
+    chosen = densities[mask > 0]
+    middle = len(chosen) // 2
+    return np.partition(chosen, middle, axis=0)[middle].astype(np.float64)
 
 
 def _basis(nucleus: np.ndarray, red_cell: np.ndarray) -> np.ndarray:
