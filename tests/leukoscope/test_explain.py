@@ -44,7 +44,7 @@ def test_another_type_has_its_own_heat(classifier):
 
 
 def test_an_enlarged_cell_glows_only_where_the_model_can_say_why(classifier, monkeypatch):
-    photo, _ = draw_photo(["eosinophil", "lymphocyte"], seed=3)
+    photo, _ = draw_photo(["eosinophil", "lymphocyte"], seed=4)
     predictions = classifier.scan(photo)
     index = [prediction.label for prediction in predictions].index("eosinophil")
     plain, text = enlarged(classifier, photo, predictions, index, heated=False)

@@ -119,7 +119,7 @@ def test_real_red_cells_alone_give_no_cell(annotated):
 @pytest.mark.parametrize("factor", [0.5, 1.5, 2.0, 3.0])
 def test_the_same_photo_larger_or_smaller_gets_the_same_labels(annotated, classifier, factor):
     cells = same = 0
-    for photo, _ in annotated[::24]:
+    for photo, _ in annotated[::6]:
         way = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
         other = classifier.scan(cv2.resize(photo, None, fx=factor, fy=factor, interpolation=way))
         for before in classifier.scan(photo):
@@ -128,7 +128,7 @@ def test_the_same_photo_larger_or_smaller_gets_the_same_labels(annotated, classi
                 match([before.box], [tuple(v / factor for v in after.box)]) and after.label == before.label
                 for after in other
             )
-    assert cells >= 15
+    assert cells >= 60
     assert same >= 0.95 * cells
 
 
