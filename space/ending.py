@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from uploads import sweep
 PATIENCE_SECONDS = 60  # for the answers under way; who waits longer has gone
 QUIET_SECONDS = 1.0  # without a request: between asking and fetching its answer a program may take a moment
 SWEEP_SECONDS = 60
+LOOK_SECONDS = 0.2
 
 
 def serve_until_told(page: gr.Blocks, traffic: Traffic, keep_seconds: float) -> None:
@@ -24,14 +24,20 @@ def serve_until_told(page: gr.Blocks, traffic: Traffic, keep_seconds: float) -> 
         traffic: of its guard.
         keep_seconds: older uploads are deleted, those that an earlier process left behind among them.
     """
-    told = threading.Event()
+    # The handler only adds to a list, which takes no lock: one signal may interrupt the handling of another, as when
+    # both a terminal and make pass them on, and an Event would then wait for its own lock.
+    told = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, lambda number, _: told.append(number))
     folder = Path(page.GRADIO_CACHE)
     own = {Path(path) for block in page.blocks.values() for path in getattr(block, "keep_in_cache", ())}
     sweep(folder, own, keep_seconds)
-    while not told.wait(SWEEP_SECONDS):
-        sweep(folder, own, keep_seconds)
+    swept = time.monotonic()
+    while not told:
+        time.sleep(LOOK_SECONDS)  # looks again: a signal that another thread took does not wake a longer wait
+        if time.monotonic() - swept > SWEEP_SECONDS:
+            sweep(folder, own, keep_seconds)
+            swept = time.monotonic()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)  # who cannot wait says so a second time
     traffic.closing = True

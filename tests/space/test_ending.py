@@ -3,12 +3,15 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.space.conftest import EXAMPLES, start_app, stop_app
 from tests.space.test_programs import FILE, ask, call
 
@@ -86,3 +89,36 @@ def test_told_to_end_it_answers_what_was_asked_and_leaves_no_picture(started, le
         assert [cell["label"] for cell in json.loads(text.split("data: ")[1])[0]["cells"]] == labels
     assert [path for path in started.uploads.rglob("*") if path.is_file()] == [left_behind["foreign"]]
     assert "Traceback" not in started.log.read_text()
+
+
+BURSTS = """
+import os, signal, sys, tempfile, threading, time
+sys.path.insert(0, "space")
+from types import SimpleNamespace
+import ending
+from guard import Traffic
+
+ending.QUIET_SECONDS = 0.05
+
+def burst():
+    time.sleep(0.05)
+    for _ in range(20):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+
+folder = tempfile.mkdtemp()
+page = SimpleNamespace(GRADIO_CACHE=folder, blocks={}, _queue=[], close=lambda verbose: None)
+for _ in range(20):
+    teller = threading.Thread(target=burst)
+    teller.start()
+    ending.serve_until_told(page, Traffic(), 100)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    teller.join()
+"""
+
+
+def test_told_many_times_at_once_it_ends_all_the_same():
+    """One signal may interrupt the handling of another. What comes after the first was handled may kill it at once."""
+    done = subprocess.run([sys.executable, "-c", BURSTS], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode in (0, -signal.SIGTERM, -signal.SIGINT), done.stderr
