@@ -76,9 +76,11 @@ def frame(
         RGB uint8 (S, S, 3), S = framing.size + 2 * margin. What lies outside the photo is black.
     """
     side = framing.size + 2 * margin
+    if framing.glass and glass is None:
+        glass = glass_colour(image)
     if framing.kind == "photo":
         inner = cv2.resize(image, (framing.size, framing.size), interpolation=cv2.INTER_AREA)
-        inner = _to_glass(inner, image, framing.glass, glass)
+        inner = _to_glass(inner, glass, framing.glass)
         return cv2.copyMakeBorder(inner, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
     if cell is None:
         raise ValueError("framing kind 'cell' needs the cell to frame")
@@ -88,15 +90,15 @@ def frame(
         cut = cv2.resize(cut[: reach // 2 * 2, : reach // 2 * 2], (reach // 2,) * 2, interpolation=cv2.INTER_AREA)
     crop = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if reach > side else cv2.INTER_LINEAR)
     if framing.stain:
-        return restain(crop, glass_colour(image) if glass is None else glass, framing.glass, margin)
-    return _to_glass(crop, image, framing.glass, glass)
+        return restain(crop, glass, framing.glass, margin)
+    return _to_glass(crop, glass, framing.glass)
 
 
-def _to_glass(crop: np.ndarray, image: np.ndarray, level: float, glass: np.ndarray | None) -> np.ndarray:
-    """Divide the colour of the photo's glass out of a crop; black stays black."""
+def _to_glass(crop: np.ndarray, glass: np.ndarray | None, level: float) -> np.ndarray:
+    """Divide the colour of the photo's glass out of a crop, if there is a level to bring it to; black stays black."""
     if not level:
         return crop
-    brightened = np.arange(256)[:, None] * (level / (glass_colour(image) if glass is None else glass))
+    brightened = np.arange(256)[:, None] * (level / glass)
     return cv2.LUT(crop, np.clip(brightened + 0.5, 0, 255).astype(np.uint8)[:, None, :])
 
 
@@ -120,10 +122,8 @@ def _cut(image: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
 
 def normalise(crops: np.ndarray, normalisation: Normalisation) -> np.ndarray:
     """uint8 (N, S, S, 3) -> float32 (N, S, S, 3), the network's input."""
-    count, side, _, channels = crops.shape
-    return cv2.LUT(crops.reshape(count * side, side, channels), _normalised(normalisation)).reshape(
-        count, side, side, channels
-    )
+    _, _, side, channels = crops.shape
+    return cv2.LUT(crops.reshape(-1, side, channels), _normalised(normalisation)).reshape(crops.shape)
 
 
 @lru_cache(maxsize=8)

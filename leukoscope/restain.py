@@ -12,7 +12,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from leukoscope.stain import BLACK
+from leukoscope.stain import BLACK, optical_density
 
 NUCLEUS = np.array([0.70, 1.10, 0.15])  # densities of red, green and blue light, between those of the labs at hand
 RED_CELL = np.array([0.17, 0.29, 0.20])
@@ -27,8 +27,6 @@ RED_DIFFERENCE = 0.2  # ... and largest difference of its green and blue densiti
 LEAST_RED = 0.025  # of the crop, else the red cells are taken to be as in any other photo
 ALIKE = 0.985  # cosine of the two colours from which on they cannot be told apart
 
-_LOG = np.log(np.arange(256).clip(BLACK))
-
 
 def restain(crop: np.ndarray, glass: np.ndarray, level: float, margin: int = 0) -> np.ndarray:
     """Bring the stain of a framed cell to the one that all are brought to.
@@ -42,7 +40,7 @@ def restain(crop: np.ndarray, glass: np.ndarray, level: float, margin: int = 0) 
     Returns:
         RGB uint8 (S, S, 3). Where no nucleus stands out only the glass is changed; black stays black.
     """
-    densities = cv2.LUT(crop, (np.log(glass) - _LOG[:, None]).astype(np.float32)[:, None])
+    densities = optical_density(crop, glass)
     black = cv2.inRange(crop, (0, 0, 0), (BLACK - 1,) * 3)
     densities[black > 0] = 0.0
     inner = slice(margin, crop.shape[0] - margin)

@@ -37,9 +37,13 @@ def glass_colour(image: np.ndarray) -> np.ndarray:
     return middle.mean(axis=1, dtype=np.float32).clip(32)
 
 
-def optical_density(channel: np.ndarray, glass: float) -> np.ndarray:
-    """-log of the transmitted light: uint8 (H, W) -> float32 (H, W), 0 on glass."""
-    return cv2.LUT(channel, (np.log(glass) - _LOG).astype(np.float32))
+def optical_density(image: np.ndarray, glass: np.ndarray | float) -> np.ndarray:
+    """-log of the transmitted light: uint8 (H, W) or (H, W, 3) -> float32 of that shape, 0 on glass.
+
+    glass: level of the glass in this channel, or (3,) in each.
+    """
+    table = np.log(glass) - _LOG.reshape(256, 1, 1)
+    return cv2.LUT(image, table.astype(np.float32))
 
 
 def nucleus_density(image: np.ndarray) -> np.ndarray:
