@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.train import kept_epoch
+from training.train import kept_epoch, read_history
 
 ROOT = Path(__file__).parents[1]
 PASS = 0.8601  # accuracy on TEST that the reference's author reports
@@ -65,8 +64,8 @@ def bars(rows: dict[str, dict], training: dict[str, dict]) -> list[Bar]:
 def training_bar(training: dict[str, dict]) -> Bar:
     """Time to pass on TEST, of the reference's, as far as the recorded runs tell.
 
-    TEST is scored once a run, by the weights that it kept: a run whose weights
-    score above the mark had passed it when that epoch ended. It may have passed earlier; that was not measured.
+    TEST is scored once a run, by the weights that it kept: a run whose weights score above the mark had passed it when
+    that epoch ended. It may have passed earlier; that was not measured.
     """
     what = f"time to pass {PASS:.2%} on TEST, of the reference's"
     ours, theirs = training.get("default"), training.get("reference")
@@ -87,11 +86,11 @@ def recorded_training() -> dict[str, dict]:
     found = {}
     for name, folder in folders.items():
         try:
-            with open(folder / "history.csv", newline="") as file:
-                history = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
             patience = json.loads((folder / "classifier.json").read_text())["trained"]["config"]["fit"]["patience"]
             score = json.loads((folder / "metrics.json").read_text())["results"]["bccd-test-copy"]["images"]["all"]
         except (OSError, KeyError, ValueError):
+            continue
+        if not (history := read_history(folder)):
             continue
         epochs = kept_epoch(history, patience)
         seconds = sum(row["seconds"] for row in history[:epochs])

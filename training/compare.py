@@ -71,17 +71,19 @@ def configured(variant: str, trial: str) -> Config:
     return checked(values, f"variant {variant}")
 
 
-def held_out(trial: str, config: Config, examples, kind: str = "photo"):
-    """The pictures that a trial is scored on, cells of other kinds included."""
+def held_out(trial: str, config: Config, examples):
+    """The photos that a trial is scored on, cells of other kinds included."""
     from training.train import training_rows
 
     if trial in FOLDS:
-        photos = where(training_rows(config, examples)[1], lab="bccd")
-        if kind == "photo":
-            return photos
-        fields = np.isin(np.asarray(examples["field"]), list(set(photos["field"])))
-        return where(examples.select(np.flatnonzero(fields)), lab="bccd", kind=kind)
-    return where(examples, lab=UNSEEN[trial], kind=kind)
+        return where(training_rows(config, examples)[1], lab="bccd")
+    return where(examples, lab=UNSEEN[trial], kind="photo")
+
+
+def copies_of(photos, examples):
+    """The rows of the copies that were made from some photos."""
+    copies = where(examples, kind="copy")
+    return copies.select(np.flatnonzero(np.isin(copies["photo"], photos["photo"])))
 
 
 def run_trial(variant: str, trial: str, examples, runs: Path) -> dict[str, Any]:
@@ -103,7 +105,7 @@ def run_trial(variant: str, trial: str, examples, runs: Path) -> dict[str, Any]:
     answers = ask(classifier, photos)
     known = answers.where(labels_of(photos) < len(CELL_TYPES))
     result = scores(known)
-    copies = held_out(trial, config, examples, "copy") if trial in FOLDS else ()
+    copies = copies_of(photos, examples) if trial in FOLDS else ()
     return {
         "variant": variant,
         "trial": trial,

@@ -75,7 +75,8 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
     model.load_weights(run / KEPT_FILE)
 
     train_rows, val_rows = training_rows(config, examples)
-    val_crops, val_rows = framed(val_rows, framing_of(config), 0, "validation")
+    framing = framing_of(config)
+    val_crops, val_rows = framed(val_rows, framing, 0, "validation")
     val_labels = targets_of(val_rows)
 
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +91,7 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
         shutil.copyfile(run / "history.csv", folder / HISTORY_FILE)
 
         more = train_rows.select(range(min(max(0, PARITY_CROPS - len(val_crops)), len(train_rows))))
-        parity_crops = np.concatenate([val_crops, framed(more, framing_of(config), 0, "parity")[0]])[:PARITY_CROPS]
+        parity_crops = np.concatenate([val_crops, framed(more, framing, 0, "parity")[0]])[:PARITY_CROPS]
         difference = parity(model, folder / ONNX_FILE, parity_crops)
         if difference > PARITY_TOLERANCE:
             raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
@@ -99,7 +100,7 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
         temperature, thresholds = fit_verdicts(logits, val_labels)
         spec = Spec(
             name=config.name,
-            framing=framing_of(config),
+            framing=framing,
             normalisation=NORMALISATION,
             temperature=temperature,
             thresholds=thresholds,

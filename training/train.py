@@ -1,6 +1,6 @@
 """Train a network.
 
-    python -m training.train training/configs/default.toml      # about 10 minutes on 2 CPU cores
+    python -m training.train training/configs/default.toml      # about 20 minutes on a CPU core
     python -m training.train training/configs/reference.toml    # 1-3 hours
 
 The run folder (runs/<name>) gets config.toml, history.csv, tensorboard/, the weights to keep so far and the state
@@ -139,7 +139,7 @@ class Batches:
 
     def __init__(self, crops: np.ndarray, labels: np.ndarray, labs: np.ndarray, config: Config) -> None:
         self.crops, self.labels, self.labs, self.config = crops, labels, labs, config
-        self.classes = config.data.classes
+        self.classes, self.framing = config.data.classes, framing_of(config)
         counts = np.bincount(labels, minlength=self.classes)
         self.class_weight = len(labels) / (self.classes * counts)
         self.steps = config.fit.steps or -(-len(labels) // config.fit.batch)
@@ -176,10 +176,10 @@ class Batches:
         from training.augment import augment
         from training.networks import NORMALISATION
 
-        framing, size = framing_of(self.config), self.config.framing.size
+        framing = self.framing
         rng = np.random.default_rng([self.config.seed, epoch, step])
         chosen = order[step * self.config.fit.batch : (step + 1) * self.config.fit.batch]
-        crops = [augment(self.crops[i], size, self.config.augment, rng) for i in chosen]
+        crops = [augment(self.crops[i], framing.size, self.config.augment, rng) for i in chosen]
         if framing.stain:
             # Augmentation dyes a cell as another lab might; dyes are brought to fixed colours after it, as in serving.
             crops = [restain(crop, np.full(3, framing.glass), framing.glass) for crop in crops]
