@@ -6,9 +6,7 @@ python -m tests.hostile scans       # those with "scans" in their name
 
 from __future__ import annotations
 
-import ctypes
 import json
-import re
 import sys
 import tempfile
 import time
@@ -21,6 +19,7 @@ from leukoscope.archives import LONGEST_NAME, photos_in_zip
 from leukoscope.images import MAX_PIXELS, MIN_SIDE, read_image
 from tests.hostile.build import Archive
 from tests.hostile.corpus import cases
+from tests.hostile.memory import forget_peak, peak_mb
 
 
 def check(source: object) -> str:
@@ -56,17 +55,6 @@ def _checked_entry(name: str, content: bytes | str) -> str:
         return str(error)
 
 
-def peak_mb() -> int:
-    """The most memory that this process held since `forget_peak`, MB."""
-    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024
-
-
-def forget_peak() -> None:
-    """Give back what building a case took, and begin to measure anew."""
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-
-
 def main() -> None:
     """Run the cases, one after the other."""
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -75,7 +63,7 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             source = case.make(Path(folder))
-            forget_peak()
+            forget_peak()  # what building it took
             began = time.process_time()  # of this process alone: others may have the machine
             try:
                 outcome, crash = check(source), ""

@@ -36,6 +36,7 @@ from leukoscope.hub import EMBEDDED
 from leukoscope.images import read_image
 from tests.hostile import build
 from tests.hostile.build import FORMS, encode, noise
+from tests.hostile.memory import peak_mb
 
 EXECUTIONS = 100_000
 MOST_SECONDS = 2.0
@@ -205,12 +206,6 @@ def without_libtiff() -> Iterator[None]:
         os.close(kept)
 
 
-def peak_megabytes() -> int:
-    """The most memory that this process held. What getrusage tells counts in the process that started it."""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) // 1024
-
-
 def main() -> int:
     """Run, and print what became of it."""
     parser = argparse.ArgumentParser(description="Change good files at will and see that only reasons come of it.")
@@ -224,10 +219,9 @@ def main() -> int:
     for name in targets():
         read, refused = (tally.outcomes[name, outcome] for outcome in ("read", "refused"))
         print(f"{name}: {read + refused:,} executions, {read:,} read, {refused:,} refused with a reason, no crash")
-    memory = peak_megabytes()
     print(
         f"{sum(tally.outcomes.values()):,} executions in {time.monotonic() - began:.0f} s; "
-        f"the slowest took {tally.slowest:.2f} s of the processor, the process at most {memory} MB"
+        f"the slowest took {tally.slowest:.2f} s of the processor, the process at most {peak_mb()} MB"
     )
     return 0
 

@@ -13,9 +13,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from leukoscope import Classifier, about
-from leukoscope.checkpoint import KERAS_FILES, METRICS_FILE, ONNX_FILE, SPEC_FILE, files_of, read_json
+from leukoscope.checkpoint import KERAS_FILES, METRICS_FILE, ONNX_FILE, SPEC_FILE, read_json
 from leukoscope.errors import CheckpointError
 from leukoscope.hub import EMBEDDED
+from tests.hub.fixtures import LOAD
 from tests.hub.server import Fault
 
 pytest_plugins = ["tests.hub.fixtures"]
@@ -243,21 +244,11 @@ def test_a_keras_config_that_names_other_code_is_refused(copy, named):
 
 # --- downloads -------------------------------------------------------------------------------------------
 
-ASK = """
-from leukoscope import Classifier, LeukoscopeError, hub
-hub.MOST_BYTES = {most}
-try:
-    answer = Classifier.from_pretrained("tester/cells").info()["source"]
-except LeukoscopeError as error:
-    answer = [type(error).__name__, str(error)]
+ASK = f"""
+from leukoscope import hub
+hub.MOST_BYTES = {{most}}
+{LOAD}
 """
-
-
-@pytest.fixture
-def model(hub) -> str:
-    """The embedded checkpoint as tester/cells; its commit."""
-    files = {name: (EMBEDDED / name).read_bytes() for name in files_of(EMBEDDED)}
-    return hub.create("tester/cells").commit(files, "a checkpoint")
 
 
 def stored(home: Path) -> int:

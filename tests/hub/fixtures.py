@@ -9,11 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from leukoscope.checkpoint import files_of
+from leukoscope.hub import EMBEDDED
 from tests.hub.server import TOKEN, Hub
 
 ROOT = Path(__file__).parents[2]
 IMPATIENT = "import time\ntime.sleep = lambda seconds: None\n"
 """Begins a script whose client does not wait, longer and longer, between two tries."""
+LOAD = """
+from leukoscope import Classifier, LeukoscopeError
+try:
+    answer = Classifier.from_pretrained("tester/cells").info()["source"]
+except LeukoscopeError as error:
+    answer = [type(error).__name__, str(error)]
+"""
+"""A script that loads `model`: it answers with its source, or with the error and its words."""
 
 
 @pytest.fixture
@@ -21,6 +31,13 @@ def hub() -> Iterator[Hub]:
     """An empty Hub that listens."""
     with Hub() as hub:
         yield hub
+
+
+@pytest.fixture
+def model(hub) -> str:
+    """The embedded checkpoint as tester/cells; its commit."""
+    files = {name: (EMBEDDED / name).read_bytes() for name in files_of(EMBEDDED)}
+    return hub.create("tester/cells").commit(files, "a checkpoint")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from leukoscope.differential import Differential, append_csv
 from leukoscope.files import write_whole
 from leukoscope.hub import EMBEDDED
 from leukoscope.synthetic import draw_cell, draw_photo
-from tests.hub.fixtures import IMPATIENT
+from tests.hub.fixtures import IMPATIENT, LOAD
 from tests.hub.server import Fault
 
 pytest_plugins = ["tests.hub.fixtures"]
@@ -89,8 +89,8 @@ def test_a_file_that_does_not_fit_leaves_the_old_one_and_nothing_else(tmp_path):
                 write_whole(disk / "o.csv", bytes(2**20))
             assert (disk / "o.csv").read_bytes() == b"old"
             assert list(disk.iterdir()) == [disk / "o.csv"]
-    script = f"""
-import resource, sys
+    script = """
+import resource
 from pathlib import Path
 from leukoscope.files import write_whole
 write_whole(Path("o.csv"), b"old")
@@ -99,7 +99,6 @@ try:
     write_whole(Path("o.csv"), bytes(2000))
 except OSError as error:
     print(error.errno)
-sys.path.insert(0, {str(ROOT)!r})
 """
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True
@@ -109,24 +108,12 @@ sys.path.insert(0, {str(ROOT)!r})
     assert {path.name for path in tmp_path.iterdir()} == {"o.csv", "disk"}
 
 
-CACHE = """
+CACHE = f"""
 import resource
-from leukoscope import Classifier, LeukoscopeError
-resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, resource.RLIM_INFINITY))
-try:
-    answer = Classifier.from_pretrained("tester/cells").info()["source"]
-except LeukoscopeError as error:
-    answer = [type(error).__name__, str(error)]
+import leukoscope
+resource.setrlimit(resource.RLIMIT_FSIZE, ({{room}}, resource.RLIM_INFINITY))
+{LOAD}
 """
-
-
-@pytest.fixture
-def model(hub) -> str:
-    """The embedded checkpoint as tester/cells; its commit."""
-    from leukoscope.checkpoint import files_of
-
-    files = {name: (EMBEDDED / name).read_bytes() for name in files_of(EMBEDDED)}
-    return hub.create("tester/cells").commit(files, "a checkpoint")
 
 
 def test_a_disk_that_fills_up_while_caching_is_told_and_the_cache_stays_usable(hub, model, client):
