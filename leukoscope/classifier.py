@@ -28,7 +28,7 @@ from leukoscope.errors import CheckpointError
 from leukoscope.hub import Source, find, upload
 from leukoscope.images import ImageSource, read_image
 from leukoscope.locate import locate
-from leukoscope.preprocess import frame, normalise
+from leukoscope.preprocess import frame, is_flat, normalise
 from leukoscope.process import prepare
 from leukoscope.stain import glass_colour
 
@@ -60,7 +60,8 @@ class Prediction:
     verdict: one of `VERDICTS`: "confident" (the label stands), "review" (not sure enough: look yourself),
         "unfamiliar" (it does not look like any of the four types; the label is only the nearest) or "no_cell".
     cut: whether the box reaches the edge of the picture, so that part of the cell may be missing.
-    unfamiliarity: 0-1, how little it looks like any of the four types; 0 without a cell.
+    unfamiliarity: 0-1, how little it looks like any of the four types; 0 without a cell, 1 where the nucleus is one
+        flat colour, as in a drawing.
     """
 
     label: str | None
@@ -293,6 +294,8 @@ class Classifier:
     def _prediction(self, row: np.ndarray, strange: float, cell: Framed) -> Prediction:
         best = int(row.argmax())
         confidence = float(row[best])
+        if self.spec.framing.kind == "cell" and is_flat(cell.crop, self.spec.framing):
+            strange = 1.0
         if strange > self.spec.thresholds.unfamiliar:
             verdict = "unfamiliar"
         else:

@@ -14,6 +14,9 @@ from leukoscope.stain import glass_colour
 
 FRAMING_KINDS = ("cell", "photo")
 
+NUCLEUS_MIDDLE = 0.7  # of its diameter: the square that is looked at ...
+FLAT_SHARE = 0.4  # ... and the share of it that has one colour in a drawing; in photos, blurred ones too, up to 0.31
+
 
 @dataclass(frozen=True)
 class Framing:
@@ -100,6 +103,19 @@ def _to_glass(crop: np.ndarray, glass: np.ndarray | None, level: float) -> np.nd
         return crop
     brightened = np.arange(256)[:, None] * (level / glass)
     return cv2.LUT(crop, np.clip(brightened + 0.5, 0, 255).astype(np.uint8)[:, None, :])
+
+
+def is_flat(crop: np.ndarray, framing: Framing) -> bool:
+    """Whether a framed cell has a nucleus of one flat colour, as only drawings have: what a camera sees has texture.
+
+    Args:
+        crop: RGB uint8 (S, S, 3), what `frame` gave for kind "cell".
+        framing: how it was framed.
+    """
+    middle, half = framing.size // 2, round(NUCLEUS_MIDDLE * framing.size / framing.field / 2)
+    colours = crop[middle - half : middle + half, middle - half : middle + half].reshape(-1, 3).astype(np.int16)
+    typical = np.median(colours, axis=0)
+    return bool((np.abs(colours - typical).max(axis=1) <= 1).mean() > FLAT_SHARE)
 
 
 def framed_square(framing: Framing, cell: Cell, margin: int = 0) -> tuple[int, int, int]:

@@ -1,12 +1,14 @@
 import io
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from leukoscope import CELL_TYPES, ImageError
-from leukoscope.classifier import BATCH
+from leukoscope.classifier import BATCH, Classifier
+from leukoscope.hub import EMBEDDED
 from leukoscope.synthetic import draw_photo
 
 
@@ -69,6 +71,17 @@ def test_no_cell_is_said_not_guessed(classifier):
     assert prediction.box is None
     assert prediction.confidence == 0.0
     assert sum(prediction.probabilities.values()) == pytest.approx(1.0)
+
+
+def test_a_drawn_disc_is_no_cell_to_be_sure_of():
+    """Brought to one stain, a violet disc has the very colour of a nucleus."""
+    classifier = Classifier.from_pretrained(EMBEDDED)
+    for radius in (30, 40):
+        picture = np.full((200, 200, 3), (240, 235, 230), np.uint8)
+        cv2.circle(picture, (100, 100), radius, (120, 60, 160), -1)
+        answer = classifier.predict(picture)
+        assert answer.verdict == "unfamiliar"
+        assert answer.unfamiliarity == 1.0
 
 
 def test_bad_pictures_raise_image_error(classifier):

@@ -2,8 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
+from leukoscope.cells import CELL_TYPES
 from leukoscope.locate import Cell, principal_cell
-from leukoscope.preprocess import Framing, Normalisation, frame, normalise
+from leukoscope.preprocess import Framing, Normalisation, frame, is_flat, normalise
 from leukoscope.synthetic import draw_photo
 
 
@@ -87,3 +88,19 @@ def test_the_glass_is_brought_to_one_level_and_black_stays_black():
     assert (corner[0, 0] == 0).all()
     with pytest.raises(ValueError, match="glass must be 0-255"):
         Framing("cell", 32, 2.0, glass=300.0)
+
+
+def test_a_nucleus_of_one_colour_is_told_from_one_that_was_photographed():
+    framing = Framing("cell", 64, 2.2, 235.0, True)
+    for seed, cell_type in enumerate(CELL_TYPES * 5):
+        photo, _ = draw_photo([cell_type], seed=seed)
+        for sharpness in (photo, cv2.GaussianBlur(photo, (0, 0), 2.0)):
+            assert not is_flat(frame(sharpness, framing, principal_cell(sharpness)), framing)
+    picture = np.full((200, 200, 3), (240, 235, 230), np.uint8)
+    cv2.circle(picture, (100, 100), 30, (120, 60, 160), -1)
+    for drawing in (picture, recompressed(picture)):
+        assert is_flat(frame(drawing, framing, principal_cell(drawing)), framing)
+
+
+def recompressed(picture: np.ndarray) -> np.ndarray:
+    return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1], cv2.IMREAD_COLOR)
