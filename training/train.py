@@ -38,6 +38,7 @@ from training.data import add_data_arguments, load_examples
 from training.sources import LABELS, OTHER_CELLS, DataError, doubted_photos
 
 KEPT_FILE = "kept.weights.h5"
+START_FILE = "start.weights.h5"  # if it is there, of the run folder: weights to start from, instead of random ones
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
 
@@ -356,6 +357,8 @@ def train(config: Config, examples, folder: Path) -> Path:
 
     state = load_state(folder)
     done, model, average = state or (0, compiled(config, batches.steps), None)
+    if not done and (folder / START_FILE).exists():
+        model.load_weights(folder / START_FILE)
     history = read_history(folder)[:done]
     if done:
         print(f"going on after epoch {done}", flush=True)

@@ -1,5 +1,6 @@
 """Every notebook is executed from top to bottom in a kernel of its own."""
 
+import re
 from pathlib import Path
 
 import nbclient
@@ -33,6 +34,25 @@ def test_stored_outputs_are_there_and_name_no_machine(path):
     assert str(Path.home()) not in path.read_text()
 
 
+def figures(notebook) -> int:
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return sum("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
+
+
+def test_training_learns_and_finetunes_on_drawn_cells(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEUKOSCOPE_RUNS", str(tmp_path))
+    for name in ("BLOOD_CELLS_DIR", "LEUKOSCOPE_CELLS", "MPLBACKEND"):
+        monkeypatch.delenv(name, raising=False)
+    (path,) = [path for path in NOTEBOOKS if path.stem == "training"]
+    notebook = execute(path, path.parent)
+    said = outputs(notebook)
+    assert float(re.search(r"accuracy (\S+) \[", said).group(1)) > 0.7
+    before, after = map(float, re.search(r"my-lab, held out +\d+ +(\S+) +(\S+)", said).groups())
+    assert after > before
+    assert (tmp_path / "tuned" / "classifier.json").exists()
+    assert figures(notebook) == 2, "the examples and the curves"
+
+
 def test_quickstart_answers_on_drawn_cells_and_on_a_users_folder(tmp_path, monkeypatch):
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -47,7 +67,4 @@ def test_quickstart_answers_on_drawn_cells_and_on_a_users_folder(tmp_path, monke
     assert "Prediction(label='monocyte'" in said
     assert "a.png" in said
     assert "not read: not a picture" in said
-    figures = [
-        o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if "image/png" in o.get("data", {})
-    ]
-    assert len(figures) == 2, "the bars and the heatmap"
+    assert figures(notebook) == 2, "the bars and the heatmap"

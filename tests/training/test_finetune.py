@@ -1,0 +1,111 @@
+"""Cells of one's own lab: learned from, held out by group, and what was known before still known."""
+
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from leukoscope import Classifier
+from leukoscope.cells import CELL_TYPES
+from leukoscope.synthetic import draw_cell
+from tests.training.conftest import run_module
+from training.finetune import ENOUGH, cells_of, finetuning, warnings
+from training.sources import DataError
+from training.train import training_rows
+
+LAMP = (1.0, 0.72, 0.5)  # another white balance: the smoke checkpoint does not divide it out
+DATA = ("--data", "synthetic:80", "--pbc", "")
+
+
+def write_lab(folder, count: int):
+    for t, cell_type in enumerate(CELL_TYPES):
+        (folder / cell_type).mkdir(parents=True)
+        for i in range(count):
+            cell = draw_cell(cell_type, seed=9000 + 100 * t + i, size=160) * np.array(LAMP)
+            cv2.imwrite(str(folder / cell_type / f"slide{i % 6}-{i:02d}.png"), cell.astype(np.uint8)[..., ::-1])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    return write_lab(tmp_path_factory.mktemp("labs") / "yellow", 24)
+
+
+@pytest.fixture(scope="module")
+def tuned(smoke_checkpoint, lab, tmp_path_factory):
+    """(what was printed, run folder, new checkpoint)"""
+    run = tmp_path_factory.mktemp("tuned") / "run"
+    out = run.with_name("checkpoint")
+    words = ("training.finetune", smoke_checkpoint, "--cells", lab, *DATA, "--epochs", 4, "--run", run, "--out", out)
+    done = run_module(*words)
+    assert done.returncode == 0, done.stderr
+    return done, run, out
+
+
+def test_a_new_lab_is_learned_and_the_old_one_scored_beside_it(tuned):
+    done, _, out = tuned
+    rows = dict(re.findall(r"^(yellow, held out|synthetic, TEST) +(\d.*)$", done.stdout, re.MULTILINE))
+    count, before, after = map(float, rows["yellow, held out"].split())
+    assert 16 <= count <= 24  # about a fifth of 96
+    assert after > before + 0.1
+    count, before, after = map(float, rows["synthetic, TEST"].split())
+    assert count == 16
+    assert after > before - 0.1
+    spec = Classifier.from_pretrained(out).spec
+    assert spec.trained["labs"] == ["synthetic", "yellow"]
+    assert "cells of type" not in done.stderr
+
+
+def test_it_starts_from_the_checkpoint_and_not_from_chance(tuned):
+    history = (tuned[1] / "history.csv").read_text().splitlines()
+    accuracy = float(history[1].split(",")[2])
+    assert accuracy > 0.6  # of the first epoch, training: chance is 0.25
+
+
+def test_done_already_the_same_command_only_scores_again(tuned, smoke_checkpoint, lab):
+    done, run, out = tuned
+    words = ("training.finetune", smoke_checkpoint, "--cells", lab, *DATA, "--epochs", 4, "--run", run, "--out", out)
+    again = run_module(*words)
+    assert again.returncode == 0, again.stderr
+    assert "going on after epoch 4" in again.stdout
+    assert again.stdout.splitlines()[-4:] == done.stdout.splitlines()[-4:]
+
+
+def test_files_of_one_slide_stay_on_one_side(lab, smoke_checkpoint):
+    cells = cells_of(lab, "yellow", r"slide\d+")
+    assert len(set(cells["field"])) == 6
+    config = finetuning(Classifier.from_pretrained(smoke_checkpoint).spec.trained, "yellow", [], 4)
+    train, held_out = training_rows(config, cells)
+    assert set(train["field"]).isdisjoint(held_out["field"])
+    assert len(train) + len(held_out) == len(cells)
+
+
+def test_too_few_cells_are_said(tmp_path):
+    few = cells_of(write_lab(tmp_path / "few", 3), "few", None)
+    assert len(warnings(few)) == 4
+    assert f"only 3 cells of type {CELL_TYPES[0]}: {ENOUGH}" in warnings(few)[0]
+
+
+@pytest.mark.parametrize(
+    ("group", "said"), [("(", "no regular expression"), ("patient", "matches nothing in the name")]
+)
+def test_a_pattern_that_groups_nothing_is_refused(lab, group, said):
+    with pytest.raises(DataError, match=said):
+        cells_of(lab, "yellow", group)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--lab", "synthetic"), "trained on a lab called 'synthetic' already"),
+        (("--epochs", "0"), "--epochs 0: at least 1"),
+        (("--cells", "nowhere"), "no such folder: nowhere"),
+    ],
+)
+def test_what_cannot_be_used_is_named(smoke_checkpoint, lab, tmp_path, words, said):
+    done = run_module("training.finetune", smoke_checkpoint, "--cells", lab, *DATA, "--run", tmp_path / "run", *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run-checkpoint").exists()

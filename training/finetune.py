@@ -1,0 +1,194 @@
+"""Go on training a checkpoint with some cells of your own lab.
+
+    python -m training.finetune CHECKPOINT --cells my-lab/                # 80 cells, 20 of each type, are a start
+    python -m training.finetune CHECKPOINT --cells my-lab/ --data bccd/   # and what it learned from before, if at hand
+
+The cells lie in a folder for each type: my-lab/eosinophil/*.png, my-lab/lymphocyte/... A fifth of them is held out,
+and the answers to these are scored before and after. Where the earlier labs are at hand they are in half of every
+batch, or the network would forget them, and their TEST is scored before and after too.
+
+The result is a checkpoint like any other. A run that was stopped goes on; see `training.train`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import re
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+
+from leukoscope.cells import CELL_TYPES
+from leukoscope.checkpoint import KERAS_FILES
+from leukoscope.errors import LeukoscopeError
+from training.config import Config, ConfigError, checked, to_toml
+from training.data import add_data_arguments, load_examples, only_cell_types, where
+from training.sources import LABELS, DataError, class_folder_rows, to_dataset
+from training.train import START_FILE, RunError, open_run, train, training_rows
+
+ENOUGH = 20  # cells of a type, below which what is learned hangs on single cells
+HELD_OUT_PARTS = 5
+FIT = {"epochs": 16, "steps": 50, "learning_rate": 1.5e-3, "average": 0.99}
+# The lab's own stain is there to be seen: colours need to vary little, beside what they do in a recipe for any lab.
+COLOURS = {"stain": 0.08, "gain": 0.1, "mix": 0.05, "channel": 0.05}
+
+
+def cells_of(folder: Path, lab: str, group: str | None):
+    """The table of a lab's own cells, all of them to train on or to hold out.
+
+    Args:
+        folder: class folders.
+        lab: what the lab is called.
+        group: regular expression; files in whose names it matches the same text are of one field, such as one slide.
+
+    Raises:
+        DataError: if the folder is of another layout, or the pattern is none, or does not match a name.
+    """
+    rows = class_folder_rows(folder, lab)
+    try:
+        pattern = re.compile(group) if group else None
+    except re.error as error:
+        raise DataError(f"--group {group!r} is no regular expression: {error}") from None
+    for row in rows:
+        row["split"] = "train"
+        if pattern:
+            if not (match := pattern.search(Path(row["image"]).name)):
+                raise DataError(f"--group {group!r} matches nothing in the name {Path(row['image']).name}")
+            row["field"] = f"{lab}/{match.group()}"
+    return to_dataset(rows)
+
+
+def finetuning(trained: dict, lab: str, labs: list[str], epochs: int) -> Config:
+    """The settings of a checkpoint, as it was trained, for going on with a new lab.
+
+    Args:
+        trained: `classifier.spec.trained`.
+        lab: the new one.
+        labs: the earlier ones that are at hand.
+        epochs: of 50 batches.
+    """
+    values = copy.deepcopy(trained["config"])
+    values["name"] = re.sub(r"[^a-z0-9]+", "-", f"{values['name']}-{lab}".lower()).strip("-")
+    values["data"] |= {"labs": [*labs, lab], "folds": HELD_OUT_PARTS, "fold": 0, "drop_test_fields": bool(labs)}
+    values["data"]["kind"] = "photo"  # copies of photos take minutes to read, and bring little to half an epoch
+    values["augment"] |= {name: min(reach, values["augment"][name]) for name, reach in COLOURS.items()}
+    values["fit"] |= FIT | {"epochs": epochs, "schedule": "cosine", "balance": "sampling", "patience": 0}
+    return checked(values, "the checkpoint's settings")
+
+
+def warnings(cells) -> list[str]:
+    """What there is too little of, one line each."""
+    counts = Counter(LABELS[label] for label in cells["label"])
+    return [
+        f"only {counts[name]} cells of type {name}: {ENOUGH} or more tell a lab's cells from one patient's"
+        for name in CELL_TYPES
+        if counts[name] < ENOUGH
+    ]
+
+
+def finetune(
+    checkpoint: Path, cells, earlier, run: Path, out: Path, epochs: int
+) -> list[tuple[str, int, float, float]]:
+    """Train, export, and compare before and after.
+
+    Args:
+        checkpoint: folder to start from.
+        cells: table of the new lab.
+        earlier: table of what the checkpoint was trained on, or None.
+        run: run folder.
+        out: checkpoint folder to write.
+        epochs: of 50 batches.
+
+    Returns:
+        (what was asked, number of pictures, balanced accuracy before, after).
+
+    Raises:
+        ConfigError, DataError, RunError, LeukoscopeError: saying what cannot be used.
+    """
+    import datasets
+
+    from leukoscope.classifier import Classifier
+    from training.evaluate import ask, scores
+    from training.export import export
+
+    before = Classifier.from_pretrained(checkpoint)
+    lab = cells["lab"][0]
+    labs = [name for name in before.spec.trained["labs"] if earlier is not None and name in set(earlier["lab"])]
+    if lab in before.spec.trained["labs"]:
+        raise DataError(f"the checkpoint was trained on a lab called {lab!r} already: give another --lab")
+    config = finetuning(before.spec.trained, lab, labs, epochs)
+    examples = datasets.concatenate_datasets([earlier, cells]) if labs else cells
+    open_run(run, to_toml(config), config, examples)
+    if not (run / START_FILE).exists():
+        shutil.copyfile(checkpoint / KERAS_FILES[-1], run / START_FILE)
+    train(config, examples, run)
+    export(run, out, examples)
+    after = Classifier.from_pretrained(out)
+
+    asked = [(f"{lab}, held out", where(training_rows(config, examples)[1], lab=lab))]
+    for name in labs:
+        test = where(earlier, lab=name, split="test")
+        kind = "copy" if "copy" in test["kind"] else "photo"
+        asked.append((f"{name}, TEST", where(test, kind=kind)))
+    results = []
+    for what, rows in asked:
+        rows = only_cell_types(rows)
+        if len(rows):
+            values = [scores(ask(classifier, rows))["balanced_accuracy"] for classifier in (before, after)]
+            results.append((what, len(rows), *values))
+    return results
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.finetune",
+        description="Go on training a checkpoint with some cells of your own lab.",
+        epilog="Not a medical device: for teaching and research.",
+    )
+    parser.add_argument("checkpoint", type=Path, help="checkpoint folder, such as leukoscope/pretrained")
+    parser.add_argument("--cells", type=Path, required=True, metavar="DIR", help="your cells, a folder for each type")
+    parser.add_argument("--lab", help="what your lab is called; default: the name of the folder")
+    parser.add_argument(
+        "--group",
+        metavar="REGEX",
+        help="files in whose names it matches the same text, such as the slide's number, are kept together; "
+        "default: each by itself",
+    )
+    add_data_arguments(parser)
+    parser.add_argument("--epochs", type=int, default=FIT["epochs"], help="of 50 batches; default %(default)s")
+    parser.add_argument("--run", type=Path, help="run folder; default runs/<checkpoint's name>-<lab>")
+    parser.add_argument("--out", type=Path, help="checkpoint folder to write; default <run>-checkpoint")
+    args = parser.parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    lab = args.lab or args.cells.resolve().name
+    run = args.run or Path("runs") / f"{args.checkpoint.resolve().name}-{lab}"
+    out = args.out or run.with_name(f"{run.name}-checkpoint")
+    try:
+        if args.epochs < 1:
+            raise ConfigError(f"--epochs {args.epochs}: at least 1")
+        cells = cells_of(args.cells, lab, args.group)
+        for line in warnings(cells):
+            print(f"warning: {line}", file=sys.stderr)
+        at_hand = args.data or os.environ.get("BLOOD_CELLS_DIR")
+        earlier = load_examples(args.data, pbc=args.pbc) if at_hand else None
+        if earlier is None:
+            print("warning: without --data nothing keeps it from forgetting the labs it knows", file=sys.stderr)
+        results = finetune(args.checkpoint, cells, earlier, run, out, args.epochs)
+    except (ConfigError, DataError, RunError, LeukoscopeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command goes on after the last whole epoch", file=sys.stderr)
+        return 130
+    print(f"{'balanced accuracy':<28}{'pictures':>10}{'before':>9}{'after':>9}")
+    for what, count, old, new in results:
+        print(f"{what:<28}{count:>10,}{old:>9.3f}{new:>9.3f}")
+    print(f"checkpoint: {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
