@@ -40,5 +40,5 @@ def test_the_command_draws_three_pictures(blood_cells, tmp_path, capsys):
 
 
 def test_other_data_is_told(tmp_path, capsys):
-    assert sheets.main([str(tmp_path), "--data", "synthetic:8"]) == 2
+    assert sheets.main([str(tmp_path), "--data", "synthetic:20"]) == 2
     assert "not the Kaggle set" in capsys.readouterr().err
