@@ -1,3 +1,5 @@
+"""`python -m leukoscope`: the command line."""
+
 from leukoscope.cli import main
 
 raise SystemExit(main())

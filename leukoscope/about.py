@@ -45,7 +45,7 @@ def model_name(classifier: Classifier) -> str:
     return f"{classifier.spec.name} ({source})"
 
 
-def own_results(classifier: Classifier) -> dict:
+def own_results(classifier: Classifier) -> dict[str, Any]:
     """Results by what was scored; none if the checkpoint has no metrics of its own weights."""
     try:
         values = read_json(classifier.folder / METRICS_FILE)
@@ -89,7 +89,7 @@ def model_html(classifier: Classifier) -> str:
     return f"<section><h2>The model</h2><dl>{rows}</dl></section>"
 
 
-def results_html(results: dict) -> str:
+def results_html(results: dict[str, Any]) -> str:
     """Accuracy and macro-F1 with their intervals, of `own_results`."""
     if not results:
         return "<section><h2>Results</h2><p>This checkpoint holds no results of its own weights.</p></section>"
@@ -111,7 +111,7 @@ def results_html(results: dict) -> str:
     )
 
 
-def _score(score: dict, key: str) -> str:
+def _score(score: dict[str, Any], key: str) -> str:
     text = f"<strong>{score[key]:.3f}</strong>"
     if interval := score.get(f"{key}_95"):
         text += f"<br><small>{interval[0]:.3f}–{interval[1]:.3f}</small>"

@@ -36,7 +36,7 @@ def is_zip(data: bytes) -> bool:
 
 
 def photos_in_zip(
-    source: bytes | str | os.PathLike, limits: ZipLimits | None = None
+    source: bytes | str | os.PathLike[str], limits: ZipLimits | None = None
 ) -> Iterator[tuple[str, bytes | str]]:
     """The files of an archive, in its order, each unpacked only when its turn comes.
 

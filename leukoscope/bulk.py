@@ -30,7 +30,7 @@ AHEAD = 2  # chunks that wait for each worker, so that none is idle
 _classifier: Any = None  # of a worker
 
 
-def in_processes(source: Source, method: str, pictures: Iterable, workers: int) -> Iterator:
+def in_processes(source: Source, method: str, pictures: Iterable[Any], workers: int) -> Iterator[Any]:
     """What `Classifier.<method>` answers to each picture, in order. Pictures are taken as they are needed.
 
     Args:
@@ -49,12 +49,14 @@ def in_processes(source: Source, method: str, pictures: Iterable, workers: int) 
         yield answer
 
 
-def answers(source: Source, method: str, pictures: Iterable, workers: int) -> Iterator:
+def answers(source: Source, method: str, pictures: Iterable[Any], workers: int) -> Iterator[Any]:
     """As `in_processes`, but an `ImageError` is given in the place of a picture that cannot be read, and all go on."""
     return run(source, partial(_ask, method), pictures, workers)
 
 
-def run(source: Source, job: Callable[[Any, list], list], items: Iterable, workers: int) -> Iterator:
+def run(
+    source: Source, job: Callable[[Any, list[Any]], list[Any]], items: Iterable[Any], workers: int
+) -> Iterator[Any]:
     """The results of `job(classifier, chunk)`, one for each item, in order; no more than a few chunks are under way.
 
     Raises:
@@ -63,7 +65,7 @@ def run(source: Source, job: Callable[[Any, list], list], items: Iterable, worke
     """
     pending = iter(items)
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (source,))
-    waiting: deque[Future] = deque()
+    waiting: deque[Future[list[Any]]] = deque()
     try:
         while True:
             while len(waiting) < workers * AHEAD and (chunk := list(islice(pending, CHUNK))):
@@ -87,11 +89,11 @@ def _start(source: Source) -> None:
     _classifier = Classifier(source, threads=1)
 
 
-def _work(job: Callable[[Any, list], list], items: list) -> list:
+def _work(job: Callable[[Any, list[Any]], list[Any]], items: list[Any]) -> list[Any]:
     return job(_classifier, items)
 
 
-def _ask(method: str, classifier: Any, pictures: list) -> list:
+def _ask(method: str, classifier: Any, pictures: list[Any]) -> list[Any]:
     """The answers to a chunk, by one run of the network; an error in the place of a picture that cannot be read."""
     framed, errors = [], {}
     for place, picture in enumerate(pictures):

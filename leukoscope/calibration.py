@@ -11,7 +11,8 @@ def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
     """Softmax of logits (N, C) over the temperature: float64 (N, C), rows summing to 1."""
     scaled = logits.astype(np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    shares: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return shares
 
 
 def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:

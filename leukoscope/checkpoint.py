@@ -88,6 +88,7 @@ class Spec:
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
+        """Refuse values with which nothing can be answered, by a ValueError."""
         if min(self.normalisation.std) <= 0:
             raise ValueError(f"normalisation.std must be above 0, not {list(self.normalisation.std)}")
         if not self.framing.field <= MOST_FIELD:
@@ -101,7 +102,7 @@ class Spec:
                 raise ValueError(f"thresholds.{name} must be 0-1, not {value}")
 
 
-def read_spec(folder: str | os.PathLike) -> Spec:
+def read_spec(folder: str | os.PathLike[str]) -> Spec:
     """Read and check a folder's `classifier.json`.
 
     Raises:
@@ -135,12 +136,12 @@ def read_spec(folder: str | os.PathLike) -> Spec:
         raise CheckpointError(f"{path}: {error}") from None
 
 
-def write_spec(folder: str | os.PathLike, spec: Spec) -> None:
+def write_spec(folder: str | os.PathLike[str], spec: Spec) -> None:
     """Write `classifier.json`, in one step so that no reader sees half of it."""
     write_json(Path(folder) / SPEC_FILE, asdict(spec))
 
 
-def check_files(folder: str | os.PathLike, spec: Spec) -> None:
+def check_files(folder: str | os.PathLike[str], spec: Spec) -> None:
     """Compare every file of the manifest with its hash.
 
     Raises:
@@ -159,13 +160,13 @@ def check_files(folder: str | os.PathLike, spec: Spec) -> None:
             raise CheckpointError(f"{path} is damaged: its SHA-256 differs from the one in {SPEC_FILE}")
 
 
-def files_of(folder: str | os.PathLike) -> list[str]:
+def files_of(folder: str | os.PathLike[str]) -> list[str]:
     """The checkpoint's files, as paths with forward slashes below the folder, sorted."""
     root = Path(folder)
     return sorted(f.relative_to(root).as_posix() for pattern in FILE_PATTERNS for f in root.glob(pattern))
 
 
-def copy_checkpoint(source: str | os.PathLike, target: str | os.PathLike) -> None:
+def copy_checkpoint(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     """Copy a checkpoint's files into a folder that is new, empty or an older checkpoint, all of them or none.
 
     Raises:
@@ -194,7 +195,7 @@ def replace_checkpoint(fresh: Path, target: Path) -> None:
     os.replace(fresh, target)
 
 
-def sha256(path: str | os.PathLike) -> str:
+def sha256(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file, hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -205,7 +206,7 @@ def write_json(path: Path, values: Any) -> None:
     write_whole(path, (json.dumps(values, indent=1) + "\n").encode())
 
 
-def read_json(path: Path) -> dict:
+def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object of a checkpoint.
 
     Raises:
@@ -268,7 +269,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def _known(kind: type, values: Any, where: str) -> dict:
+def _known(kind: type, values: Any, where: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError(f"{where} must be an object")
     unknown = set(values) - {f.name for f in fields(kind)}

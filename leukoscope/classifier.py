@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -104,11 +104,11 @@ class Classifier:
     @classmethod
     def from_pretrained(
         cls,
-        name_or_path: str | os.PathLike | None = None,
+        name_or_path: str | os.PathLike[str] | None = None,
         *,
         revision: str | None = None,
         token: str | None = None,
-        cache_dir: str | os.PathLike | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
         local_files_only: bool = False,
         threads: int = 1,
     ) -> Classifier:
@@ -134,7 +134,7 @@ class Classifier:
             threads,
         )
 
-    def save_pretrained(self, folder: str | os.PathLike) -> None:
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Copy this checkpoint to a folder that is new, empty or an older checkpoint.
 
         Raises:
@@ -231,7 +231,7 @@ class Classifier:
         pending = iter(sources)
         with ThreadPoolExecutor(1) as ahead:
 
-            def submit():
+            def submit() -> Future[list[list[Framed]]] | None:
                 chunk = list(islice(pending, BATCH))
                 return ahead.submit(lambda: [prepare(source) for source in chunk]) if chunk else None
 
@@ -289,7 +289,8 @@ class Classifier:
 
     def run(self, inputs: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
         """Run the graph on normalised inputs, float32 (N, S, S, 3), for the outputs named."""
-        return self._session.run(outputs, {"image": inputs})
+        given: list[np.ndarray] = self._session.run(outputs, {"image": inputs})
+        return given
 
     def _prediction(self, row: np.ndarray, strange: float, cell: Framed) -> Prediction:
         best = int(row.argmax())
@@ -321,12 +322,12 @@ class Classifier:
         """
         recorded = read_json(self.folder / GOLDEN_FILE)["probabilities"]
         given = self.predict(self.folder / GOLDEN_PICTURE).probabilities
-        worst = max(abs(given[label] - recorded[label]) for label in self.spec.labels)
+        worst: float = max(abs(given[label] - recorded[label]) for label in self.spec.labels)
         if worst > GOLDEN_TOLERANCE:
             raise CheckpointError(f"{self.folder}: the golden picture's probabilities are off by {worst:.2g}")
         return worst
 
-    def info(self) -> dict:
+    def info(self) -> dict[str, Any]:
         """What this model is: its spec as plain values, its folder, and the size of its graph in bytes."""
         return {
             "source": self.source.name,

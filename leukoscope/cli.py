@@ -8,6 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from leukoscope.classifier import Classifier, Prediction
+    from leukoscope.differential import Differential
+    from leukoscope.errors import ImageError
 
 BAD_INPUT = 2
 ALL_BAD = 3
@@ -25,7 +32,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     parser = _parser()
     args = parser.parse_args(argv)
-    return args.run(args)
+    status: int = args.run(args)
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,7 +130,7 @@ def _classify(args: argparse.Namespace) -> int:
     return status
 
 
-def _predictions(classifier, names: list[str], workers: int | None):
+def _predictions(classifier: Classifier, names: list[str], workers: int | None) -> Iterator[Prediction | ImageError]:
     """The answer to each picture, or the error in its place."""
     from leukoscope.bulk import answers
     from leukoscope.errors import ImageError
@@ -206,9 +214,9 @@ def _scan_photos(args: argparse.Namespace) -> int:
         print(f"leukoscope: {len(files) - len(todo):,} of {len(files):,} photos are in {args.csv}", file=sys.stderr)
     if args.annotated:
         scanning.annotate_from_files(Path(args.annotated), before)
-    fresh = []
+    fresh: list[tuple[str, list[Prediction]]] = []
 
-    def keep(name, predictions):
+    def keep(name: str, predictions: list[Prediction]) -> None:
         if args.csv:
             append_csv(args.csv, name, predictions)
         fresh.append((name, predictions))
@@ -228,7 +236,7 @@ def _scan_photos(args: argparse.Namespace) -> int:
     return ALL_BAD if len(bad) == given else 0
 
 
-def _write_pdf(path: str, counted, model: str) -> None:
+def _write_pdf(path: str, counted: Differential, model: str) -> None:
     from datetime import date
 
     from leukoscope.report import write_report
@@ -242,7 +250,7 @@ def _visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _table(counted) -> str:
+def _table(counted: Differential) -> str:
     lines = [f"{'':<12}{'cells':>8}{'share':>9}{'95 % limits':>16}{'adults':>12}"]
     for row in counted.rows():
         share, limits = (f"{row.percent:.1f} %", f"{row.low:.1f} - {row.high:.1f} %") if row.total else ("-", "-")
@@ -252,12 +260,12 @@ def _table(counted) -> str:
     return "\n".join([*lines, "", *counted.sentences()])
 
 
-def _complain(reason) -> int:
+def _complain(reason: object) -> int:
     print(f"leukoscope: {reason}", file=sys.stderr)
     return BAD_INPUT
 
 
-def _line(name: str, prediction) -> str:
+def _line(name: str, prediction: Prediction) -> str:
     if prediction.label is None:
         return f"{name}: no white cell found"
     others = ", ".join(
@@ -276,7 +284,7 @@ def _info(args: argparse.Namespace) -> int:
     return 0
 
 
-def _load(model: str | None):
+def _load(model: str | None) -> Classifier | None:
     from leukoscope.classifier import Classifier
     from leukoscope.errors import LeukoscopeError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from leukoscope.cells import CELL_TYPES
 from leukoscope.classifier import VERDICTS, Prediction
@@ -19,6 +19,8 @@ CSV_COLUMNS = (
     *(f"p_{name}" for name in CELL_TYPES),
     *("confidence", "verdict", "unfamiliarity", "cut", "corrected"),
 )
+
+_Value = TypeVar("_Value")
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: full width
 
@@ -82,7 +84,7 @@ def from_row(row: dict[str | None, Any], where: str) -> CountedCell | None:
         DifferentialError: naming the column that is wrong and what is valid there.
     """
 
-    def value(column: str, convert: Callable[[str], Any], valid: str, check: Callable[[Any], bool]) -> Any:
+    def value(column: str, convert: Callable[[str], _Value], valid: str, check: Callable[[_Value], bool]) -> _Value:
         try:
             converted = convert(row[column])
             if check(converted):
@@ -108,9 +110,10 @@ def from_row(row: dict[str | None, Any], where: str) -> CountedCell | None:
         return None
     box = None
     if any(row[column] for column in BOX_COLUMNS):
-        box = tuple(edge(column) for column in BOX_COLUMNS)
+        x0, y0, x1, y1 = (edge(column) for column in BOX_COLUMNS)
+        box = x0, y0, x1, y1
         for low, high in (("x0", "x1"), ("y0", "y1")):
-            value(high, int, f"more than {low}, {row[low]}", lambda v, low=low: v > int(row[low]))
+            value(high, int, f"more than {low}, {row[low]}", int(row[low]).__lt__)
     prediction = Prediction(
         label=name("label", *CELL_TYPES),
         probabilities={cell_type: share(f"p_{cell_type}") for cell_type in CELL_TYPES},

@@ -182,30 +182,26 @@ class Differential:
             writer.writerows(map(to_row, cells) if cells else [empty_row(photo)])
         return text.getvalue()
 
-    def write_csv(self, path: str | os.PathLike) -> None:
+    def write_csv(self, path: str | os.PathLike[str]) -> None:
         """Write `to_csv` to a file, in one step: the file is whole, or it is the old one."""
         write_whole(Path(path), self.to_csv().encode())
 
     @classmethod
-    def read_csv(cls, path: str | os.PathLike) -> Differential:
+    def read_csv(cls, path: str | os.PathLike[str]) -> Differential:
         """Read back what `write_csv` or `append_csv` wrote, photo after photo and each photo's cells by number.
 
         Raises:
             DifferentialError: naming the line and the column that is wrong.
         """
-        return cls._from_csv(_read_text(path), str(path))
+        return cls.from_csv(_read_text(path), str(path))
 
     @classmethod
-    def from_csv(cls, text: str) -> Differential:
-        """Read back what `to_csv` gave.
+    def from_csv(cls, text: str, source: str = "the file") -> Differential:
+        """Read back what `to_csv` gave; `source` is what errors call it.
 
         Raises:
             DifferentialError: naming the line and the column that is wrong.
         """
-        return cls._from_csv(text, "the file")
-
-    @classmethod
-    def _from_csv(cls, text: str, source: str) -> Differential:
         reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
         photos: dict[str, dict[int, CountedCell]] = {}
         try:
@@ -241,7 +237,7 @@ class Differential:
         return json.dumps(values, indent=1)
 
 
-def append_csv(path: str | os.PathLike, photo: str, predictions: list[Prediction]) -> None:
+def append_csv(path: str | os.PathLike[str], photo: str, predictions: list[Prediction]) -> None:
     """Add one photo's rows to a CSV file, new or written before, and see them onto the disk.
 
     The rows go last cell first. So a photo whose cell 1 is there is there as a whole, wherever a crash cut the file.
@@ -259,7 +255,7 @@ def append_csv(path: str | os.PathLike, photo: str, predictions: list[Prediction
         os.fsync(file.fileno())
 
 
-def resume_csv(path: str | os.PathLike) -> Differential:
+def resume_csv(path: str | os.PathLike[str]) -> Differential:
     """What a scan that was stopped has counted so far; its file is made ready to append to.
 
     What a crash left of a photo that was being written is taken off the file: that photo is to be done again.
@@ -300,7 +296,7 @@ def _ends_whole(path: Path) -> bool:
 def _whole_lines(text: str, source: str) -> tuple[Differential, bool]:
     """Read a CSV whose last line may be torn, and say whether it was."""
     try:
-        return Differential._from_csv(text, source), not text.endswith("\n")
+        return Differential.from_csv(text, source), not text.endswith("\n")
     except DifferentialError:
         if text.endswith("\n") and text.count('"') % 2 == 0:
             raise  # not torn but wrong
@@ -308,11 +304,11 @@ def _whole_lines(text: str, source: str) -> tuple[Differential, bool]:
         for _ in range(LINES_IN_A_NAME):
             end = text.rfind("\n", 0, max(0, end - 1)) + 1
             with suppress(DifferentialError):
-                return Differential._from_csv(text[:end], source), True
+                return Differential.from_csv(text[:end], source), True
         raise
 
 
-def _read_text(path: str | os.PathLike, torn: bool = False) -> str:
+def _read_text(path: str | os.PathLike[str], torn: bool = False) -> str:
     """A file's text; of a torn one, with a mark for a last character that is not whole."""
     content = b""
     try:

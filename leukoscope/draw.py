@@ -54,7 +54,8 @@ def draw_cells(image: np.ndarray, predictions: list[Prediction], chosen: int | N
             continue
         x0, y0, x1, y1 = prediction.box
         thick = line * (3 if index == chosen else 2)
-        colour = _rgb(CELLS[prediction.label].colour) if prediction.verdict == "confident" else (255, 255, 255)
+        stands = prediction.label if prediction.verdict == "confident" else None
+        colour = _rgb(CELLS[stands].colour) if stands else (255, 255, 255)
         cv2.rectangle(shown, (x0, y0), (x1 - 1, y1 - 1), (0, 0, 0), thick + 2 * line)
         cv2.rectangle(shown, (x0, y0), (x1 - 1, y1 - 1), colour, thick)
         marks = {"confident": "", "review": "?", "unfamiliar": "??"}
@@ -68,8 +69,9 @@ def draw_cells(image: np.ndarray, predictions: list[Prediction], chosen: int | N
 
 
 def _rgb(code: str) -> tuple[int, int, int]:
-    """ "#0072B2" -> (0, 114, 178)."""
-    return tuple(int(code[i : i + 2], 16) for i in (1, 3, 5))
+    """A hex code as a colour: "#0072B2" -> (0, 114, 178)."""
+    red, green, blue = (int(code[i : i + 2], 16) for i in (1, 3, 5))
+    return red, green, blue
 
 
 def draw_heatmap(image: np.ndarray, heat: np.ndarray) -> np.ndarray:

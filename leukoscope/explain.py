@@ -12,7 +12,7 @@ from leukoscope.classifier import Classifier, Prediction
 from leukoscope.draw import crop, draw_heatmap
 from leukoscope.images import ImageSource, read_image
 from leukoscope.locate import Cell, locate
-from leukoscope.preprocess import frame, framed_square, normalise
+from leukoscope.preprocess import Framing, frame, framed_square, normalise
 from leukoscope.stain import glass_colour
 
 CLASS_MAP = "class_map"
@@ -80,7 +80,7 @@ def enlarged(
     label, box = predictions[index].label, predictions[index].box
     picture = crop(image, box)
     text = f"Cell {index + 1} of {len(predictions)}, enlarged."
-    if heated and CLASS_MAP in classifier.outputs:
+    if heated and label and CLASS_MAP in classifier.outputs:
         picture = draw_heatmap(picture, crop(heatmap(classifier, image, label, box), box).clip(0, 1))
         text += f" It glows where the model saw what speaks for {'an' if label[0] in 'aeiou' else 'a'} {label}."
     return picture, text
@@ -90,10 +90,11 @@ def evidence(class_map: np.ndarray, chosen: int) -> np.ndarray:
     """Class map (h, w, 4 or 5) -> what speaks for one type against the mean of the others: float32 (h, w), 0-1."""
     others = np.delete(class_map[..., : len(CELL_TYPES)], chosen, axis=2).mean(axis=2)
     positive = np.maximum(class_map[..., chosen] - others, 0.0).astype(np.float32)
-    return positive / max(float(positive.max()), 1e-6)
+    shares: np.ndarray = positive / max(float(positive.max()), 1e-6)
+    return shares
 
 
-def _over_picture(heat: np.ndarray, shape: tuple[int, int], framing, cell: Cell) -> np.ndarray:
+def _over_picture(heat: np.ndarray, shape: tuple[int, ...], framing: Framing, cell: Cell) -> np.ndarray:
     """Lay the crop's heat where the crop was cut."""
     left, top, side = framed_square(framing, cell)
     large = cv2.resize(heat, (side, side), interpolation=cv2.INTER_CUBIC).clip(0.0, 1.0)

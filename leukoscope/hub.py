@@ -14,9 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from leukoscope.checkpoint import FILE_PATTERNS, SPEC_FILE, check_files, check_size, files_of, read_spec
 from leukoscope.errors import CheckpointError, ModelUnavailable, PublishError
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 EMBEDDED = Path(__file__).parent / "pretrained"
 MODEL_VARIABLE = "LEUKOSCOPE_MODEL"
@@ -35,11 +39,11 @@ class Source:
 
 
 def find(
-    name_or_path: str | os.PathLike | None = None,
+    name_or_path: str | os.PathLike[str] | None = None,
     *,
     revision: str | None = None,
     token: str | None = None,
-    cache_dir: str | os.PathLike | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
     local_files_only: bool = False,
 ) -> Source:
     """Turn a model's name into a local folder, downloading it into the Hub's cache if it is not there yet.
@@ -74,20 +78,20 @@ def find(
 
 
 def _download(
-    repo: str, revision: str | None, token: str | None, cache_dir: str | os.PathLike | None, local_files_only: bool
+    repo: str, revision: str | None, token: str | None, cache_dir: str | os.PathLike[str] | None, local_files_only: bool
 ) -> Path:
     # Imported here: the embedded model answers without it, half a second earlier.
     from huggingface_hub import constants, errors, snapshot_download
-    from huggingface_hub.utils import httpx
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
     wanted = f"{repo}@{revision}" if revision else repo
     place = constants.ENDPOINT
     try:
-        folder = snapshot_download(
+        downloaded = snapshot_download(
             repo,
             revision=revision,
             token=token,
-            cache_dir=cache_dir,
+            cache_dir=None if cache_dir is None else Path(cache_dir),
             local_files_only=local_files_only,
             allow_patterns=list(FILE_PATTERNS),
             library_name="leukoscope",
@@ -116,7 +120,7 @@ def _download(
         raise ModelUnavailable(f"{wanted}: the download from {place} broke off ({_reason(error)}); try again") from None
     except ValueError as error:  # names of files that lead out of the cache, or are none
         raise CheckpointError(f"{wanted} cannot be downloaded: {_reason(error)}") from None
-    folder = Path(folder)
+    folder = Path(downloaded)
     if not (folder / SPEC_FILE).is_file():
         raise CheckpointError(f"{wanted} is not a checkpoint of Leukoscope: it has no {SPEC_FILE}")
     return folder
@@ -128,7 +132,7 @@ def _bounded_bar(wanted: str) -> type:
     The Hub's client tells it the bytes that each file is announced with before they are asked for, and those that
     arrive before they are written.
     """
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils.tqdm import tqdm
 
     def check(count: float | None) -> None:
         if count and count > MOST_BYTES:
@@ -137,11 +141,11 @@ def _bounded_bar(wanted: str) -> type:
     class Bounded(tqdm):
         arrived = 0.0
 
-        def refresh(self, *args, **kwargs):
+        def refresh(self, *args: Any, **kwargs: Any) -> Any:
             check(self.total)
             return super().refresh(*args, **kwargs)
 
-        def update(self, n=1):
+        def update(self, n: float | None = 1) -> Any:
             self.arrived += n or 0
             check(self.arrived)
             return super().update(n)
@@ -149,7 +153,7 @@ def _bounded_bar(wanted: str) -> type:
     return Bounded
 
 
-def _drop_incomplete(repo: str, cache_dir: str | os.PathLike | None) -> None:
+def _drop_incomplete(repo: str, cache_dir: str | os.PathLike[str] | None) -> None:
     """Take what a download that was ended left in the cache."""
     from huggingface_hub import constants
 
@@ -206,7 +210,7 @@ def _hash_as_named(blob: Path) -> str | None:
 
 
 def upload(
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
     repo_id: str,
     *,
     private: bool | None = None,
@@ -242,7 +246,7 @@ def upload(
     return commit
 
 
-def commit_folder(api, repo_id: str, repo_type: str, files: dict[str, Path], message: str | None = None) -> str:
+def commit_folder(api: HfApi, repo_id: str, repo_type: str, files: dict[str, Path], message: str | None = None) -> str:
     """Make a repo's main branch hold exactly these files, in one commit; unchanged files are not sent again.
 
     Returns:
@@ -262,7 +266,7 @@ def commit_folder(api, repo_id: str, repo_type: str, files: dict[str, Path], mes
     ).oid
 
 
-def _tag(api, repo_id: str, tag: str, commit: str) -> None:
+def _tag(api: HfApi, repo_id: str, tag: str, commit: str) -> None:
     taken = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id).tags}
     if tag not in taken:
         api.create_tag(repo_id, tag=tag, revision=commit)
@@ -286,7 +290,7 @@ _ADVICE = {
 def hub_refusals(repo_id: str) -> Iterator[None]:
     """Turn what the Hub client raises while sending into one sentence with what to do."""
     from huggingface_hub import constants, errors
-    from huggingface_hub.utils import httpx
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
     place = constants.ENDPOINT
     try:

@@ -28,7 +28,7 @@ STRIP = 2**22  # pixels that are converted at once: a whole picture's colours wo
 BITS_PER_SAMPLE, ORIENTATION = 258, 274  # tags of TIFF and EXIF
 MIN_SIDE = 24  # px; below this even a lymphocyte has too few pixels for its nucleus to be seen
 
-ImageSource = str | os.PathLike | bytes | bytearray | memoryview | Image.Image | np.ndarray
+ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | np.ndarray
 
 
 def read_image(source: ImageSource) -> np.ndarray:
@@ -135,8 +135,8 @@ def _decoding_bytes(image: Image.Image) -> int:
         return 16  # two canvases of an animation, and a copy
     if image.info.get("progressive"):
         return 4 + 2 * len(image.getbands())  # all coefficients, until the last scan
-    if image.format == "TIFF":
-        bits = image.tag_v2.get(BITS_PER_SAMPLE, (8,))  # a strip may be as large as the picture
+    if image.format == "TIFF":  # a strip may be as large as the picture
+        bits = image.tag_v2.get(BITS_PER_SAMPLE, (8,))  # type: ignore[attr-defined]
         return 4 + sum(bits) // 8 if isinstance(bits, tuple) else 8
     return 4
 
@@ -146,7 +146,8 @@ def _orientation(image: Image.Image) -> int:
     if len(image.info.get("exif") or b"") > MAX_EXIF:
         return 1
     try:
-        return image.getexif().get(ORIENTATION, 1)
+        orientation: int = image.getexif().get(ORIENTATION, 1)
+        return orientation
     except Exception:  # as with the picture itself
         return 1
 
@@ -167,7 +168,7 @@ _FLIPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1
 
 def _pil_to_rgb(image: Image.Image) -> np.ndarray:
     deep = image.mode == "I" or image.mode.startswith("I;16")  # Pillow opens 16-bit PNG and TIFF as 32-bit integers
-    if deep and (image.getextrema()[0] < 0 or image.getextrema()[1] > 65535):
+    if deep and not 0 <= np.min(extrema := image.getextrema()) <= np.max(extrema) <= 65535:
         raise ImageError("32-bit integer pictures are not supported: save it with 8 or 16 bits")
     clear = image.has_transparency_data
     rows = max(1, STRIP // image.width)

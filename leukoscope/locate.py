@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from leukoscope.redcells import red_cell_width, typical
-from leukoscope.stain import Stain, glass_colour, to_density, to_level
+from leukoscope.stain import Stain, compared, glass_colour, to_density, to_level
 
 SMALL_PHOTO = 960  # px; a photo no longer than this shows few, large cells ...
 GLANCE_SIDE = 160  # px; ... and is halved until it is shorter than this; if it is not plain there that there is one
@@ -128,8 +128,10 @@ def _halved(image: np.ndarray) -> np.ndarray:
 
 
 def _search(copies: list[np.ndarray], stain: Stain, glance: bool = False) -> list[Cell]:
-    """Find the cells on the last of the copies, each half as large as the one before; the first is the photo. At a
-    glance there are none unless it is plain that there is one alone."""
+    """Find the cells on the last of the copies, each half as large as the one before; the first is the photo.
+
+    At a glance there are none unless it is plain that there is one alone.
+    """
     small, level = copies[-1], len(copies) - 1
     sigma = min(max(max(small.shape[:2]) * BLUR, SEARCH_BLUR[0]), SEARCH_BLUR[1])
     density, absorbed, seen = stain.measure(small, sigma)
@@ -149,12 +151,14 @@ def _search(copies: list[np.ndarray], stain: Stain, glance: bool = False) -> lis
         cell, area = _measured(copies, stain, nucleus)
         if 2 * np.sqrt((area or len(inside) * 4**level) / np.pi) >= smallest * 2**level:
             found[cell] = max(found.get(cell, 0.0), len(inside) * depth)
-    return sorted(found, key=found.get, reverse=True)
+    return sorted(found, key=found.__getitem__, reverse=True)
 
 
 def _measured(copies: list[np.ndarray], stain: Stain, nucleus: Patch) -> tuple[Cell, int]:
-    """The cell around a nucleus of the last copy, and its stained area, px of the photo: both measured anew on a finer
-    copy, if there is one that serves; else the area is 0."""
+    """The cell around a nucleus of the last copy, and its stained area, px of the photo.
+
+    Both are measured anew on a finer copy, if there is one that serves; else the area is 0.
+    """
     height, width = copies[0].shape[:2]
     longest = max(height, width)
     level = len(copies) - 1
@@ -182,8 +186,7 @@ def _measured(copies: list[np.ndarray], stain: Stain, nucleus: Patch) -> tuple[C
 def _finer(
     image: np.ndarray, ratio: int, stain: Stain, sigma: float, least: float, nucleus: Patch
 ) -> tuple[np.ndarray, int]:
-    """The convex hull and the stained area of a nucleus on a copy `ratio` times as fine as the one on which it was
-    found; of one that was parted from another, what lies within its hull alone."""
+    """Hull and stained area of a nucleus on a copy `ratio` times as fine; of a parted one within its hull alone."""
     x, y, w, h = (ratio * v for v in cv2.boundingRect(nucleus.hull))
     reach = int(SURROUNDINGS * max(w, h)) + ratio
     left, top = max(0, x - reach), max(0, y - reach)
@@ -209,7 +212,7 @@ def _finer(
 def _least_blob(copies: list[np.ndarray], level: int) -> float:
     """The area from which a blob of a copy is more than noise, px of it."""
     longest = min(SMALL_PHOTO, max(480, *copies[0].shape[:2]))
-    return max(2.0, LEAST_BLOB * (longest / 480 / 2**level) ** 2)
+    return max(2.0, LEAST_BLOB * float(longest / 480 / 2.0**level) ** 2)
 
 
 def _stained(density: np.ndarray, least: float) -> np.ndarray:
@@ -231,7 +234,7 @@ def _stained(density: np.ndarray, least: float) -> np.ndarray:
             cv2.drawContours(own, blobs, index, 1, -1, offset=(-x, -y))
             threshold = _threshold(density[rows, columns][cv2.min(own, above[rows, columns]) > 0])
         cv2.drawContours(thresholds, blobs, index, threshold, -1)
-    return cv2.min(cv2.compare(density, thresholds, cv2.CMP_GT), 1)
+    return cv2.threshold(cv2.compare(density, thresholds, cv2.CMP_GT), 0, 1, cv2.THRESH_BINARY)[1]
 
 
 def _threshold(values: np.ndarray) -> int:
@@ -260,7 +263,7 @@ def _nuclei(
     nucleus = typical(diameters)
     _, pale = cv2.threshold(density, to_level(DENSITY_RANGE[0]), 255, cv2.THRESH_BINARY_INV)
     away = cv2.distanceTransform(pale, cv2.DIST_L2, 3)
-    usable = cv2.min(cv2.compare(away, int(AROUND_NUCLEUS * nucleus), cv2.CMP_GT), seen)
+    usable = cv2.min(compared(away, int(AROUND_NUCLEUS * nucleus), cv2.CMP_GT), seen)
     red = red_cell_width(absorbed, usable, nucleus)
     if red is None:
         smallest = max(SMALLEST_SHARE * max(diameters), SMALLEST_PHOTO_SHARE * min(mask.shape))
@@ -296,21 +299,26 @@ def _joined(mask: np.ndarray, gap: float = LOBE_GAP) -> list[Patch]:
 
 
 def _closed(mask: np.ndarray, reach: float) -> np.ndarray:
-    """A mask closed with a disc of this radius. Distances are far quicker than a large disc at every pixel, and none
-    is needed further from the mask than the disc reaches."""
+    """A mask closed with a disc of this radius.
+
+    Distances are far quicker than a large disc at every pixel, and none is needed further from the mask than the disc
+    reaches.
+    """
     x, y, w, h = cv2.boundingRect(mask)
     rim = int(reach) + 2
     place = np.s_[max(0, y - rim) : y + h + rim, max(0, x - rim) : x + w + rim]
-    grown = cv2.compare(cv2.distanceTransform(mask[place] ^ 1, cv2.DIST_L2, 5), reach, cv2.CMP_LE)
+    grown = compared(cv2.distanceTransform(mask[place] ^ 1, cv2.DIST_L2, 5), reach, cv2.CMP_LE)
     closed = np.zeros_like(mask)
-    closed[place] = cv2.compare(cv2.distanceTransform(grown, cv2.DIST_L2, 5), reach, cv2.CMP_GT)
+    closed[place] = compared(cv2.distanceTransform(grown, cv2.DIST_L2, 5), reach, cv2.CMP_GT)
     return closed
 
 
 def _parted(patch: Patch, stained: np.ndarray, red: float) -> list[Patch]:
-    """Part what was joined where it is more than one nucleus: pieces which could each be one by themselves, together
-    larger and longer than one gets. The lobes of a single nucleus lie round a middle; those of two lie in a row.
-    Small pieces go with the nearest large one."""
+    """Part what was joined where it is more than one nucleus.
+
+    It is where pieces which could each be one by themselves are together larger and longer than one gets: the lobes of
+    a single nucleus lie round a middle, those of two in a row. Small pieces go with the nearest large one.
+    """
     if cv2.countNonZero(stained) < LARGEST_NUCLEUS * red**2:
         return [patch]
     pieces, labels, stats, _ = cv2.connectedComponentsWithStats(stained)

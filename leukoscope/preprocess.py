@@ -39,6 +39,7 @@ class Framing:
     stain: bool = False
 
     def __post_init__(self) -> None:
+        """Refuse values that no framing has, by a ValueError."""
         if self.kind not in FRAMING_KINDS:
             raise ValueError(f"framing kind must be one of {', '.join(FRAMING_KINDS)}, not {self.kind!r}")
         if not 8 <= self.size <= 1024:
@@ -92,14 +93,14 @@ def frame(
     if reach >= 2 * side:  # halves are averaged far faster than other shares; an odd pixel at the edge falls away
         cut = cv2.resize(cut[: reach // 2 * 2, : reach // 2 * 2], (reach // 2,) * 2, interpolation=cv2.INTER_AREA)
     crop = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if reach > side else cv2.INTER_LINEAR)
-    if framing.stain:
+    if framing.stain and glass is not None:
         return restain(crop, glass, framing.glass, margin)
     return _to_glass(crop, glass, framing.glass)
 
 
 def _to_glass(crop: np.ndarray, glass: np.ndarray | None, level: float) -> np.ndarray:
     """Divide the colour of the photo's glass out of a crop, if there is a level to bring it to; black stays black."""
-    if not level:
+    if not level or glass is None:
         return crop
     brightened = np.arange(256)[:, None] * (level / glass)
     return cv2.LUT(crop, np.clip(brightened + 0.5, 0, 255).astype(np.uint8)[:, None, :])

@@ -60,26 +60,32 @@ def _peaks(depth: np.ndarray, body: np.ndarray, apart: float) -> np.ndarray:
     if places is None:
         return np.empty(0, np.float32)
     columns, rows = places.reshape(-1, 2).T
-    depths = depth[rows, columns]
+    depths: np.ndarray = depth[rows, columns]
     if len(depths) > 2000:  # noise, not cells: the distances of all pairs would not fit
         return depths
     order = np.argsort(-depths, kind="stable")
     columns, rows, depths = columns[order], rows[order], depths[order]
     near = (columns[:, None] - columns) ** 2 + (rows[:, None] - rows) ** 2 <= apart**2
-    return depths[near.argmax(axis=1) == np.arange(len(depths))]  # where the first that is near is itself
+    first = near.argmax(axis=1) == np.arange(len(depths))  # of those that are near, it is itself
+    highest_near: np.ndarray = depths[first]
+    return highest_near
 
 
 def fill_pale_middles(body: np.ndarray) -> None:
-    """Fill, in place, the holes of a mask that are round and small against what surrounds them; glass that clumps
-    enclose is neither."""
+    """Fill, in place, the holes of a mask that are round and small against what surrounds them.
+
+    Glass that clumps enclose is neither.
+    """
     contours, nesting = cv2.findContours(body, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if not contours:
         return
-    parents, filled = nesting[0, :, 3], []
-    for hole in np.flatnonzero(parents >= 0):
-        contour = contours[hole]
+    parents: list[int] = nesting[0, :, 3].tolist()
+    filled = []
+    for contour, parent in zip(contours, parents, strict=True):
+        if parent < 0:
+            continue
         area = cv2.contourArea(contour)
-        if area > 0.02 * body.size or area > 0.4 * cv2.contourArea(contours[parents[hole]]):
+        if area > 0.02 * body.size or area > 0.4 * cv2.contourArea(contours[parent]):
             continue
         if area < SMALL_HOLE or 4 * np.pi * area > 0.5 * cv2.arcLength(contour, True) ** 2:
             filled.append(contour)

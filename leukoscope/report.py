@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, TypedDict
 
 import cv2
 import numpy as np
@@ -18,12 +19,17 @@ from leukoscope.differential import NOT_COUNTED, CountedCell, Differential, Shar
 from leukoscope.files import write_whole
 from leukoscope.wording import percent
 
+if TYPE_CHECKING:
+    from fpdf import FPDF
+
 MARGIN = 15  # mm, as all sizes on the page
 WIDTH, FOOT = 210 - 2 * MARGIN, 297 - 18
 LABELS = 30  # room for names, left of the chart and of the pictures
 GREY = 90
-COLUMNS = ((42, "Type", "L"), (18, "Cells", "R"), (24, "Share", "R"), (36, "95 % limits", "R"))
-COLUMNS += ((30, "Adults", "R"), (30, "Against adults", "R"))
+COLUMNS = (
+    *((42, "Type", "L"), (18, "Cells", "R"), (24, "Share", "R"), (36, "95 % limits", "R")),
+    *((30, "Adults", "R"), (30, "Against adults", "R")),
+)
 
 THUMBNAIL_PX = 150
 THUMBNAIL_ROOM = 0.35  # around a cell's box, of its longer side
@@ -61,7 +67,9 @@ def cells_to_show(differential: Differential) -> list[CountedCell]:
 
 def _groups(differential: Differential) -> list[tuple[str, str, int, list[CountedCell]]]:
     """(title, colour, number of cells, those to show) of each type, of what is kept apart and what is none of them."""
-    groups = [(name.capitalize(), CELLS[name].colour, lambda c, name=name: c.type == name) for name in CELL_TYPES]
+    groups: list[tuple[str, str, Callable[[CountedCell], bool]]] = [
+        (name.capitalize(), CELLS[name].colour, partial(_counts_as, name)) for name in CELL_TYPES
+    ]
     groups.append(("Kept apart", "#777777", lambda c: c.kept_apart))
     groups.append(("None of the four", "#777777", lambda c: c.corrected == NOT_COUNTED))
     order = sorted(differential.cells, key=lambda cell: cell.prediction.confidence)
@@ -75,6 +83,10 @@ def _groups(differential: Differential) -> list[tuple[str, str, int, list[Counte
     return [(*g[:2], len(g[2]), _even(g[2], PER_ROW * n)) for g, n in zip(filled, rows, strict=True)]
 
 
+def _counts_as(name: str, cell: CountedCell) -> bool:
+    return cell.type == name
+
+
 def _even(cells: list[CountedCell], count: int) -> list[CountedCell]:
     """At most `count` cells, taken evenly from the sorted list."""
     if len(cells) <= count:
@@ -83,7 +95,7 @@ def _even(cells: list[CountedCell], count: int) -> list[CountedCell]:
 
 
 def write_report(
-    target: str | os.PathLike | IO[bytes],
+    target: str | os.PathLike[str] | IO[bytes],
     differential: Differential,
     thumbnails: Mapping[Key, np.ndarray],
     *,
@@ -136,10 +148,15 @@ def to_bytes(differential: Differential, thumbnails: Mapping[Key, np.ndarray], *
     return buffer.getvalue()
 
 
-_NEXT = {"new_x": "LMARGIN", "new_y": "NEXT"}
+class _Next(TypedDict):
+    new_x: str
+    new_y: str
 
 
-def _heading(page, differential: Differential, model: str, made_on: date) -> None:
+_NEXT: _Next = {"new_x": "LMARGIN", "new_y": "NEXT"}  # the next cell begins a line
+
+
+def _heading(page: FPDF, differential: Differential, model: str, made_on: date) -> None:
     page.set_font("helvetica", "B", 18)
     page.cell(WIDTH, 9, "Differential of white blood cells", **_NEXT)
     page.set_font("helvetica", "", 9)
@@ -151,7 +168,7 @@ def _heading(page, differential: Differential, model: str, made_on: date) -> Non
     page.ln(3)
 
 
-def _table(page, differential: Differential) -> None:
+def _table(page: FPDF, differential: Differential) -> None:
     page.set_font("helvetica", "B", 9.5)
     for width, title, align in COLUMNS:
         page.cell(width, 7, title, align=align)
@@ -183,13 +200,13 @@ def _table(page, differential: Differential) -> None:
     page.ln(4)
 
 
-def _rule(page) -> None:
+def _rule(page: FPDF) -> None:
     page.set_draw_color(0)
     page.set_line_width(0.25)
     page.line(MARGIN, page.get_y(), MARGIN + WIDTH, page.get_y())
 
 
-def _chart(page, rows: list[Share]) -> None:
+def _chart(page: FPDF, rows: list[Share]) -> None:
     """A bar a type from 0 to 100 %, its limits as a line across, the adult share as a band behind."""
     left, scale, height = MARGIN + LABELS, (WIDTH - LABELS - 4) / 100, 8
     top = page.get_y()
@@ -224,7 +241,7 @@ def _chart(page, rows: list[Share]) -> None:
     page.ln(3)
 
 
-def _limits(page, low: float, high: float, y: float) -> None:
+def _limits(page: FPDF, low: float, high: float, y: float) -> None:
     page.set_draw_color(0)
     page.set_line_width(0.35)
     page.line(low, y, high, y)
@@ -232,14 +249,14 @@ def _limits(page, low: float, high: float, y: float) -> None:
         page.line(x, y - 1.2, x, y + 1.2)
 
 
-def _sentences(page, differential: Differential) -> None:
+def _sentences(page: FPDF, differential: Differential) -> None:
     page.set_font("helvetica", "", 9.5)
     for line in differential.sentences():
         page.multi_cell(WIDTH, 4.8, _plain(line), align="L", **_NEXT)
     page.ln(3)
 
 
-def _thumbnails(page, differential: Differential, thumbnails: Mapping[Key, np.ndarray]) -> None:
+def _thumbnails(page: FPDF, differential: Differential, thumbnails: Mapping[Key, np.ndarray]) -> None:
     """A group a type, its name on the left; below each cell what the model or a person said."""
     for title, colour, total, cells in _groups(differential):
         pictures = [
@@ -267,7 +284,7 @@ def _thumbnails(page, differential: Differential, thumbnails: Mapping[Key, np.nd
     page.set_text_color(0)
 
 
-def _picture(page, cell: CountedCell, picture: np.ndarray, column: int, y: float) -> None:
+def _picture(page: FPDF, cell: CountedCell, picture: np.ndarray, column: int, y: float) -> None:
     x = MARGIN + LABELS + column * (THUMBNAIL + 1)
     jpeg = cv2.imencode(".jpg", picture[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 92))[1].tobytes()
     page.image(io.BytesIO(jpeg), x, y, THUMBNAIL, THUMBNAIL, alt_text=f"{cell.type or 'not counted'}, {_caption(cell)}")
@@ -284,14 +301,14 @@ def _caption(cell: CountedCell) -> str:
     return f"{cell.prediction.label}{'?' if cell.prediction.verdict == 'review' else '??'}"
 
 
-def _foot(page) -> None:
+def _foot(page: FPDF) -> None:
     page.set_y(FOOT)
     _rule(page)
     page.set_font("helvetica", "B", 8.5)
     page.multi_cell(WIDTH, 6, NOT_A_MEDICAL_DEVICE, align="C")
 
 
-def _fitting(page, text: str) -> str:
+def _fitting(page: FPDF, text: str) -> str:
     """A line cut to the width of the page."""
     text = _plain(text[:1000])
     while page.get_string_width(text) > WIDTH - 2:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from leukoscope.stain import BLACK, optical_density
+from leukoscope.stain import BLACK, compared, optical_density
 
 NUCLEUS = np.array([0.70, 1.10, 0.15])  # densities of red, green and blue light, between those of the labs at hand
 RED_CELL = np.array([0.17, 0.29, 0.20])
@@ -57,7 +57,7 @@ def _mixing(densities: np.ndarray, seen: np.ndarray) -> np.ndarray:
     green = cv2.extractChannel(densities, 1)
     difference = cv2.subtract(green, cv2.extractChannel(densities, 2))
     densest = cv2.resize(difference, (side // 4, side // 4), interpolation=cv2.INTER_AREA).max()
-    nucleus = cv2.compare(difference, max(LEAST_CORE, CORE * float(densest)), cv2.CMP_GT)
+    nucleus = compared(difference, max(LEAST_CORE, CORE * float(densest)), cv2.CMP_GT)
     if cv2.countNonZero(nucleus) < LEAST_NUCLEUS * area:
         return np.eye(3)
     measured = _median(densities, nucleus)
@@ -65,19 +65,21 @@ def _mixing(densities: np.ndarray, seen: np.ndarray) -> np.ndarray:
         return np.eye(3)
     reach = 2 * round(AROUND_NUCLEUS * side) + 1
     away = cv2.bitwise_and(seen, cv2.bitwise_not(cv2.dilate(nucleus, np.ones((reach, reach), np.uint8))))
-    red = cv2.bitwise_and(away, cv2.compare(green, RED_GREEN, cv2.CMP_GT))
-    red = cv2.bitwise_and(red, cv2.compare(difference, RED_DIFFERENCE, cv2.CMP_LT))
+    red = cv2.bitwise_and(away, compared(green, RED_GREEN, cv2.CMP_GT))
+    red = cv2.bitwise_and(red, compared(difference, RED_DIFFERENCE, cv2.CMP_LT))
     red_cell = _median(densities, red) if cv2.countNonZero(red) >= LEAST_RED * area else RED_CELL
     if measured @ red_cell > ALIKE * np.linalg.norm(measured) * np.linalg.norm(red_cell):
-        return np.eye(3) * (NUCLEUS[1] / measured[1])
-    return _basis(NUCLEUS, RED_CELL) @ np.linalg.inv(_basis(measured, red_cell))
+        return np.eye(3) * float(NUCLEUS[1] / measured[1])
+    mixing: np.ndarray = _basis(NUCLEUS, RED_CELL) @ np.linalg.inv(_basis(measured, red_cell))
+    return mixing
 
 
 def _median(densities: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Median colour (3,) of a mask: edges of what is black, and dirt, are dark enough to shift a mean."""
     chosen = densities[mask > 0]
     middle = len(chosen) // 2
-    return np.partition(chosen, middle, axis=0)[middle].astype(np.float64)
+    median: np.ndarray = np.partition(chosen, middle, axis=0)[middle].astype(np.float64)
+    return median
 
 
 def _basis(nucleus: np.ndarray, red_cell: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ ANNOTATED = ".annotated.png"  # ends the name of every picture that this module 
 Bad = list[tuple[str, str]]  # name and reason of what could not be read
 
 
-def find_pictures(paths: Iterable[str | os.PathLike]) -> tuple[list[Path], Bad]:
+def find_pictures(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], Bad]:
     """The files named, and the pictures in the folders named and below, sorted; each file once, whatever its names.
 
     Hidden files and annotated ones are left out. A file that was named itself is kept whatever its suffix: its content
@@ -58,7 +58,7 @@ def _below(folder: Path, bad: Bad) -> Iterator[Path]:
                 yield file
 
 
-def photo_name(path: str | os.PathLike) -> str:
+def photo_name(path: str | os.PathLike[str]) -> str:
     """A path as text that any file can hold: bytes that are no UTF-8 are spelled out."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
@@ -106,7 +106,9 @@ def scan_files(
     return bad
 
 
-def _scan_chunk(annotated: Path | None, classifier: Classifier, files: list[Path]) -> list:
+def _scan_chunk(
+    annotated: Path | None, classifier: Classifier, files: list[Path]
+) -> list[tuple[str, list[Prediction] | str]]:
     """(name, predictions) of each file, or (name, reason) of one that cannot be read."""
     answers: list[tuple[str, list[Prediction] | str]] = []
     for file in files:

@@ -34,7 +34,8 @@ def glass_colour(image: np.ndarray) -> np.ndarray:
     half = len(bright) // 2
     ordered = np.partition(np.ascontiguousarray(bright.T), (half - 1, half))
     middle = ordered[:, half - 1 : half + 1] if len(bright) % 2 == 0 else ordered[:, half : half + 1]
-    return middle.mean(axis=1, dtype=np.float32).clip(32)
+    colour: np.ndarray = middle.mean(axis=1, dtype=np.float32).clip(32)
+    return colour
 
 
 def optical_density(image: np.ndarray, glass: np.ndarray | float) -> np.ndarray:
@@ -53,9 +54,14 @@ def nucleus_density(image: np.ndarray) -> np.ndarray:
         float32 (H, W); about 1 in nuclei, 0.1 in red cells, 0 on glass, 0 in black borders.
     """
     glass = glass_colour(image)
-    density = optical_density(image[..., 1], glass[1]) - optical_density(image[..., 2], glass[2])
+    density: np.ndarray = optical_density(image[..., 1], glass[1]) - optical_density(image[..., 2], glass[2])
     density[image.max(axis=2) < BLACK] = 0.0
     return cv2.GaussianBlur(density, (0, 0), float(np.clip(max(image.shape[:2]) / 200, 1.0, 2.4)))
+
+
+def compared(values: np.ndarray, level: float, how: int) -> np.ndarray:
+    """`cv2.compare` with a number, of which its type stubs do not know: uint8, 255 where it holds, else 0."""
+    return cv2.compare(values, level, how)  # type: ignore[call-overload, no-any-return]
 
 
 def to_level(density: float) -> int:
@@ -63,9 +69,9 @@ def to_level(density: float) -> int:
     return int(density * STEPS + ZERO)
 
 
-def to_density(levels: np.ndarray | float) -> np.ndarray | float:
-    """What such bytes stand for."""
-    return (levels - ZERO) / STEPS
+def to_density(level: float) -> float:
+    """What such a byte stands for."""
+    return (level - ZERO) / STEPS
 
 
 class Stain:

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from leukoscope.cells import CELL_TYPES
+from leukoscope.shapes import Rng, closed_curve, filled, inner_edge, scattered, smooth_noise, softened, to_points
 
 DRAWN_TYPES = (*CELL_TYPES, "basophil")
 RED_CELL_UM = 7.5
@@ -24,6 +25,7 @@ OVERSAMPLE = 2  # cells are drawn so many times larger, then averaged down: smoo
 ROOM = 0.58  # of a white cell's diameter: what it needs on each side, bumps included
 
 Colour = tuple[float, float, float]  # RGB, 0-255
+_Lobes = tuple[int, float, float]  # how many, their radius in µm, radians from one to the next
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Stain:
     dark_granule: Colour = (84, 48, 134)
 
     @classmethod
-    def random(cls, rng: np.random.Generator) -> Stain:
+    def random(cls, rng: Rng) -> Stain:
         """A stain a little stronger, weaker, redder or bluer than the default, on cooler or warmer glass."""
         glass = np.array(cls.glass)
         strength = rng.uniform(0.85, 1.15) * rng.uniform(0.96, 1.04, 3)
@@ -54,7 +56,8 @@ class Stain:
 
     def density(self, name: str) -> np.ndarray:
         """Optical density of a full layer of the named colour: float32 (3,)."""
-        return np.log(np.divide(self.glass, getattr(self, name))).astype(np.float32)
+        density: np.ndarray = np.log(np.divide(self.glass, getattr(self, name))).astype(np.float32)
+        return density
 
 
 class DrawnCell(NamedTuple):
@@ -78,7 +81,8 @@ def draw_photo(
     Args:
         cell_types: white cells to draw, each one of `DRAWN_TYPES`; may be empty.
         seed: everything follows from it.
-        width, height: size of the photo, px.
+        width: of the photo, px.
+        height: of the photo, px.
         red_cell_px: width of a red cell, px; at least 8.
         stain: its colours; None: drawn from the seed.
 
@@ -107,20 +111,21 @@ def draw_cell(
     return _draw([cell_type], [diameter], np.full(1, (1 + 1j) * size / 2), rng, size, size, red_cell_px, stain)[0]
 
 
-def _size_px(cell_type: str, red_cell_px: float, rng) -> float:
+def _size_px(cell_type: str, red_cell_px: float, rng: Rng) -> float:
     if cell_type not in _LOOKS:
         raise ValueError(f"unknown cell type {cell_type!r}: valid are {', '.join(DRAWN_TYPES)}")
-    return rng.uniform(*_LOOKS[cell_type].size_um) * red_cell_px / RED_CELL_UM
+    return float(rng.uniform(*_LOOKS[cell_type].size_um)) * red_cell_px / RED_CELL_UM
 
 
-def _places(sizes: list[float], width: int, height: int, rng) -> np.ndarray:
+def _places(sizes: list[float], width: int, height: int, rng: Rng) -> np.ndarray:
     """Centres, as x + iy, at which the cells lie inside the picture and their boxes apart."""
     rooms = ROOM * np.array(sizes) + 2
     if len(rooms) and 2 * rooms.max() > min(width, height):
         raise ValueError(f"a white cell of {max(sizes):.0f} px does not fit into {width} x {height} px")
     for _ in range(100):
-        places, done = np.zeros(len(sizes), complex), []
-        for i in np.argsort(-rooms):  # the largest first
+        places = np.zeros(len(sizes), complex)
+        done: list[int] = []
+        for i in np.argsort(-rooms).tolist():  # the largest first
             tries = rng.uniform(rooms[i], (width - rooms[i], height - rooms[i]), (100, 2)) @ (1, 1j)
             gaps = tries[:, None] - places[done]
             apart = (np.maximum(abs(gaps.real), abs(gaps.imag)) > rooms[done] + rooms[i]).all(axis=1)
@@ -133,7 +138,16 @@ def _places(sizes: list[float], width: int, height: int, rng) -> np.ndarray:
     raise ValueError(f"no room for {len(sizes)} white cells in {width} x {height} px")
 
 
-def _draw(cell_types, sizes, places, rng, width, height, red_cell_px, stain) -> tuple[np.ndarray, list[DrawnCell]]:
+def _draw(
+    cell_types: Sequence[str],
+    sizes: list[float],
+    places: np.ndarray,
+    rng: Rng,
+    width: int,
+    height: int,
+    red_cell_px: float,
+    stain: Stain | None,
+) -> tuple[np.ndarray, list[DrawnCell]]:
     if red_cell_px < 8:
         raise ValueError(f"red cells must be at least 8 px wide, not {red_cell_px:g}")
     stain = stain or Stain.random(rng)
@@ -150,15 +164,17 @@ def _draw(cell_types, sizes, places, rng, width, height, red_cell_px, stain) -> 
         drawn.append(DrawnCell(name, (x0, y0, x1, y1)))
     # Uneven light, a lens that is not perfect, and the sensor's noise.
     field = np.linspace(-1, 1, width) + 1j * np.linspace(-1, 1, height)[:, None]
-    shade = (field * complex(*rng.uniform(-0.025, 0.025, 2))).real + rng.uniform(0.0, 0.03) * abs(field) ** 2
+    shade: np.ndarray = (field * complex(*rng.uniform(-0.025, 0.025, 2))).real + rng.uniform(0.0, 0.03) * abs(
+        field
+    ) ** 2
     density += shade[..., None].astype(np.float32)
-    photo = cv2.exp(-density) * np.array(stain.glass, np.float32)
-    photo = cv2.GaussianBlur(photo, (0, 0), max(0.5, red_cell_px / 120))
+    glowing: np.ndarray = cv2.exp(-1.0 * density) * np.array(stain.glass, np.float32)
+    photo: np.ndarray = cv2.GaussianBlur(glowing, (0, 0), max(0.5, red_cell_px / 120))
     photo += 1.6 * rng.standard_normal((height, width, 1), np.float32)
     return np.clip(photo, 0, 255, out=photo).astype(np.uint8), drawn
 
 
-def _add(density: np.ndarray, layer: np.ndarray, colour, place) -> None:
+def _add(density: np.ndarray, layer: np.ndarray, colour: np.ndarray | float, place: complex) -> None:
     """Average an oversampled layer down and add it about a place, cut at the frame."""
     side = len(layer) // OVERSAMPLE
     layer = cv2.resize(layer, (side, side), interpolation=cv2.INTER_AREA)[..., None]
@@ -168,62 +184,9 @@ def _add(density: np.ndarray, layer: np.ndarray, colour, place) -> None:
     part += layer[y - top :, x - left :][: part.shape[0], : part.shape[1]] * colour
 
 
-def _curve(radius: float, wobble: float, rng, stretch: float = 1.0) -> np.ndarray:
-    """A closed curve about 0, as x + iy: near a circle or, stretched, an ellipse that lies at any angle."""
-    angle, waves = np.linspace(0, 2 * np.pi, 72, endpoint=False), np.arange(2, 6)[:, None]
-    bumps = rng.normal(size=(4, 1)) / waves * np.cos(waves * angle + rng.uniform(0, 2 * np.pi, (4, 1)))
-    r = radius * (1 + wobble * bumps.sum(axis=0).clip(-1.2, 1.2))
-    return (r * np.cos(angle) * stretch + 1j * r * np.sin(angle) / stretch) * np.exp(1j * rng.uniform(0, 2 * np.pi))
-
-
-def _points(curve: np.ndarray, side: int) -> np.ndarray:
-    """int32 (n, 2) of a curve about the middle of a square."""
-    return np.rint(np.stack([curve.real, curve.imag], axis=-1) + side / 2).astype(np.int32)
-
-
-def _fill(side: int, *curves: np.ndarray) -> np.ndarray:
-    """Mask of the union of curves, uint8 0 or 255."""
-    mask = np.zeros((side, side), np.uint8)
-    for curve in curves:
-        cv2.fillPoly(mask, [_points(curve, side)], 255)
-    return mask
-
-
-def _soften(mask: np.ndarray, sigma: float) -> np.ndarray:
-    """uint8 0-255 -> float32 0-1 with soft edges."""
-    return cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), max(0.5, sigma))
-
-
-def _edge(mask: np.ndarray, width: float) -> np.ndarray:
-    """1 at the edge of a mask (0-1), falling off inwards over `width` px."""
-    return cv2.exp(cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 3) / -width)
-
-
-def _noise(side: int, grain: float, rng) -> np.ndarray:
-    """Smooth noise with spots of about `grain` px: float32 (side, side), mean 0, deviation 1."""
-    step = max(1, int(grain / 2))
-    noise = rng.standard_normal((side // step + 2,) * 2, np.float32)
-    noise = cv2.GaussianBlur(noise, (0, 0), max(0.5, grain / step))
-    return cv2.resize(noise / noise.std(), (side, side), interpolation=cv2.INTER_LINEAR)
-
-
-def _dots(room: np.ndarray, radius: float, spacing: float, rng) -> np.ndarray:
-    """Dots of varied size and strength, float32 0-1, about `spacing` px apart inside `room` (0-1)."""
-    grid = np.arange(0, len(room), spacing)
-    points = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
-    points = np.rint(points + spacing * rng.uniform(-0.6, 0.6, points.shape)).astype(int).clip(0, len(room) - 1)
-    inside = cv2.blur(room, (2 * int(radius) + 1,) * 2)[points[:, 1], points[:, 0]] > 0.75
-    points = rng.permutation(points[inside])
-    sizes = np.rint(radius * rng.uniform(0.75, 1.2, len(points))).astype(int).clip(1)
-    dots = np.zeros(room.shape, np.uint8)
-    for x, y, size, grey in np.column_stack([points, sizes, rng.integers(120, 256, len(points))]).tolist():
-        cv2.circle(dots, (x, y), size, grey, -1)
-        if size > 3:
-            cv2.circle(dots, (x, y), size // 2, 0.7 * grey, -1)  # large granules shine in the middle
-    return _soften(dots, 0.2 * radius)
-
-
-def _red_cells_and_platelets(density, white, white_radii, diameter, stain, rng) -> None:
+def _red_cells_and_platelets(
+    density: np.ndarray, white: np.ndarray, white_radii: np.ndarray, diameter: float, stain: Stain, rng: Rng
+) -> None:
     height, width = density.shape[:2]
     red = np.zeros((height, width, 1), np.float32)  # of squares: two layers are 1.4 times as dark as one
     taken = np.zeros(0, complex)
@@ -242,41 +205,44 @@ def _red_cells_and_platelets(density, white, white_radii, diameter, stain, rng) 
         radius = OVERSAMPLE * diameter * rng.uniform(0.1, 0.16)
         if (abs(place - white) > white_radii + radius).all():
             side = OVERSAMPLE * int(3.6 * radius / OVERSAMPLE)
-            spot = _soften(_fill(side, _curve(radius, 0.2, rng)), 0.2 * radius)
-            _add(density, spot * (0.75 + 0.2 * _noise(side, 0.25 * radius, rng)), stain.density("platelet"), place)
+            spot = softened(filled(side, closed_curve(radius, 0.2, rng)), 0.2 * radius)
+            _add(
+                density, spot * (0.75 + 0.2 * smooth_noise(side, 0.25 * radius, rng)), stain.density("platelet"), place
+            )
 
 
-def _red_cell(radius: float, rng) -> np.ndarray:
+def _red_cell(radius: float, rng: Rng) -> np.ndarray:
     """A disc that is thinner in the middle: float32, about 0-1."""
     side = OVERSAMPLE * int(2.5 * radius / OVERSAMPLE)
-    body = _fill(side, _curve(radius, 0.04, rng, rng.uniform(0.94, 1.08)))
+    body = filled(side, closed_curve(radius, 0.04, rng, rng.uniform(0.94, 1.08)))
     depth = cv2.distanceTransform(body, cv2.DIST_L2, 3) / radius
     dimple = np.clip((depth - rng.uniform(0.2, 0.35)) / 0.35, 0, 1)
     disc = np.clip(depth / 0.08, 0, 1) * (1 - rng.uniform(0.1, 0.85) * dimple**2 * (3 - 2 * dimple))
-    return disc * rng.uniform(0.85, 1.1)
+    shaded: np.ndarray = disc * rng.uniform(0.85, 1.1)
+    return shaded
 
 
-def _lobes(kinds, side, um, diameter, rng) -> np.ndarray:
+def _lobes(kinds: Sequence[_Lobes], side: int, um: float, diameter: float, rng: Rng) -> np.ndarray:
     """A nucleus of lobes on an arc, each joined to the next by a thin filament: a mask; `um` is px a µm."""
-    count, radius_um, gap = kinds[rng.integers(len(kinds))]
+    count, radius_um, gap = kinds[int(rng.integers(len(kinds)))]
     radius = radius_um * um
     angles = rng.uniform(0, 2 * np.pi) + gap * (np.arange(count) + rng.uniform(-0.1, 0.1, count))
     reach = np.minimum(0.26 * diameter * rng.uniform(0.75, 1.1, count), diameter / 2 - 1.2 * radius)
-    lobes = [_curve(radius * rng.uniform(0.88, 1.12), 0.15, rng) for _ in range(count)]
+    lobes = [closed_curve(radius * rng.uniform(0.88, 1.12), 0.15, rng) for _ in range(count)]
     lobes = [0.9 * lobe.real + 1.1j * lobe.imag for lobe in lobes]  # longer along the arc
-    mask = _fill(side, *((lobe + r) * np.exp(1j * angle) for lobe, r, angle in zip(lobes, reach, angles, strict=True)))
+    mask = filled(side, *((lobe + r) * np.exp(1j * angle) for lobe, r, angle in zip(lobes, reach, angles, strict=True)))
     along = np.linspace(angles[0], angles[-1], 60)
     filament = np.interp(along, angles, reach) * np.exp(1j * along)
-    return cv2.polylines(mask, [_points(filament, side)], False, 255, max(2, round(0.4 * um)))
+    return cv2.polylines(mask, [to_points(filament, side)], False, 255, max(2, round(0.4 * um)))
 
 
-def _disc(side, um, diameter, rng) -> np.ndarray:
+def _disc(side: int, um: float, diameter: float, rng: Rng) -> np.ndarray:
     """The lymphocyte's nucleus: it fills nearly all of the cell, off its middle."""
-    curve = _curve(diameter * rng.uniform(0.4, 0.44), 0.06, rng, rng.uniform(1.0, 1.06))
-    return _fill(side, curve + complex(*rng.uniform(-0.035, 0.035, 2)) * diameter)
+    curve = closed_curve(diameter * rng.uniform(0.4, 0.44), 0.06, rng, rng.uniform(1.0, 1.06))
+    return filled(side, curve + complex(*rng.uniform(-0.035, 0.035, 2)) * diameter)
 
 
-def _band(side, um, diameter, rng) -> np.ndarray:
+def _band(side: int, um: float, diameter: float, rng: Rng) -> np.ndarray:
     """The monocyte's nucleus: a thick band, bent into anything from a kidney to a horseshoe."""
     bend, along = rng.uniform(0, 1), np.linspace(-0.5, 0.5, 40)
     length, radius, turn = (6.5 + 8.5 * bend) * um, (4.5 - 1.7 * bend) * um, 1.7 + 2.3 * bend
@@ -285,7 +251,7 @@ def _band(side, um, diameter, rng) -> np.ndarray:
     band += complex(*rng.uniform(-0.05, 0.05, 2)) * diameter
     bumps = np.interp(along, np.linspace(-0.5, 0.5, 6), rng.normal(size=6))
     mask = np.zeros((side, side), np.uint8)
-    for point, r in zip(_points(band, side).tolist(), radius * (0.88 + 0.5 * along**2 + 0.07 * bumps), strict=True):
+    for point, r in zip(to_points(band, side).tolist(), radius * (0.88 + 0.5 * along**2 + 0.07 * bumps), strict=True):
         cv2.circle(mask, point, round(r), 255, -1)
     return mask
 
@@ -301,7 +267,7 @@ class _Look(NamedTuple):
     vacuoles: bool = False
 
 
-# Number of lobes, their radius in µm, radians from one to the next; one of these is taken.
+# One of these is taken.
 _SEGMENTED = partial(
     _lobes, ((2, 2.5, 2.0), (3, 2.2, 1.65), (3, 2.2, 1.65), (4, 1.95, 1.32), (4, 1.95, 1.32), (5, 1.7, 1.1))
 )
@@ -319,23 +285,23 @@ _LOOKS = {
 }
 
 
-def _white_cell(look: _Look, diameter, um, rng) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _white_cell(look: _Look, diameter: float, um: float, rng: Rng) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Layers of a cell, float32 (side, side) by colour, and its outline."""
     side = OVERSAMPLE * int(1.35 * diameter / OVERSAMPLE)
-    outline = _curve(diameter / 2, 0.09 if look.vacuoles else 0.05, rng)
-    body = _soften(_fill(side, outline), 0.12 * um)
+    outline = closed_curve(diameter / 2, 0.09 if look.vacuoles else 0.05, rng)
+    body = softened(filled(side, outline), 0.12 * um)
     # Corners of the nucleus melt, and its edge is a little rough.
-    nucleus = _soften(look.shape(side, um, diameter, rng), 0.22 * um)
-    nucleus += 0.05 * _noise(side, 0.5 * um, rng) * (nucleus > 0.02)
+    nucleus = softened(look.shape(side, um, diameter, rng), 0.22 * um)
+    nucleus += 0.05 * smooth_noise(side, 0.5 * um, rng) * (nucleus > 0.02)
     nucleus = np.clip(2.5 * nucleus - 0.75, 0, 1) * (body > 0.5)
     cytoplasm = body * (1 - nucleus)
     if look.vacuoles:
-        cytoplasm *= 1 - _dots(cytoplasm, 0.4 * um, 2.7 * um, rng)
+        cytoplasm *= 1 - scattered(cytoplasm, 0.4 * um, 2.7 * um, rng)
     grain, contrast = look.chromatin
-    clumps = 1 - contrast * np.clip(_noise(side, grain * um, rng), -1, 1.8) + 0.15 * _edge(nucleus, 0.2 * um)
-    ground = 1 + 0.3 * _edge(body, 0.3 * um) + 0.09 * _noise(side, 0.35 * um, rng)
+    clumps = 1 - contrast * np.clip(smooth_noise(side, grain * um, rng), -1, 1.8) + 0.15 * inner_edge(nucleus, 0.2 * um)
+    ground = 1 + 0.3 * inner_edge(body, 0.3 * um) + 0.09 * smooth_noise(side, 0.35 * um, rng)
     layers = {look.cytoplasm: cytoplasm * ground, look.nucleus: nucleus * clumps}
     if look.granules:
         colour, radius, spacing = look.granules
-        layers[colour] = _dots(body if look.veiled else cytoplasm, radius * um, spacing * um, rng)
+        layers[colour] = scattered(body if look.veiled else cytoplasm, radius * um, spacing * um, rng)
     return layers, outline

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from html import escape
 
-from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE, REFERENCES, CellType
+from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE, CellType
 from leukoscope.classifier import Prediction
 from leukoscope.counted import NOT_COUNTED
+from leukoscope.references import REFERENCES
 
 TAGLINE = (
     "Give it photos of a stained blood smear: it finds the white cells, says which of four types each is "
@@ -108,7 +109,7 @@ def verdict_html(prediction: Prediction) -> str:
         "unfamiliar": "Unfamiliar",
         "no_cell": "No answer",
     }[prediction.verdict]
-    colour = CELLS[prediction.label].colour if prediction.verdict == "confident" else ""
+    colour = CELLS[prediction.label].colour if prediction.label and prediction.verdict == "confident" else ""
     note = "" if prediction.verdict == "no_cell" else NOT_A_DIAGNOSIS
     return message_html(headline(prediction), explanation(prediction), tag, colour, note)
 
@@ -144,8 +145,8 @@ def unreadable_html(files: tuple[tuple[str, str], ...]) -> str:
 
 def bars_html(prediction: Prediction | None = None) -> str:
     """How probable each type is, in the order of `CELL_TYPES`; without a cell the bars are empty."""
-    given = prediction is not None and prediction.verdict != "no_cell"
-    rows = [_bar(CELLS[name], prediction.probabilities[name] if given else None) for name in CELL_TYPES]
+    shares = prediction.probabilities if prediction and prediction.verdict != "no_cell" else {}
+    rows = [_bar(CELLS[name], shares.get(name)) for name in CELL_TYPES]
     return f'<ul class="lk lk-bars" aria-label="Probability of each type">{"".join(rows)}</ul>'
 
 

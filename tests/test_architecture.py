@@ -3,13 +3,29 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import leukoscope
+from tests import api_list
 
 ROOT = Path(__file__).parents[1]
+# What a folder may import of the others.
+MAY_USE = {
+    "leukoscope": set(),
+    "space": {"leukoscope"},
+    "streamlit_app": {"leukoscope"},
+    "training": {"leukoscope"},
+    "benchmarks": {"leukoscope", "training"},
+}
+NEVER_IN = {
+    "leukoscope": {"gradio", "streamlit"},
+    "space": {"tensorflow", "keras", "streamlit"},
+    "streamlit_app": {"tensorflow", "keras", "gradio"},
+    "training": {"gradio", "streamlit"},
+}
 HEAVY = {"tensorflow", "keras", "gradio", "streamlit", "matplotlib", "sklearn", "datasets", "torch"}
 
 
@@ -24,31 +40,52 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "leukoscope").glob("*.py")), ids=lambda f: f.name)
-def test_the_library_stands_alone(file):
-    tops = {name.split(".")[0] for name in imports(file)}
-    assert not tops & {"training", "space", "streamlit_app", "benchmarks", "tests"}
-    assert not tops & {"gradio", "streamlit"}
+def tops(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(path)}
 
 
-@pytest.mark.parametrize("folder", ["space", "streamlit_app"])
-def test_apps_never_import_training(folder):
-    for file in (ROOT / folder).rglob("*.py"):
-        tops = {name.split(".")[0] for name in imports(file)}
-        assert not tops & {"training", "tensorflow", "keras"}, file
+@pytest.mark.parametrize("folder", MAY_USE)
+def test_folders_use_only_what_they_may(folder):
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files
+    # The apps' modules import each other by bare names, as they lie in the Space: those of their own folder alone.
+    own = {file.stem for file in files}
+    foreign = {file.stem for app in ("space", "streamlit_app") if app != folder for file in (ROOT / app).glob("*.py")}
+    for file in files:
+        used = tops(file)
+        assert used & (set(MAY_USE) | {"tests"}) <= {folder, *MAY_USE[folder]}, file
+        assert not used & NEVER_IN.get(folder, set()), file
+        assert not used & (foreign - own - set(sys.stdlib_module_names)), file
 
 
 def test_inside_the_library_arrows_point_one_way():
     order = ["cells", "errors", "headers", "process", "images", "stain", "redcells", "locate", "preprocess"]
     order += ["checkpoint", "hub", "classifier", "bulk", "cli"]
+    for name, used in library().items():
+        if name in order:
+            later = set(order[order.index(name) :])
+            assert not used & later, f"{name} imports {used & later}"
+
+
+def test_inside_the_library_no_arrows_lead_in_a_circle():
+    try:
+        list(TopologicalSorter(library()).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def library() -> dict[str, set[str]]:
+    """What each module of the library imports of it."""
+    arrows = {}
     for file in (ROOT / "leukoscope").glob("*.py"):
-        if file.stem not in order:
-            continue
-        later = set(order[order.index(file.stem) :])
         used = {name.removeprefix("leukoscope.") for name in imports(file) if name.startswith("leukoscope.")}
-        if file.stem == "classifier":
-            used.discard("bulk")  # loaded when workers are asked for
-        assert not used & later, f"{file.stem} imports {used & later}"
+        arrows[file.stem] = used - {"bulk"} if file.stem == "classifier" else used  # loaded when workers are asked for
+    return {name: used for name, used in arrows.items() if not name.startswith("__")}
+
+
+def test_no_module_of_the_library_is_too_long_to_be_read():
+    long = {f.name: n for f in (ROOT / "leukoscope").glob("*.py") if (n := len(f.read_text().splitlines())) > 350}
+    assert not long
 
 
 def test_answering_loads_no_framework():
@@ -67,6 +104,12 @@ def test_public_names_exist_and_are_sorted():
         assert getattr(leukoscope, name) is not None
     with pytest.raises(AttributeError, match="nonsense"):
         _ = leukoscope.nonsense
+
+
+def test_public_names_are_those_that_are_listed():
+    assert api_list.LISTED.read_text() == api_list.listing(), "make api writes docs/api.md anew"
+    text = api_list.LISTED.read_text()
+    assert all(f"`{name}`" in text for name in leukoscope.__all__)
 
 
 def tracked() -> list[Path]:

@@ -1,14 +1,16 @@
 """What README says to type works."""
 
+import json
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from PIL import Image
 
 from leukoscope.hub import EMBEDDED
+from leukoscope.synthetic import draw_photo
 
 pytest_plugins = ["tests.hub.fixtures"]
 ROOT = Path(__file__).parents[1]
@@ -55,9 +57,17 @@ def test_the_python_examples_run(tmp_path):
     assert (tmp_path / "count.csv").exists()
 
 
-def test_numbers_in_the_results_table_come_from_the_kept_metrics():
-    import json
+def test_the_cards_example_runs(model, client, tmp_path):
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "model_card.md").read_text(), re.DOTALL)
+    picture = tmp_path / "cell.png"
+    Image.fromarray(draw_photo(["neutrophil"], seed=1)[0]).save(picture)
+    block = block.replace("{{ repo_id }}", "tester/cells").replace("cell.png", str(picture))
+    answer = client(f"{block}\nanswer = [classifier.info()['source'], prediction.verdict]", token=None)
+    assert answer[0] == f"tester/cells@{model}"
+    assert answer[1] in ("confident", "review", "unfamiliar")
 
+
+def test_numbers_in_the_results_table_come_from_the_kept_metrics():
     for folder, row in ((EMBEDDED, "| **default**"), (ROOT / "training/results/reference", "| reference recipe")):
         results = json.loads((folder / "metrics.json").read_text())["results"]["bccd-test-copy"]
         (line,) = [line for line in README.splitlines() if line.startswith(row)]
@@ -72,14 +82,3 @@ def test_numbers_in_the_results_table_come_from_the_kept_metrics():
         for cell, (score, key) in zip(cells, expected, strict=True):
             low, high = score[f"{key}_95"]
             assert cell == f"{score[key]:.3f} [{low:.3f}-{high:.3f}]"
-
-
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "fuzz", "load", "train", "train-reference"])
-def test_make_targets_named_in_the_readme_exist(target):
-    makefile = (ROOT / "Makefile").read_text()
-    assert re.search(rf"^{target}:", makefile, re.MULTILINE)
-
-
-def test_pictures_shown_in_the_readme_are_there():
-    for path in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README):
-        assert (ROOT / path).is_file(), path

@@ -1,11 +1,13 @@
 """The benchmarks run, give every row, and judge by the numbers they measured."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks import int8
 from benchmarks.bars import Bar, bars, recorded_training, training_bar
 from benchmarks.measure import multiply_adds, process, spread, timed_over
 from benchmarks.peers import NAMES, SOONEST
@@ -84,3 +86,13 @@ def test_multiply_adds_are_counted_layer_by_layer(tmp_path):
     onnx.save(helper.make_model(graph), tmp_path / "one.onnx")
     assert multiply_adds(tmp_path / "one.onnx", 8) == 8 * 8 * 5 * 27
     assert 1e7 < multiply_adds(EMBEDDED / "model.onnx", 64) < 1e9
+
+
+def test_int8_is_measured_as_its_document_says(blood_cells, capsys):
+    assert int8.main(["--data", str(blood_cells)]) == 0
+    said = capsys.readouterr().out
+    kept = json.loads((EMBEDDED / "metrics.json").read_text())["results"]["bccd-test-copy"]["images"]["all"]
+    found = kept["n"] - kept["no_cell_found"]
+    accuracy = dict(re.findall(r"(float32|int8) .* found, ([\d.]+)", said))
+    assert float(accuracy["float32"]) == pytest.approx(kept["accuracy"] * kept["n"] / found, abs=1e-4)
+    assert abs(float(accuracy["int8"]) - float(accuracy["float32"])) < 0.05

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import pytest
 
 from leukoscope import wording
-from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE, REFERENCES
+from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
 from leukoscope.classifier import Prediction
+from leukoscope.references import REFERENCES
 
 VOID = {"br"}
 

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import re
+import shutil
 import threading
 import time
 import urllib.error
@@ -43,6 +45,17 @@ def call(url, endpoint, *data):
 def client(app, tmp_path_factory):
     folder = tmp_path_factory.mktemp("client")
     return Client(app.url, verbose=False, analytics_enabled=False, download_files=folder)
+
+
+def test_the_program_of_the_readme_runs(app, classifier, tmp_path, monkeypatch):
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "space" / "README.md").read_text(), re.DOTALL)
+    assert "user/leukoscope" in block
+    shutil.copyfile(SEVERAL, tmp_path / "smear.jpg")
+    monkeypatch.chdir(tmp_path)
+    given = {}
+    exec(block.replace("user/leukoscope", app.url), given)
+    assert given["answer"]["label"] == classifier.predict("smear.jpg").label
+    assert len(given["answers"]) == len(classifier.scan("smear.jpg"))
 
 
 def test_a_program_gets_what_the_library_gives(client, classifier, tmp_path):

@@ -1,0 +1,253 @@
+"""What the documents say to type is run, what they point at is there, and their numbers are those of the json files."""
+
+import ast
+import importlib
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+import leukoscope
+from benchmarks.__main__ import table
+from benchmarks.bars import Bar
+from benchmarks.size import MOST
+from leukoscope.cells import CELL_TYPES
+from leukoscope.checkpoint import METRICS_FILE
+from leukoscope.hub import EMBEDDED
+from leukoscope.synthetic import draw_photo
+from training.compare import markdown, read_table
+from training.sources import copy_table, photo_table
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    + [ROOT / place / "README.md" for place in ("benchmarks", "space", "streamlit_app")]
+)
+README = (ROOT / "README.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+PROGRAMS = ("make", "python", "leukoscope", "hf", "export", "pip", "streamlit")
+
+# Commands that need data, hours, a browser or a Hub: the test that runs each, with drawn cells or a Hub of its own.
+RUN_BY = {
+    "python -m training.data": "tests/training/test_data.py::test_real_folders_load_whole",
+    "python -m training.sheets": "tests/training/test_sheets.py::test_the_command_draws_three_pictures",
+    "python -m training.train": "tests/training/test_train.py::test_a_run_keeps_what_it_promises",
+    "python -m training.export": "tests/training/test_export.py::test_checkpoint_is_whole",
+    "python -m training.evaluate": "tests/training/test_evaluate.py::test_metrics_belong_to_the_weights",
+    "python -m training.compare": "tests/training/test_compare.py::"
+    "test_a_trial_that_is_done_runs_again_only_if_told_to",
+    "python -m training.audit": "tests/training/test_audit.py::test_the_sheet_shows_the_first_of_the_table",
+    "python -m training.finetune": "tests/training/test_finetune.py::"
+    "test_a_new_lab_is_learned_and_the_old_one_scored_beside_it",
+    "python -m training.publish": "tests/test_readme.py::test_publishing_as_the_readme_says",
+    "python -m benchmarks.int8": "tests/benchmarks/test_benchmarks.py::test_int8_is_measured_as_its_document_says",
+    "python -m pip install -r space/requirements.txt": "tests/space/test_staged.py::test_",
+    "python space/app.py": "tests/space/test_one_photo.py::test_",
+    "pip install -r streamlit_app/requirements.txt": "tests/test_package.py::test_",
+    "streamlit run streamlit_app/app.py": "tests/streamlit_app/test_load.py::test_",
+}
+
+
+def written(document: Path) -> list[str]:
+    """Commands that stand on lines of their own: indented, or in a fence without a language."""
+    found, fence = [], None
+    for line in document.read_text().splitlines():
+        if line.strip().startswith("```"):
+            fence = line.strip()[3:] or "plain" if fence is None else None
+        elif fence == "plain" or (fence is None and line.startswith("    ")):
+            words = line.split("  #")[0].strip()
+            if words.split(" ")[0] in PROGRAMS and not line.strip().startswith("- "):
+                found.append(words)
+    return found
+
+
+COMMANDS = sorted({command for document in DOCUMENTS for command in written(document)})
+INLINE = sorted(
+    {
+        words
+        for document in DOCUMENTS
+        for words in re.findall(r"`((?:make|python -m|leukoscope) [^`]+)`", document.read_text())
+    }
+)
+
+
+def options(module: str, capsys) -> str:
+    """What a module's --help prints."""
+    with pytest.raises(SystemExit) as stop:
+        importlib.import_module(module).main(["--help"])
+    assert stop.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_there_are_commands_and_every_kind_of_document():
+    assert len(COMMANDS) > 25
+    assert {"README.md", "architecture.md", "CONTRIBUTING.md", "model_card.md"} <= {d.name for d in DOCUMENTS}
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS + INLINE if c.startswith("make ")])
+def test_make_knows_the_target(command):
+    for target in [word for word in shlex.split(command)[1:] if "=" not in word]:
+        assert re.search(rf"^{re.escape(target)}:", MAKEFILE, re.MULTILINE), target
+        assert re.search(rf'^\t@echo "make {re.escape(target)} ', MAKEFILE, re.MULTILINE) or target == "setup", target
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(tuple(RUN_BY))])
+def test_what_is_dear_is_run_by_the_test_that_is_named(command):
+    place = next(test for words, test in RUN_BY.items() if command.startswith(words))
+    file, name = place.split("::")
+    tests = [n.name for n in ast.parse((ROOT / file).read_text()).body if isinstance(n, ast.FunctionDef)]
+    assert any(test == name or (name == "test_" and test.startswith(name)) for test in tests), place
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS + INLINE if c.startswith("python -m ")])
+def test_modules_have_the_options_that_are_written(command, capsys):
+    module, *rest = shlex.split(command.split(" && ")[0].split(" | ")[0])[2:]
+    if module == "pip":
+        return
+    assert importlib.util.find_spec(module), module
+    named = [word.split("=")[0] for word in rest if word.startswith("--")]
+    if named:
+        text = options(module, capsys)
+        assert all(re.search(rf"{re.escape(option)}\b", text) for option in named), command
+
+
+def test_no_command_is_left_over():
+    ran_here = ("make ", "leukoscope ", "export ", "hf auth login")
+    left = [c for c in COMMANDS if not c.startswith((*RUN_BY, *ran_here))]
+    assert not left
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory) -> Path:
+    """A folder that holds what the README's commands name."""
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "smear").mkdir()
+    for name in ("cell.png", "other.jpg", "smear/1.png", "smear/2.png"):
+        Image.fromarray(draw_photo(["neutrophil", "monocyte"], seed=1, width=640)[0]).save(folder / name)
+    shutil.copytree(EMBEDDED, folder / "my-checkpoint")
+    return folder
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(("leukoscope ", "export ", "hf "))])
+def test_commands_run_as_written(command, desk):
+    if command.startswith("hf "):
+        command += " --help"  # it would ask for a token
+    path = f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+    done = subprocess.run(["bash", "-c", path + command], cwd=desk, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    if "scan" in command:
+        assert {"count.csv", "report.pdf", "drawn"} <= {path.name for path in desk.iterdir()}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_a_document_points_at_is_there(document):
+    text = document.read_text()
+    for target in re.findall(r"\]\(([^)#\s]+)\)", text):
+        if not target.startswith(("http://", "https://", "{{")) and "{{" not in target:
+            assert (document.parent / target).exists(), target
+    for place in re.findall(r"`((?:leukoscope|training|tests|space|streamlit_app|benchmarks|docs)/[\w./-]+)`", text):
+        ours = (ROOT / place).exists() or place in {"training/results/audit.csv", "training/results/audit.md"}
+        assert ours, f"{document.name}: {place}"
+
+
+def test_every_document_is_linked_from_the_readme():
+    for document in (ROOT / "docs").glob("*.md"):
+        assert f"(docs/{document.name})" in README, document.name
+    for name in ("CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "SECURITY.md"):
+        assert f"({name})" in README, name
+
+
+def test_documents_speak_of_the_project_alone():
+    for document in DOCUMENTS:
+        text = document.read_text()
+        assert str(Path.home()) not in text
+        assert not re.search(r"/tmp/|/work/|localhost:\d", text), document.name
+
+
+# --- numbers ---------------------------------------------------------------------------------------------
+
+
+def test_speed_is_as_measured():
+    results = json.loads((ROOT / "benchmarks/results.json").read_text())
+    said = (ROOT / "benchmarks/README.md").read_text()
+    for line in table(results["rows"]).splitlines():
+        assert f"    {line}" in said
+    for values in results["bars"]:
+        values.pop("met")
+        assert f"    {Bar(**values)}" in said
+
+
+def test_recipes_are_compared_as_measured():
+    trials = {(row["variant"], row["trial"]): row for row in read_table()}
+    assert (ROOT / "training/results/comparison.md").read_text() == "\n".join(markdown(read_table())) + "\n"
+    for trial in ("without-bccd", "without-barcelona"):
+        row = trials["default", trial]
+        cells = [
+            f"{row['n']:,}",
+            f"{row['balanced_accuracy']:.3f}",
+            *(f"{100 * row['confident'][key]:.1f} %" for key in ("share", "accuracy")),
+        ]
+        assert f"| {' | '.join(cells)} |" in README, trial
+    for kind, row in trials["default", "without-barcelona"]["unfamiliarity_auroc"].items():
+        assert re.search(rf"{row['auroc']:.3f} for\s+{kind.replace('_', ' ')}s", README), kind
+
+
+def test_the_second_lab_is_as_measured():
+    metrics = json.loads((EMBEDDED / METRICS_FILE).read_text())
+    result = metrics["results"]["barcelona-test-photo"]
+    score = result["images"]["all"]
+    low, high = score["accuracy_95"]
+    text = " ".join(README.split())
+    assert f"{score['n']:,} cells): accuracy {score['accuracy']:.3f} [{low:.3f}-{high:.3f}]" in text
+    for kind, row in result["unfamiliarity"].items():
+        assert f"{kind.replace('_', ' ')}s (AUROC {row['auroc']:.3f}, {row['n']} cells)" in text
+    rejected = metrics["rejection"].values()
+    assert f"Of {sum(row['n'] for row in rejected):,} pictures without a white cell" in text
+    assert re.search(rf"\b{sum(row['confident'] for row in rejected)} get a confident answer", text)
+
+
+def test_the_data_is_counted_as_it_is():
+    said = (ROOT / "docs/data.md").read_text()
+    photos, copies = photo_table(), copy_table()
+    for split in ("train", "test"):
+        own = {name: row for name, row in photos.items() if row["split"] == split}
+        counts = Counter(row["label"] for row in own.values())
+        cells = [len(own), len(own), len({row["field"] for row in own.values()}), *(counts[t] for t in CELL_TYPES)]
+        assert re.search(rf"\| {split.upper()}, photos[^|]*\| " + r" \| ".join(f"{n:,}" for n in cells) + r" \|", said)
+        made = [photo for image, photo in copies.items() if image.startswith(f"{split.upper()}/")]
+        types = Counter(photos[photo]["label"] for photo in made)
+        fields = {photos[photo]["field"] for photo in made}
+        assert f"| {split.upper()}, copies | {len(made):,} | {len(set(made))} | {len(fields)} |" in said
+        assert " | ".join(f"{types[t]:,}" for t in CELL_TYPES) + " |" in said
+    doubted = Counter(row["split"] for row in photos.values() if row["doubt"])
+    assert sum(doubted.values()) == 11
+    assert "eight photos of TEST and three of TRAIN" in said
+    assert doubted == {"test": 8, "train": 3}
+    assert list(copies.values()).count("00110") == 155
+
+
+def test_the_table_of_models_ends_with_the_present_one():
+    said = (ROOT / "docs/decisions.md").read_text()
+    result = json.loads((EMBEDDED / METRICS_FILE).read_text())["results"]["bccd-test-copy"]
+    rows = re.findall(r"^  \| (?!embedded)[^|]+\| ([\d.]+) \| ([\d.]+) \|$", said, re.MULTILINE)
+    assert rows[-1] == tuple(f"{result[kind]['all']['accuracy']:.3f}" for kind in ("images", "photos"))
+    for folder in (EMBEDDED, ROOT / "training/results/reference"):
+        trained = json.loads((folder / "classifier.json").read_text())["trained"]
+        assert f"{trained['parameters']:,}" in said
+    assert f"<= {MOST:g}     NOT MET" in said
+
+
+def test_the_citation_is_of_this_version():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (cited["version"], cited["license"]) == (leukoscope.__version__, "MIT")
+    assert f"## {leukoscope.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert "10.17632/snkd93bnjr.1" in {reference.get("doi") for reference in cited["references"]}
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")

@@ -1,0 +1,44 @@
+"""The pictures of docs/data.md are drawn from a user's own copy."""
+
+import cv2
+import numpy as np
+import pytest
+
+from training import sheets
+from training.data import load_examples, only_cell_types, where
+
+
+@pytest.fixture(scope="module")
+def examples(blood_cells):
+    return where(only_cell_types(load_examples(blood_cells)), lab="bccd")
+
+
+def test_lines_show_what_they_are_for(examples):
+    photo, split, field = (np.asarray(examples[column]) for column in ("photo", "split", "field"))
+    for line in sheets.copies(examples):
+        rows = [i for i, _ in line]
+        assert len(rows) == 1 + sheets.COPIES
+        assert len(set(photo[rows])) == 1
+        assert set(split[rows]) == {"test"}
+    for line in sheets.fields(examples):
+        rows = [i for i, _ in line]
+        assert len(set(field[rows])) == 1
+        assert set(split[rows]) == {"train", "test"}
+        assert len(set(photo[rows])) == len(rows)
+    doubted = [i for line in sheets.doubtful(examples) for i, _ in line]
+    assert {"00110", "00206", "00278"} <= set(photo[doubted])
+    assert all(examples[i]["doubt"] for i in doubted)
+
+
+def test_the_command_draws_three_pictures(blood_cells, tmp_path, capsys):
+    assert sheets.main([str(tmp_path / "drawn"), "--data", str(blood_cells)]) == 0
+    said = capsys.readouterr().out
+    for name in ("copies", "fields", "doubtful"):
+        picture = cv2.imread(str(tmp_path / "drawn" / f"{name}.png"))
+        assert picture.std() > 20
+        assert f"{name}.png: " in said
+
+
+def test_other_data_is_told(tmp_path, capsys):
+    assert sheets.main([str(tmp_path), "--data", "synthetic:20"]) == 2
+    assert "not the Kaggle set" in capsys.readouterr().err
