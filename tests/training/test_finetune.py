@@ -1,5 +1,6 @@
 """Cells of one's own lab: learned from, held out by group, and what was known before still known."""
 
+import json
 import re
 
 import cv2
@@ -9,8 +10,10 @@ import pytest
 from leukoscope import Classifier
 from leukoscope.cells import CELL_TYPES
 from leukoscope.synthetic import draw_cell
-from tests.training.conftest import run_module
+from tests.training.conftest import ROOT, run_module
+from training.data import load_examples
 from training.finetune import ENOUGH, cells_of, finetuning, warnings
+from training.own_lab import RESULT_FILE, drawn_cells
 from training.sources import DataError
 from training.train import training_rows
 
@@ -109,3 +112,19 @@ def test_what_cannot_be_used_is_named(smoke_checkpoint, lab, tmp_path, words, sa
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run-checkpoint").exists()
+
+
+def test_cells_to_learn_from_are_not_scored_on(pbc):
+    examples = load_examples("synthetic:20", pbc=pbc)
+    taught, others = drawn_cells(examples, 20, seed=1)
+    assert set(taught["split"]) == {"train"}
+    assert sorted(np.bincount(taught["label"])) == [20] * 4
+    assert set(taught["photo"]).isdisjoint(others["photo"])
+    assert len(taught) + len(others) == 4600
+
+
+def test_the_readme_says_what_eighty_cells_brought():
+    result = json.loads(RESULT_FILE.read_text())
+    text = " ".join((ROOT / "README.md").read_text().split())
+    new, old = (f"from {result[k]['before']:.3f} to {result[k]['after']:.3f}" for k in ("new_lab", "old_lab"))
+    assert f"{new} on the {result['new_lab']['n']:,} other cells, and {old} on TEST" in text
