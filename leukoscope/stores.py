@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from leukoscope.errors import ImageError, LeukoscopeError
 from leukoscope.images import MAX_BYTES, read_file
 from leukoscope.scanning import Bad, is_wanted, photo_name, pictures_below
 
-READ_AHEAD = 8  # photos that are fetched while one is worked on: an object store takes ten times as long as we do
+READ_AHEAD = 16  # photos that are fetched while one is worked on: an object store takes ten times as long as we do
 
 
 @dataclass(frozen=True)
@@ -172,11 +173,25 @@ def read_ahead(photos: Iterable[str]) -> Iterator[tuple[str, bytes | ImageError]
             yield photo_name(name), future.result()
 
 
+def _open_photo(photo: str) -> tuple[Any, str]:
+    outer, chained, inner = photo.partition("::")
+    if not chained:
+        return open_place(photo)
+    scheme, _, path = outer.partition("://")
+    return _open_archive(scheme, inner), path
+
+
+@lru_cache(maxsize=2)
+def _open_archive(scheme: str, place: str) -> Any:
+    """An archive's file system: fsspec would read the list of its files anew for every photo."""
+    return open_place(f"{scheme}://::{place}")[0]
+
+
 def _read(photo: str) -> bytes | ImageError:
     try:
         if not is_url(photo):
             return read_file(Path(photo))
-        fs, path = open_place(photo)
+        fs, path = _open_photo(photo)
         # One byte more than a picture may have tells that it has too many; a size that is announced may be wrong.
         return fs.cat_file(path, start=0, end=MAX_BYTES + 1)
     except ImageError as error:
