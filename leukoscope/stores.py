@@ -36,7 +36,8 @@ class Root:
         if self.kind == "glob":
             from fsspec.utils import glob_translate
 
-            return re.fullmatch(glob_translate(self.place), photo) is not None
+            matches = re.compile(glob_translate(self.place)).fullmatch
+            return any(map(matches, (photo, *_above(photo))))
         return photo == self.place or (self.kind == "folder" and photo.startswith(f"{self.place.rstrip('/')}/"))
 
 
@@ -69,7 +70,7 @@ def open_place(place: str) -> tuple[Any, str]:
 
 
 def find_roots(places: Iterable[str | os.PathLike]) -> list[Root]:
-    """What each name is: a folder, a glob (`*`, `?`, `[`; `**` for folders below), or else a file.
+    """What each name is: a folder, a glob of folders or files (`*`, `?`, `[`; `**` for all below), or else a file.
 
     Raises:
         LeukoscopeError: as `open_place`.
@@ -118,14 +119,20 @@ def _folders(root: Root, bad: Bad) -> Iterator[tuple[str, list[str]]]:
             yield os.fspath(folder), [os.fspath(file) for file in inside]
     else:
         fs, path = open_place(root.place)
-        if root.kind == "glob":
-            photos = sorted(found for found in fs.glob(path) if is_wanted(os.path.basename(found)))
-            folders = ((folder, list(inside)) for folder, inside in groupby(photos, key=os.path.dirname))
-        else:
-            folders = _walk(fs, path, bad)
         name = _names(fs, root.place)
-        for folder, inside in folders:
+        for folder, inside in (_matching if root.kind == "glob" else _walk)(fs, path, bad):
             yield name(folder), [name(photo) for photo in inside]
+
+
+def _matching(fs: Any, pattern: str, bad: Bad) -> Iterator[tuple[str, list[str]]]:
+    """The folders that match, with all below, and the photos that match elsewhere."""
+    found = fs.glob(pattern, detail=True)
+    folders = {path for path, info in found.items() if info["type"] == "directory"}
+    tops = sorted(path for path in found if folders.isdisjoint(_above(path)))  # `**` matches what is below, too
+    for folder in (path for path in tops if path in folders):
+        yield from _walk(fs, folder, bad)
+    photos = (path for path in tops if path not in folders and is_wanted(os.path.basename(path)))
+    yield from ((folder, list(inside)) for folder, inside in groupby(photos, key=os.path.dirname))
 
 
 def _walk(fs: Any, top: str, bad: Bad) -> Iterator[tuple[str, list[str]]]:
@@ -151,6 +158,13 @@ def _names(fs: Any, place: str) -> Callable[[str], str]:
         return str
     _, chained, inner = place.partition("::")
     return lambda path: f"{fs.unstrip_protocol(path)}{chained}{inner}"
+
+
+def _above(path: str) -> Iterator[str]:
+    """The folders that a path lies in, from the nearest."""
+    while (above := os.path.dirname(path)) not in (path, ""):
+        yield above
+        path = above
 
 
 def parent(photo: str) -> str:

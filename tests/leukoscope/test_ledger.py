@@ -180,6 +180,11 @@ def test_no_photo_is_listed_twice(photos):
     assert sorted(listed) == sorted(map(str, photos.rglob("*.png")))
     (glob,) = find_roots([f"{photos}/**/_[0-2].png"])
     assert [len(portion.photos) for portion in list_photos(glob, (), 2)] == [2, 1]
+    for pattern in ("slide*", "*", "**", "slide[01]"):
+        (glob,) = find_roots([f"{photos}/{pattern}"])
+        listed = [p for portion in list_photos(glob, (), 2) for p in portion.photos]
+        assert sorted(listed) == sorted(map(str, photos.rglob("*.png"))), pattern
+        assert list(list_photos(*find_roots([one]), [glob], 2)) == []
     assert not Root("/a/b", "folder").holds("/a/bc/d.png")
 
 
