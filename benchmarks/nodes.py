@@ -49,6 +49,7 @@ class Cluster:
             "RAY_AUTH_TOKEN": uuid.uuid4().hex * 2,
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # the address of this machine is 127.0.0.1, for drivers too
+            "RAY_worker_niceness": "0",  # else Ray lets every other process of the machine go first
             "RAY_raylet_start_wait_time_s": str(START_SECONDS),
             "PYTHONPATH": str(ROOT),
         }

@@ -2,7 +2,7 @@
 
 make scale                                    # all of it, on a machine that nothing else uses; about 20 minutes
 python -m benchmarks.scale --photos 20000 --many 200000
-python -m benchmarks.scale --only speed       # or kills, memory, reading
+python -m benchmarks.scale --only speed       # or kills, memory, reading, growth
 
 Prints its numbers and writes scale.json beside this file (--out elsewhere), which docs/scale.md quotes; parts that were
 not asked for keep their numbers. Photos are those of $BLOOD_CELLS_DIR, linked as often as it takes, or drawn ones.
@@ -13,6 +13,7 @@ speed     the same photos by one process, by a cluster of one worker and by one 
 kills     SIGKILL to a worker in the middle, and in another run to the driver, which is then started again.
 memory    links to a few hundred small pictures, and what the driver holds while they are scanned.
 reading   photos from single files and from one archive, from a store that takes its time to answer.
+growth    what follows from speed and reading for clusters of up to 100 nodes of 16 cores, and the cost at given prices.
 """
 
 from __future__ import annotations
@@ -29,14 +30,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.growth import Study, cost_of_a_million_cells, growth, simulate
 from benchmarks.nodes import Cluster
 from benchmarks.pictures import linked, small_pictures
 from benchmarks.reading import reading
+from leukoscope.cluster import LISTERS, PORTION
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("speed", "kills", "memory", "reading")
+PARTS = ("speed", "kills", "memory", "reading", "growth")
+STORE_BYTES = 12.5e9  # bytes/s of an object store to one cluster: 100 Gbit/s, what an account gets without asking
 DRIVER = """
 import sys, time
 from leukoscope import Classifier
@@ -60,6 +65,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--many", type=int, default=200_000, help="small pictures of memory; default 200,000")
     parser.add_argument("--data", type=Path, default=os.environ.get("BLOOD_CELLS_DIR"), help="default $BLOOD_CELLS_DIR")
     parser.add_argument("--only", choices=PARTS, action="append", help="one of the parts; may be given again")
+    parser.add_argument("--node-hour", type=float, default=0.714, help="price of a node of 16 cores, an hour")
+    parser.add_argument("--requests", type=float, default=0.0004, help="price of 1,000 reads of the object store")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "scale.json")
     args = parser.parse_args(argv)
     results = json.loads(args.out.read_text()) if args.out.exists() else {}
@@ -70,6 +77,8 @@ def main(argv: list[str] | None = None) -> int:
             place = work / part
             if part == "memory":
                 found = memory(small_pictures(place / "photos", args.many), place / "out")
+            elif part == "growth":
+                found = growing(results, args.node_hour, args.requests)
             elif part == "reading":
                 found = reading(linked(data, place / "photos", 2000), place)
             else:
@@ -77,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
                 found = (speed if part == "speed" else kills)(photos, place)
             results[part] = found | {"pictures": "real" if data and part != "memory" else "drawn", "machine": machine()}
             args.out.write_text(json.dumps(results, indent=1) + "\n")
-            print(f"{part}\n" + "\n".join(f"  {name:<34}{_shown(value)}" for name, value in found.items()), flush=True)
+            print("\n".join([part, *lines(results[part])]), flush=True)
     print(f"-> {args.out}")
     return 0
 
@@ -108,6 +117,8 @@ def speed(photos: Path, work: Path) -> dict:
     found["speed_up"] = found["workers_2_per_s"] / found["workers_1_per_s"]
     size = sum(path.stat().st_size for path in photos.rglob("*") if path.is_file())
     kept = sum(path.stat().st_size for path in (work / "out-2/cells").rglob("*.parquet"))
+    cells = sum(len(row) > 2 and row[1] is not None for row in alone)
+    found["cells_a_photo"] = cells / found["photos"]
     return found | {"bytes_a_photo": size / found["photos"], "parquet_bytes_a_photo": kept / found["photos"]}
 
 
@@ -207,6 +218,35 @@ def held(pid: int, what: str = "VmRSS") -> int:
     return int(match[1]) // 1024 if match else 0
 
 
+# --- growth ----------------------------------------------------------------------------------------------
+
+
+def growing(results: dict, node_hour: float, requests: float) -> dict:
+    """Rows of `growth` from what was measured, how well the formula meets the measured speed-up, and costs."""
+    speed, read = results["speed"], results["reading"]
+    here = Study(
+        cores=1,
+        core=speed["workers_1_per_s"],
+        portion=PORTION,
+        driver=speed["driver_ms_a_portion_2"] / 1000,
+        listed=read["listed_per_s"],
+        listers=LISTERS,
+        store=STORE_BYTES,
+        size=speed["bytes_a_photo"],
+    )
+    one, two = (simulate(replace(here, cores=cores), rounds=speed["photos"] // PORTION // cores) for cores in (1, 2))
+    cells = speed["cells_a_photo"]
+    return {
+        "simulated_speed_up_of_2": two / one,
+        "store_gb_per_s": STORE_BYTES / 1e9,
+        "node_hour": node_hour,
+        "price_of_1000_reads": requests,
+        "cost_of_a_million_cells_single_files": cost_of_a_million_cells(here.core, cells, node_hour / 16, requests),
+        "cost_of_a_million_cells_archives": cost_of_a_million_cells(here.core, cells, node_hour / 16, 0.0),
+        "rows_by_nodes": growth(here),
+    }
+
+
 # --- what all share --------------------------------------------------------------------------------------
 
 
@@ -263,8 +303,21 @@ def machine() -> dict:
     }
 
 
+def lines(found: dict) -> list[str]:
+    """What is printed of a part."""
+    own = ("rows_by_nodes", "machine")
+    plain = [f"  {name:<40}{_shown(value)}" for name, value in found.items() if name not in own]
+    table = found.get("rows_by_nodes", [])
+    head = ["  " + "".join(f"{name:>{len(name) + 3}}" for name in table[0])] if table else []
+    rows = ["  " + "".join(f"{_shown(value):>{len(name) + 3}}" for name, value in row.items()) for row in table]
+    machine = [f"  {name:<40}{_shown(value)}" for name, value in found.get("machine", {}).items()]
+    return [*plain, *machine, *head, *rows]
+
+
 def _shown(value) -> str:
-    return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 if __name__ == "__main__":

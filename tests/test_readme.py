@@ -74,7 +74,7 @@ def test_numbers_in_the_results_table_come_from_the_kept_metrics():
             assert cell == f"{score[key]:.3f} [{low:.3f}-{high:.3f}]"
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "fuzz", "load", "train", "train-reference"])
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "fuzz", "load", "scale", "train", "train-reference"])
 def test_make_targets_named_in_the_readme_exist(target):
     makefile = (ROOT / "Makefile").read_text()
     assert re.search(rf"^{target}:", makefile, re.MULTILINE)

@@ -164,7 +164,7 @@ def test_photos_of_an_archive_and_of_the_hub_are_read_where_they_lie(study, alon
     before = set(Path(tempfile.gettempdir()).glob("leukoscope-ray-*"))
     done = subprocess.run(
         [sys.executable, "-m", "leukoscope", "scan", *places, "--engine", "ray", "--out", tmp_path / "out"],
-        env=hub.env(tmp_path / "home") | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        env=hub.env(tmp_path / "home") | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "RAY_worker_niceness": "0"},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -77,7 +77,7 @@ def test_two_machines_give_the_loss_of_one(config, alone, tmp_path):
     ]
     try:
         for process in processes:
-            _, err = process.communicate(timeout=240)
+            _, err = process.communicate(timeout=400)
             assert process.returncode == 0, err[-3000:]
     finally:
         for process in processes:
