@@ -76,18 +76,10 @@ an argument or the model cannot be used, 130 if interrupted. Not a medical devic
     scan.add_argument("--pdf", metavar="FILE", help="write a report of one page")
     scan.add_argument("--annotated", metavar="DIR", help="write each photo with its cells drawn in")
     scan.add_argument("--json", action="store_true", help="print the count and every cell as JSON, nothing else")
-    scan.add_argument(
-        "--engine",
-        choices=("local", "ray"),
-        default="local",
-        help="what shares the work; ray needs leukoscope[cluster]",
-    )
+    scan.add_argument("--engine", choices=("local", "ray"), default="local", help="ray needs leukoscope[cluster]")
     scan.add_argument("--out", metavar="DIR", help="with --engine ray: folder or URL that the tables are written to")
-    scan.add_argument(
-        "--address",
-        metavar="ADDRESS",
-        help="of a Ray cluster, or auto: the one of this machine; default: start Ray here",
-    )
+    here = "of a Ray cluster, or auto: that of this machine; default: start Ray here"
+    scan.add_argument("--address", metavar="ADDRESS", help=here)
     _add_workers(scan)
     _add_model(scan)
     scan.set_defaults(run=_scan)

@@ -73,6 +73,8 @@ def scan_to_parquet(
     from leukoscope.ledger import Ledger
 
     roots = find_roots(places)
+    if not roots:
+        return Done()
     with Ledger.opened(out, identity(classifier)) as ledger, connected(address, workers) as ray:
         done = Done()
         try:
@@ -104,6 +106,9 @@ def connected(address: str | None, workers: int | None) -> Iterator[Any]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
+    if ray.is_initialized():  # by the caller, who also ends it
+        yield ray
+        return
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
     with tempfile.TemporaryDirectory(prefix="leukoscope-ray-") as folder:
         alone = {
@@ -143,18 +148,19 @@ def _answers(ray: Any, roots: list[Root], job: _Job, workers: int | None, portio
     import ray.data as data
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    context = data.DataContext.get_current()
+    context = data.DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.target_max_block_size = 1  # byte: so that every portion is a block by itself, which is what Ray hands out
     cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
     portion = portion or max(PORTION, PER_PROCESSOR * cpus)
     pool = data.ActorPoolStrategy(min_size=1, initial_size=min(workers or cpus, cpus), max_size=workers)
-    lister = data.TaskPoolStrategy(size=min(LISTERS, len(roots)))
-    whole = {"batch_size": None, "batch_format": "pyarrow"}
-    listed = data.from_items([{"root": number} for number in range(len(roots))], override_num_blocks=len(roots))
-    listed = listed.map_batches(_list, fn_args=(roots, portion), num_cpus=0, compute=lister, **whole)
-    scanned = listed.map_batches(_Scanner, fn_constructor_args=(job,), compute=pool, num_cpus=1, **whole)
+    with data.DataContext.current(context):
+        lister = data.TaskPoolStrategy(size=min(LISTERS, len(roots)))
+        whole = {"batch_size": None, "batch_format": "pyarrow"}
+        listed = data.from_items([{"root": number} for number in range(len(roots))], override_num_blocks=len(roots))
+        listed = listed.map_batches(_list, fn_args=(roots, portion), num_cpus=0, compute=lister, **whole)
+        scanned = listed.map_batches(_Scanner, fn_constructor_args=(job,), compute=pool, num_cpus=1, **whole)
     for batch in scanned.iter_batches(**whole):
         for row in batch.to_pylist():
             yield Answer(row["slide"], dict(row["staged"]), tuple(row["stale"]), Done(*row["done"]))

@@ -34,11 +34,15 @@ class Root:
     def holds(self, photo: str) -> bool:
         """Whether a photo is part of what is named here."""
         if self.kind == "glob":
-            from fsspec.utils import glob_translate
-
-            matches = re.compile(glob_translate(self.place)).fullmatch
-            return any(map(matches, (photo, *_above(photo))))
+            return any(map(_pattern(self.place).fullmatch, (photo, *_above(photo))))
         return photo == self.place or (self.kind == "folder" and photo.startswith(f"{self.place.rstrip('/')}/"))
+
+
+@lru_cache
+def _pattern(glob: str) -> re.Pattern:
+    from fsspec.utils import glob_translate
+
+    return re.compile(glob_translate(glob))
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,11 @@ def find_roots(places: Iterable[str | os.PathLike]) -> list[Root]:
     roots = []
     for place in map(_absolute, places):
         fs, path = open_place(place)
-        if fs.isdir(path):
-            roots.append(Root(place, "folder"))
-        else:
-            roots.append(Root(place, "glob" if has_magic(path) and not fs.exists(path) else "file"))
+        try:
+            folder, there = fs.isdir(path), fs.exists(path)
+        except Exception as error:  # no such archive, no right to see: each file system raises its own kinds
+            raise LeukoscopeError(f"{place} cannot be opened: {error}") from None
+        roots.append(Root(place, "folder" if folder else "glob" if has_magic(path) and not there else "file"))
     return list(dict.fromkeys(roots))
 
 
