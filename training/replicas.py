@@ -1,29 +1,22 @@
-"""One training run on several devices or machines, by TensorFlow's own `tf.distribute`.
+"""One training run on several devices, by TensorFlow's own `tf.distribute`.
 
     python -m training.train CONFIG --distribute gpus      # all GPUs of this machine
-    python -m training.train CONFIG --distribute workers   # the machines of $TF_CONFIG, the same command on each
     python -m training.train CONFIG --distribute cpus:2    # two virtual devices of the processor, to try it out
 
 Every replica holds the weights and takes its part of each batch; gradients are summed, and batch normalisation takes
 its statistics over the whole batch. So the loss is the one device's but for rounding, as long as no dropout draws.
-
-Machines need a disk that they share: each writes its state into the run folder, the first one where a single machine
-would, and all go on from there.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-VALID = "gpus, workers or cpus:N"
+VALID = "gpus or cpus:N"
 VALIDATED = 128  # pictures of a batch that is only looked at
 
 
@@ -38,26 +31,18 @@ class Replicas:
         """Find the devices.
 
         Args:
-            where: "gpus", "workers", "cpus:N", or None for the one device that TensorFlow chooses.
+            where: "gpus", "cpus:N", or None for the one device that TensorFlow chooses.
 
         Raises:
             DistributeError: if there are none of that kind.
         """
         self.strategy = _strategy(where) if where else None
         self.count: int = self.strategy.num_replicas_in_sync if self.strategy else 1
-        task = json.loads(os.environ.get("TF_CONFIG", "{}")).get("task", {}) if where == "workers" else {}
-        self.worker: int = task.get("index", 0)
         self._function: Callable | None = None
 
     def scope(self) -> contextlib.AbstractContextManager:
         """In which the model is made or loaded."""
         return self.strategy.scope() if self.strategy else contextlib.nullcontext()
-
-    def folder(self, run: Path) -> Path:
-        """Where this machine writes: every one must take part in saving, but no two may write the same file."""
-        place = run / f"worker-{self.worker}" if self.worker else run
-        place.mkdir(parents=True, exist_ok=True)
-        return place
 
     def step(self, model: Any, inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dict[str, float]:
         """Train on a batch: float32 (N, S, S, 3), one-hot (N, C) and weights (N,) -> loss and accuracy over all of it.
@@ -83,7 +68,7 @@ class Replicas:
         return {name: float(value) for name, value in self._step(model)(batch).items()}
 
     def _step(self, model: Any) -> Callable:
-        """Not Keras' `train_on_batch`: that hands the whole batch to every replica, and knows no several machines."""
+        """Not Keras' `train_on_batch`: that hands the whole batch to every replica."""
         if self._function is None:
             import tensorflow as tf
 
@@ -96,7 +81,7 @@ class Replicas:
         return self._function
 
     def evaluate(self, model: Any, inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dict[str, float]:
-        """Loss and accuracy, arguments as for `step`. Every machine does all of it: it is little beside training."""
+        """Loss and accuracy, arguments as for `step`. One device does all of it: it is little beside training."""
         if self.strategy is None:
             return model.evaluate(
                 inputs, labels, batch_size=VALIDATED, sample_weight=weights, verbose=0, return_dict=True
@@ -111,10 +96,6 @@ class Replicas:
 def _strategy(where: str) -> Any:
     import tensorflow as tf
 
-    if where == "workers":
-        if "TF_CONFIG" not in os.environ:
-            raise DistributeError("--distribute workers needs $TF_CONFIG, which names the machines")
-        return tf.distribute.MultiWorkerMirroredStrategy()
     if where == "gpus":
         found = [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices("GPU")]
         if not found:

@@ -330,7 +330,7 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
         config: the settings.
         examples: the table of pictures.
         folder: the run folder.
-        distribute: several devices or machines to share each batch, see `training.replicas`; None: one device.
+        distribute: several devices to share each batch, see `training.replicas`; None: one device.
 
     Returns:
         The file with the weights to keep (see `kept_epoch`), averaged ones if the run averages.
@@ -371,7 +371,6 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
         print(f"going on after epoch {done}", flush=True)
     if average is None and config.fit.average:
         average = model.get_weights()
-    folder = replicas.folder(folder)
     board = tf.summary.create_file_writer(str(folder / "tensorboard"))
     kept = folder / KEPT_FILE
 
@@ -455,8 +454,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--distribute",
         metavar="WHERE",
-        help="share each batch among this machine's GPUs (gpus), the machines of $TF_CONFIG (workers) or N virtual "
-        "devices of the processor (cpus:N)",
+        help="share each batch among all GPUs of this machine (gpus) or N virtual devices of its processor (cpus:N)",
     )
     args = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

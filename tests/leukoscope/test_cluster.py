@@ -23,7 +23,7 @@ from leukoscope.tables import slide, slides, total
 pytest_plugins = ["tests.hub.fixtures"]
 pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
-PHOTOS = 300
+PHOTOS = 200
 DRIVER = """
 import sys
 from leukoscope import Classifier
@@ -130,7 +130,7 @@ def test_a_killed_driver_leaves_whole_rows_and_the_same_call_ends_as_if_nothing_
     cluster, study, alone, tmp_path
 ):
     process = scan(cluster, study, tmp_path / "out")
-    done = some_done(process, 80)
+    done = some_done(process, 50)
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.communicate()
@@ -147,7 +147,7 @@ def test_a_killed_driver_leaves_whole_rows_and_the_same_call_ends_as_if_nothing_
 def test_a_killed_machine_is_done_without(study, alone, tmp_path):
     with Cluster(2) as cluster:
         process = scan(cluster, study, tmp_path / "out")
-        some_done(process, 60)
+        some_done(process, 40)
         cluster.kill(2)
         assert f"photos={PHOTOS}," in ended(process)
     assert unlike(rows_of(tmp_path / "out"), alone) == 0

@@ -1,14 +1,8 @@
-"""The same batches on two devices, or on two machines, give the loss of one."""
-
-import json
-import os
-import socket
-import subprocess
-import sys
+"""The same batches on two devices give the loss of one."""
 
 import pytest
 
-from tests.training.conftest import ROOT, SMOKE, run_module
+from tests.training.conftest import SMOKE, run_module
 from training.replicas import DistributeError, Replicas
 from training.train import read_history
 
@@ -54,42 +48,10 @@ def test_two_devices_give_the_loss_of_one_and_go_on_after_a_stop(config, alone, 
     assert "going on after epoch 2" in again.stdout, again.stderr
 
 
-def test_two_machines_give_the_loss_of_one(config, alone, tmp_path):
-    """Two processes that talk over loopback."""
-    ports = []
-    for _ in range(2):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
-    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
-    command = [sys.executable, "-m", "training.train", config, "--data", "synthetic:40", "--out", tmp_path / "run"]
-    processes = [
-        subprocess.Popen(
-            [*map(str, command), "--distribute", "workers"],
-            cwd=ROOT,
-            env=os.environ
-            | {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for index in range(2)
-    ]
-    try:
-        for process in processes:
-            _, err = process.communicate(timeout=400)
-            assert process.returncode == 0, err[-3000:]
-    finally:
-        for process in processes:
-            process.kill()
-    assert_same(read_history(tmp_path / "run"), alone)
-
-
 @pytest.mark.parametrize(
     ("where", "told"),
-    [("gpus", "sees no GPU"), ("cpus:1", "valid are gpus, workers or cpus:N"), ("workers", "needs .TF_CONFIG")],
+    [("gpus", "sees no GPU"), ("cpus:1", "valid are gpus or cpus:N"), ("two", "valid are gpus or cpus:N")],
 )
-def test_what_a_machine_does_not_have_is_told(where, told, monkeypatch):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
+def test_what_a_machine_does_not_have_is_told(where, told):
     with pytest.raises(DistributeError, match=told):
         Replicas(where)
