@@ -69,13 +69,14 @@ def linked(data: Path | None, folder: Path, count: int, a_slide: int = 1000) -> 
 
 
 def small_pictures(folder: Path, count: int, different: int = 300, side: int = 32) -> Path:
-    """Links to a few hundred drawn JPEGs of some hundred bytes, in folders of 10,000."""
+    """Links to a few hundred drawn JPEGs of some hundred bytes, in folders of 10,000; one in four shows a cell."""
     for number in range(count):
         place = folder / f"slide-{number // 10_000:03}" / f"{number:06}.jpg"
         place.parent.mkdir(parents=True, exist_ok=True)
         if number < different:
-            cell = draw_cell(CELL_TYPES[number % 4], seed=number)
-            Image.fromarray(cell).resize((side, side)).save(place, quality=50)
+            red = draw_photo([], seed=number, width=96, height=96, red_cell_px=48.0)[0]
+            drawn = red if number % 4 else draw_cell(CELL_TYPES[number // 4 % 4], seed=number)
+            Image.fromarray(drawn).resize((side, side)).save(place, quality=50)
         else:
             place.hardlink_to(folder / "slide-000" / f"{number % different:06}.jpg")
     return folder

@@ -4,8 +4,9 @@ make scale                                    # all of it, on a machine that not
 python -m benchmarks.scale --photos 20000 --many 200000
 python -m benchmarks.scale --only speed       # or kills, memory, reading, growth
 
-Prints its numbers and writes scale.json beside this file (--out elsewhere), which docs/scale.md quotes; parts that were
-not asked for keep their numbers. Photos are those of $BLOOD_CELLS_DIR, linked as often as it takes, or drawn ones.
+Prints its numbers, writes scale.json beside this file and puts them into docs/scale.md (with --out: that file alone).
+Parts that were not asked for keep their numbers. Photos are those of $BLOOD_CELLS_DIR, linked as often as it takes,
+or drawn ones.
 
 speed     the same photos by one process, by a cluster of one worker and by one of two, each worker held to a core of
           its own. Head and driver share the first core, so that a cluster of one worker has one core, and of two, two.
@@ -40,6 +41,7 @@ from benchmarks.reading import reading
 from leukoscope.cluster import LISTERS, PORTION
 
 ROOT = Path(__file__).parents[1]
+RESULTS, DOCUMENT = ROOT / "benchmarks" / "scale.json", ROOT / "docs" / "scale.md"
 PARTS = ("speed", "kills", "memory", "reading", "growth")
 STORE_BYTES = 12.5e9  # bytes/s of an object store to one cluster: 100 Gbit/s, what an account gets without asking
 DRIVER = """
@@ -67,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", choices=PARTS, action="append", help="one of the parts; may be given again")
     parser.add_argument("--node-hour", type=float, default=0.714, help="price of a node of 16 cores, an hour")
     parser.add_argument("--requests", type=float, default=0.0004, help="price of 1,000 reads of the object store")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "scale.json")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args(argv)
     results = json.loads(args.out.read_text()) if args.out.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
@@ -87,6 +89,8 @@ def main(argv: list[str] | None = None) -> int:
             results[part] = found | {"pictures": "real" if data and part != "memory" else "drawn", "machine": machine()}
             args.out.write_text(json.dumps(results, indent=1) + "\n")
             print("\n".join([part, *lines(results[part])]), flush=True)
+    if args.out == RESULTS:
+        DOCUMENT.write_text(quoted(DOCUMENT.read_text(), results))
     print(f"-> {args.out}")
     return 0
 
@@ -312,6 +316,14 @@ def lines(found: dict) -> list[str]:
     rows = ["  " + "".join(f"{_shown(value):>{len(name) + 3}}" for name, value in row.items()) for row in table]
     machine = [f"  {name:<40}{_shown(value)}" for name, value in found.get("machine", {}).items()]
     return [*plain, *machine, *head, *rows]
+
+
+def quoted(text: str, results: dict) -> str:
+    """The document with what was printed of each part where it has `<!-- part -->`, up to `<!-- -->`."""
+    for part, found in results.items():
+        block = "\n".join(f"    {line}".rstrip() for line in lines(found))
+        text = re.sub(f"<!-- {part} -->.*?<!-- -->", f"<!-- {part} -->\n\n{block}\n\n<!-- -->", text, flags=re.DOTALL)
+    return text
 
 
 def _shown(value) -> str:

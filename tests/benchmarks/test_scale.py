@@ -9,7 +9,7 @@ import pytest
 from benchmarks.growth import Study, cost_of_a_million_cells, growth, limits, simulate
 from benchmarks.pictures import linked, small_pictures
 from benchmarks.reading import reading
-from benchmarks.scale import PARTS, lines, main, unlike
+from benchmarks.scale import DOCUMENT, PARTS, lines, main, quoted, unlike
 
 ROOT = Path(__file__).parents[2]
 RESULTS = json.loads((ROOT / "benchmarks" / "scale.json").read_text())
@@ -18,9 +18,10 @@ STUDY = Study(cores=16, core=200.0, portion=256, driver=0.02, listed=20_000, lis
 
 @pytest.mark.parametrize("part", PARTS)
 def test_the_document_quotes_what_was_printed(part):
-    text = (ROOT / "docs" / "scale.md").read_text()
+    text = DOCUMENT.read_text()
     for line in lines(RESULTS[part]):
         assert f"    {line.rstrip()}\n" in text, line
+    assert quoted(text, RESULTS) == text
 
 
 def test_what_the_issue_asks_for_was_met():
