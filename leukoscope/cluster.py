@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -32,14 +33,20 @@ from leukoscope import __version__
 from leukoscope.classifier import Classifier
 from leukoscope.errors import LeukoscopeError
 from leukoscope.hub import Source
-from leukoscope.portion import Answer, Done, scan_portion
 from leukoscope.process import processors
 from leukoscope.stores import Portion, Root, find_roots, list_photos
+
+MISSING = "the engine ray is not installed: pip install 'leukoscope[cluster]'"
+
+try:
+    from leukoscope.portion import Answer, Done, scan_portion
+except ImportError:  # of pyarrow
+    raise ImportError(MISSING) from None
 
 PORTION = 256  # photos: a second of work, and what is done again when a worker dies
 PER_PROCESSOR = 16  # photos a portion, at least, for each processor of the cluster: the driver takes turns with all
 LISTERS = 4  # folders that are listed at once; they wait for the store, not for a processor
-MISSING = "the engine ray is not installed: pip install 'leukoscope[cluster]'"
+REACHED = 10.0  # s until a cluster's head must have answered
 
 
 def scan_to_parquet(
@@ -107,6 +114,7 @@ def connected(address: str | None, workers: int | None) -> Iterator[Any]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
+    _check_reachable(address)
     if ray.is_initialized():  # by the caller, who also ends it
         yield ray
         return
@@ -127,6 +135,16 @@ def connected(address: str | None, workers: int | None) -> Iterator[Any]:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _check_reachable(address: str | None) -> None:
+    """See that somebody listens there: Ray itself would try for minutes."""
+    host, separator, port = (address or "").rpartition(":")
+    if separator and "/" not in host and port.isdecimal():
+        try:
+            socket.create_connection((host, int(port)), REACHED).close()
+        except OSError as error:
+            raise LeukoscopeError(f"no Ray cluster at {address}: {error.strerror or error}") from None
 
 
 @dataclass(frozen=True)

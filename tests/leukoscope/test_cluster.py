@@ -213,10 +213,8 @@ for name in ("ray", "pyarrow"):
 from leukoscope.cli import main
 status = main(["scan", sys.argv[1], "--engine", "ray", "--out", sys.argv[2]])
 print(status)
-from leukoscope import Classifier
-from leukoscope.cluster import scan_to_parquet
 try:
-    scan_to_parquet([sys.argv[1]], sys.argv[2], Classifier.from_pretrained())
+    import leukoscope.cluster
 except ImportError as error:
     print(error)
 """
