@@ -1,4 +1,4 @@
-# make demo · streamlit · test · lint · fuzz · bench · train · train-reference: each sets up what it needs by itself.
+# make demo · streamlit · test · lint · fuzz · bench · scale · train · train-reference: each sets up what it needs by itself.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +9,7 @@ KNOWN_FAULTS := 'import json, urllib.request as u; \
   assert json.load(u.urlopen("https://pypi.org/pypi/pillow/5.0.0/json", timeout=20))["vulnerabilities"]'
 export PORT ?= 7860
 
-.PHONY: help setup demo streamlit test coverage lint api fuzz bench load train train-reference browser screenshots clean
+.PHONY: help setup demo streamlit test coverage lint api fuzz bench load scale train train-reference browser screenshots clean
 
 help:
 	@echo "make demo             serve the Gradio page on http://127.0.0.1:$(PORT) (PORT=... changes it)"
@@ -21,6 +21,7 @@ help:
 	@echo "make fuzz             100,000 changed files through every reader of untrusted bytes"
 	@echo "make load             the page under 50 clients and the bench's app under 10, a minute each"
 	@echo "make bench            speed and memory, side by side with other networks (within 10 minutes)"
+	@echo "make scale            a scan on a cluster of three nodes on this machine: speed, kills, memory (half an hour)"
 	@echo "make screenshots      take the pictures of docs/screenshots anew"
 	@echo "make train            train, export and score the default model (needs BLOOD_CELLS_DIR)"
 	@echo "make train-reference  the same for the published recipe (hours)"
@@ -93,6 +94,9 @@ load: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks $(ARGS)
+
+scale: setup
+	$(BIN)/python -m benchmarks.scale $(ARGS)
 
 train: setup
 	$(BIN)/python -m training.train training/configs/default.toml --out $(RUNS)/default

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from leukoscope.cells import CELL_TYPES
-from leukoscope.synthetic import draw_photo
+from leukoscope.synthetic import draw_cell, draw_photo
 
 PHOTOS = "dataset-master/dataset-master/JPEGImages"
 COPIES = "dataset2-master/dataset2-master/images/TEST"
@@ -48,3 +48,35 @@ def _drawn(folder: Path, count: int, width: int, height: int, red_cell_px: float
         paths.append(folder / f"{i:03}.jpg")
         paths[-1].write_bytes(held.getvalue())
     return paths
+
+
+def linked(data: Path | None, folder: Path, count: int, a_slide: int = 1000) -> Path:
+    """A study of `count` photos, a folder a slide: the copies of TRAIN and TEST, or 500 drawn photos, linked again when
+    they run out. The links are hard: a scan takes a photo once, whatever its names, only where links are soft."""
+    if data is None:
+        sources = _drawn(folder.parent / "drawn", min(count, 500), 320, 240, 48.0)
+    else:
+        sources = sorted((data / COPIES).parent.glob("T[RE][AS]*[NT]/*/*.jp*g"))[:count]
+    for number in range(count):
+        place = folder / f"slide-{number // a_slide:03}" / f"{number:06}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if number < len(sources):
+            place.write_bytes(sources[number].read_bytes())
+        else:
+            first = number % len(sources)
+            place.hardlink_to(folder / f"slide-{first // a_slide:03}" / f"{first:06}.jpg")
+    return folder
+
+
+def small_pictures(folder: Path, count: int, different: int = 300, side: int = 32) -> Path:
+    """Links to a few hundred drawn JPEGs of some hundred bytes, in folders of 10,000; one in four shows a cell."""
+    for number in range(count):
+        place = folder / f"slide-{number // 10_000:03}" / f"{number:06}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if number < different:
+            red = draw_photo([], seed=number, width=96, height=96, red_cell_px=48.0)[0]
+            drawn = red if number % 4 else draw_cell(CELL_TYPES[number // 4 % 4], seed=number)
+            Image.fromarray(drawn).resize((side, side)).save(place, quality=50)
+        else:
+            place.hardlink_to(folder / "slide-000" / f"{number % different:06}.jpg")
+    return folder

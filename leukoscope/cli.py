@@ -21,6 +21,7 @@ ALL_BAD = 3
 INTERRUPTED = 130
 MANY = 200  # pictures from which on starting more processes pays
 MOST_WORKERS = 256
+MOST_NAMED = 20  # bad pictures of a study; all are in its table
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
   leukoscope scan smear/                             print the differential
   leukoscope scan smear/ --csv cells.csv             keep every cell; stopped, the same command goes on
   leukoscope scan smear/ --csv cells.csv --pdf report.pdf --annotated drawn/
+  leukoscope scan study/ --engine ray --out answers/               on every processor of this machine, to Parquet
+  leukoscope scan s3://bucket/study --engine ray --address auto --out s3://bucket/answers      on a cluster
+
+With --engine ray FOLDER|FILE may also be a glob or a URL that fsspec knows (s3://, gs://, hf://datasets/...). DIR gets
+cells/ and bad/ (Parquet, a folder a slide) and slides.csv (a row a slide); the same command does only what is missing.
 
 Files that cannot be read are listed at the end. Exit status 0 also if some could not be read, 3 if none could, 2 if
 an argument or the model cannot be used, 130 if interrupted. Not a medical device: for teaching and research.""",
@@ -78,6 +84,10 @@ an argument or the model cannot be used, 130 if interrupted. Not a medical devic
     scan.add_argument("--pdf", metavar="FILE", help="write a report of one page")
     scan.add_argument("--annotated", metavar="DIR", help="write each photo with its cells drawn in")
     scan.add_argument("--json", action="store_true", help="print the count and every cell as JSON, nothing else")
+    scan.add_argument("--engine", choices=("local", "ray"), default="local", help="ray needs leukoscope[cluster]")
+    scan.add_argument("--out", metavar="DIR", help="with --engine ray: folder or URL that the tables are written to")
+    here = "of a Ray cluster, or auto: that of this machine; default: start Ray here"
+    scan.add_argument("--address", metavar="ADDRESS", help=here)
     _add_workers(scan)
     _add_model(scan)
     scan.set_defaults(run=_scan)
@@ -95,7 +105,8 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=_count,
         metavar="N",
-        help=f"processes that share the work; default: one a processor from {MANY} pictures on, else 1",
+        help=f"processes that share the work; default: one a processor from {MANY} pictures on, else 1; "
+        "with --engine ray one a processor of the cluster",
     )
 
 
@@ -163,11 +174,10 @@ def _scan(args: argparse.Namespace) -> int:
     from leukoscope.errors import LeukoscopeError
 
     try:
-        return _unusable(args) or _scan_photos(args)
+        return _unusable(args) or (_scan_to_parquet if args.engine == "ray" else _scan_photos)(args)
     except KeyboardInterrupt:
-        how = (
-            "the same command goes on after the last photo" if args.csv else "with --csv FILE it could go on from here"
-        )
+        on = "with --csv FILE it could go on from here"
+        how = "the same command goes on after the last photo" if args.csv or args.out else on
         print(f"\nleukoscope: interrupted; {how}", file=sys.stderr)
         return INTERRUPTED
     except (LeukoscopeError, OSError) as error:
@@ -179,6 +189,10 @@ def _unusable(args: argparse.Namespace) -> int:
     from importlib.util import find_spec
     from pathlib import Path
 
+    if args.engine == "ray":
+        return _unusable_on_ray(args)
+    if args.out or args.address:
+        return _complain("--out and --address are of --engine ray")
     for target in filter(None, (args.csv, args.pdf)):
         if Path(target).is_dir():
             return _complain(f"{target} is a folder, not a file")
@@ -191,6 +205,47 @@ def _unusable(args: argparse.Namespace) -> int:
     if args.pdf and find_spec("fpdf") is None:
         return _complain("a PDF report needs fpdf2: pip install 'leukoscope[report]'")
     return 0
+
+
+def _unusable_on_ray(args: argparse.Namespace) -> int:
+    from importlib.util import find_spec
+
+    if find_spec("ray") is None:
+        return _complain("the engine ray is not installed: pip install 'leukoscope[cluster]'")
+    if not args.out:
+        return _complain("--engine ray needs --out DIR")
+    if args.csv or args.pdf or args.annotated:
+        return _complain("--csv, --pdf and --annotated are of --engine local: with ray all cells are in --out")
+    return 0
+
+
+def _scan_to_parquet(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from leukoscope.cluster import scan_to_parquet
+    from leukoscope.tables import bad_pictures, to_json, total, write_slides
+
+    classifier = _load(args.model)
+    if classifier is None:
+        return BAD_INPUT
+    with tqdm(desc="scanning", unit=" photos", disable=None) as bar:
+        done = scan_to_parquet(
+            args.path, args.out, classifier, address=args.address, workers=args.workers, seen=bar.update
+        )
+    if not done.seen:
+        return _complain(f"no pictures in {', '.join(args.path)}")
+    if done.known:
+        print(f"leukoscope: {done.known:,} of {done.seen:,} photos were in {args.out}", file=sys.stderr)
+    slides = write_slides(args.out)
+    print(to_json(slides) if args.json else total(slides).tally.table())
+    for number, (name, reason) in enumerate(bad_pictures(args.out)):
+        if number == MOST_NAMED:
+            print(f"leukoscope: and others: see {args.out}/bad", file=sys.stderr)
+            break
+        print(f"leukoscope: {_visible(name)}: {_visible(reason)}", file=sys.stderr)
+    if done.bad:
+        print(f"leukoscope: {done.bad:,} of {done.seen:,} files could not be read", file=sys.stderr)
+    return ALL_BAD if done.bad == done.seen else 0
 
 
 def _scan_photos(args: argparse.Namespace) -> int:
@@ -228,7 +283,7 @@ def _scan_photos(args: argparse.Namespace) -> int:
     counted = before.extend(fresh)
     if args.pdf:
         _write_pdf(args.pdf, counted, classifier.source.name)
-    print(counted.to_json() if args.json else _table(counted))
+    print(counted.to_json() if args.json else counted.tally.table())
     for name, reason in bad:
         print(f"leukoscope: {_visible(name)}: {_visible(reason)}", file=sys.stderr)
     if bad:
@@ -248,16 +303,6 @@ def _write_pdf(path: str, counted: Differential, model: str) -> None:
 def _visible(text: str) -> str:
     """A name with its control characters spelled out: a terminal would obey them."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _table(counted: Differential) -> str:
-    lines = [f"{'':<12}{'cells':>8}{'share':>9}{'95 % limits':>16}{'adults':>12}"]
-    for row in counted.rows():
-        share, limits = (f"{row.percent:.1f} %", f"{row.low:.1f} - {row.high:.1f} %") if row.total else ("-", "-")
-        adults = f"{row.reference[0]:g} - {row.reference[1]:g} %"
-        flag = f"  {row.flag}" if row.total else ""
-        lines.append(f"{row.cell_type:<12}{row.count:>8,}{share:>9}{limits:>16}{adults:>12}{flag}")
-    return "\n".join([*lines, "", *counted.sentences()])
 
 
 def _complain(reason: object) -> int:

@@ -17,12 +17,13 @@ from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
-from leukoscope.cells import CELL_TYPES, CELLS
+from leukoscope.cells import CELL_TYPES
 from leukoscope.classifier import Prediction
 from leukoscope.counted import CSV_COLUMNS, NOT_COUNTED, CountedCell, empty_row, from_row, restore, to_row
 from leukoscope.errors import DifferentialError
 from leukoscope.files import write_whole
 from leukoscope.limits import clopper_pearson
+from leukoscope.tally import Share, Tally
 
 __all__ = [
     "CSV_COLUMNS",
@@ -36,24 +37,6 @@ __all__ = [
 ]
 
 LINES_IN_A_NAME = 10  # how many line ends a photo's name may hold for a torn file to be mended
-
-
-@dataclass(frozen=True)
-class Share:
-    """One line of the differential.
-
-    percent, low, high: the share of all counted cells and its Clopper-Pearson 95 % limits, in %. reference: of adults,
-    in %. flag: "below", "within" or "above" the reference where both limits say so, else "undecided".
-    """
-
-    cell_type: str
-    count: int
-    total: int
-    percent: float
-    low: float
-    high: float
-    reference: tuple[float, float]
-    flag: str
 
 
 @dataclass(frozen=True)
@@ -141,32 +124,18 @@ class Differential:
         """Cells that a person has decided on."""
         return sum(c.corrected is not None for c in self.cells)
 
+    @property
+    def tally(self) -> Tally:
+        """What it adds up to."""
+        return Tally(len(self.photos), self.counts, self.in_review, self.unfamiliar, self.corrected, self.not_counted)
+
     def rows(self) -> list[Share]:
         """The table: one line a type, in the order of `CELL_TYPES`, over the cells that count."""
-        total = self.counted
-        return [_share(name, count, total) for name, count in self.counts.items()]
+        return self.tally.rows()
 
     def sentences(self) -> list[str]:
         """What a reader of the table must know, in words."""
-        photos, total = len(self.photos), self.counted
-        lines = [f"Counted {_many(total, 'cell')} in {_many(photos, 'photo')}."]
-        apart = [(self.in_review, "to review"), (self.unfamiliar, "unfamiliar")]
-        if kept := [f"{n} {what}" for n, what in apart if n]:
-            cells = _many(self.in_review + self.unfamiliar, "cell")
-            lines.append(f"{cells} kept apart and not counted: {' and '.join(kept)}. Look and decide.")
-        if self.corrected:
-            none = f", {self.not_counted} of them as none of the four" if self.not_counted else ""
-            lines.append(f"A person decided on {_many(self.corrected, 'cell')}{none}.")
-        if total:
-            few = round(0.03 * total)
-            low, high = (100 * limit for limit in clopper_pearson(few, total))
-            cells = f"{_many(few, 'cell')} ({100 * few / total:.2g} %)"
-            line = f"With n = {total:,} the 95 % limits for {cells} are {low:.1f}-{high:.1f} %"
-            lines.append(line + ("." if total == 100 else "; at n = 100 the limits for 3 % are 0.6-8.5 %."))
-        lines.append(
-            "The limits hold the error of counting alone: not wrong labels, a poor smear or an uneven choice of fields."
-        )
-        return lines
+        return self.tally.sentences()
 
     # --- files -------------------------------------------------------------------------------------------
 
@@ -327,23 +296,3 @@ def _check_header(given: list[str], source: str) -> None:
         if name != wanted:
             what = f"must be {wanted!r}, not {name[:80]!r}" if wanted else f"{name[:80]!r} is one too many"
             raise DifferentialError(f"{source}: line 1: column {number} {what}; valid are {', '.join(CSV_COLUMNS)}")
-
-
-def _share(name: str, count: int, total: int) -> Share:
-    low, high = (100 * limit for limit in clopper_pearson(count, total))
-    reference = CELLS[name].share_percent
-    if total == 0:
-        flag = "undecided"
-    elif high < reference[0]:
-        flag = "below"
-    elif low > reference[1]:
-        flag = "above"
-    elif low >= reference[0] and high <= reference[1]:
-        flag = "within"
-    else:
-        flag = "undecided"
-    return Share(name, count, total, 100 * count / total if total else 0.0, low, high, reference, flag)
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

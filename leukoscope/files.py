@@ -23,6 +23,12 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
+def move_whole(source: Path, target: Path) -> None:
+    """Give a file that is on the disk another name of the same file system, in one step; what has that name goes."""
+    os.replace(source, target)
+    _sync_folder(target.parent)
+
+
 def _sync_folder(folder: Path) -> None:
     """See a new name onto the disk; where the system does not sync folders it does so by itself, sooner or later."""
     try:

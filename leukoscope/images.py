@@ -52,7 +52,7 @@ def read_image(source: ImageSource) -> np.ndarray:
     if isinstance(source, Image.Image):
         return _from_pil(source)
     if isinstance(source, str | os.PathLike):
-        source = _read_file(Path(source))
+        source = read_file(Path(source))
     if isinstance(source, bytes | bytearray | memoryview):
         return _from_bytes(bytes(source))
     raise TypeError(
@@ -60,7 +60,12 @@ def read_image(source: ImageSource) -> np.ndarray:
     )
 
 
-def _read_file(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """The bytes of a picture's file, at most `MAX_BYTES`.
+
+    Raises:
+        ImageError: if there is no such file, or it cannot be read, or is too large.
+    """
     try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder, not a picture")

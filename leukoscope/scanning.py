@@ -39,13 +39,20 @@ def find_pictures(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], 
     found: dict[str, Path] = {}
     bad: Bad = []
     for path in map(Path, paths):
-        inside = sorted(_below(path, bad)) if path.is_dir() else [path]
+        inside = sorted(pictures_below(path, bad)) if path.is_dir() else [path]
         for file in inside:
             found.setdefault(os.path.realpath(file), file)
     return list(found.values()), bad
 
 
-def _below(folder: Path, bad: Bad) -> Iterator[Path]:
+def pictures_below(folder: Path, bad: Bad) -> Iterator[Path]:
+    """The pictures in a folder and below, folder after folder, as they are met.
+
+    Args:
+        folder: the folder.
+        bad: is given the folders that could not be listed.
+    """
+
     def complain(error: OSError) -> None:
         bad.append((photo_name(error.filename), f"the folder cannot be listed: {error.strerror}"))
 
@@ -53,9 +60,13 @@ def _below(folder: Path, bad: Bad) -> Iterator[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             file = Path(parent, name)
-            wanted = file.suffix.lower() in SUFFIXES and not name.startswith(".") and not name.endswith(ANNOTATED)
-            if wanted and file.is_file():
+            if is_wanted(name) and file.is_file():
                 yield file
+
+
+def is_wanted(name: str) -> bool:
+    """Whether a file in a folder is taken for a photo, by its name: hidden files and annotated ones are not."""
+    return Path(name).suffix.lower() in SUFFIXES and not name.startswith(".") and not name.endswith(ANNOTATED)
 
 
 def photo_name(path: str | os.PathLike[str]) -> str:

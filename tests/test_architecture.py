@@ -22,11 +22,12 @@ MAY_USE = {
 }
 NEVER_IN = {
     "leukoscope": {"gradio", "streamlit"},
-    "space": {"tensorflow", "keras", "streamlit"},
-    "streamlit_app": {"tensorflow", "keras", "gradio"},
+    "space": {"tensorflow", "keras", "streamlit", "ray", "pyarrow"},
+    "streamlit_app": {"tensorflow", "keras", "gradio", "ray", "pyarrow"},
     "training": {"gradio", "streamlit"},
 }
 HEAVY = {"tensorflow", "keras", "gradio", "streamlit", "matplotlib", "sklearn", "datasets", "torch"}
+HEAVY |= {"ray", "pyarrow", "fsspec"}
 
 
 def imports(path: Path) -> set[str]:
@@ -60,7 +61,7 @@ def test_folders_use_only_what_they_may(folder):
 
 def test_inside_the_library_arrows_point_one_way():
     order = ["cells", "errors", "headers", "process", "images", "stain", "redcells", "locate", "preprocess"]
-    order += ["checkpoint", "hub", "classifier", "bulk", "cli"]
+    order += ["checkpoint", "hub", "classifier", "bulk", "stores", "ledger", "tables", "portion", "cluster", "cli"]
     for name, used in library().items():
         if name in order:
             later = set(order[order.index(name) :])

@@ -7,47 +7,57 @@ Three layers carry fixed names, so that the exported graph can show more than th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import keras
 from keras import layers
 
 from leukoscope.preprocess import Normalisation
 from training.config import Config, Network
 
+Normalise = Callable[..., layers.BatchNormalization]  # makes such a layer
 NORMALISATION = Normalisation()  # inputs scaled to 0-1 and no further: batch normalisation does the rest
 
 
-def build(config: Config) -> keras.Model:
-    """Build a run's network with fresh weights, drawn from its seed."""
+def build(config: Config, synchronized: bool = False) -> keras.Model:
+    """Build a run's network with fresh weights, drawn from its seed.
+
+    Args:
+        config: the settings.
+        synchronized: whether replicas normalise by the statistics of all of a batch, not each by those of its part.
+    """
     keras.utils.set_random_seed(config.seed)
     kinds = {"reference": _reference, "residual": _residual}
-    return kinds[config.network.kind](config.network, config.framing.size, config.data.classes)
+    normalise = partial(layers.BatchNormalization, synchronized=True) if synchronized else layers.BatchNormalization
+    return kinds[config.network.kind](config.network, config.framing.size, config.data.classes, normalise)
 
 
-def _reference(network: Network, size: int, classes: int) -> keras.Model:
+def _reference(network: Network, size: int, classes: int, normalise: Normalise) -> keras.Model:
     """The published recipe: four blocks, then a perceptron of 512-256-128 on the flattened maps."""
     l2 = keras.regularizers.L2(network.l2) if network.l2 else None
     x = inputs = keras.Input((size, size, 3), name="image")
     for index, filters in enumerate(network.filters):
         x = layers.Conv2D(filters, 3, kernel_regularizer=l2)(x)
         x = layers.LeakyReLU(0.1)(x)
-        x = layers.BatchNormalization()(x)
+        x = normalise()(x)
         x = layers.MaxPooling2D(name="feature_map" if index == 3 else None)(x)
     x = layers.Flatten()(x)
     for index, (units, rate) in enumerate(zip(network.dense, network.dropout, strict=True)):
         x = layers.Dense(units, activation="relu", kernel_regularizer=l2 if index < 2 else None)(x)
         last = index == len(network.dense) - 1
-        x = layers.BatchNormalization(name="features" if last else None)(x)
+        x = normalise(name="features" if last else None)(x)
         x = layers.Dropout(rate)(x)
     return keras.Model(inputs, _logits(x, classes), name="reference")
 
 
-def _residual(network: Network, size: int, classes: int) -> keras.Model:
+def _residual(network: Network, size: int, classes: int, normalise: Normalise) -> keras.Model:
     """Residual blocks of two convolutions (He et al. 2015, arXiv 1512.03385), most of them on the coarse maps, where
     they cost least; the last map averaged."""
 
     def convolved(x, filters: int, width: int = 3, stride: int = 1):
         x = layers.Conv2D(filters, width, stride, padding="same", use_bias=False)(x)
-        return layers.BatchNormalization(momentum=0.9)(x)
+        return normalise(momentum=0.9)(x)
 
     x = inputs = keras.Input((size, size, 3), name="image")
     # A stride at once saves what costs most, and a wider window than it keeps every pixel equally well seen.

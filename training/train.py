@@ -35,6 +35,7 @@ from leukoscope.preprocess import Framing, frame, normalise
 from leukoscope.restain import restain
 from training.config import Config, ConfigError, checked, read_config
 from training.data import add_data_arguments, load_examples
+from training.replicas import DistributeError
 from training.sources import LABELS, OTHER_CELLS, DataError, doubted_photos
 
 KEPT_FILE = "kept.weights.h5"
@@ -297,14 +298,14 @@ def write_history(folder: Path, history: list[dict[str, float]]) -> None:
 # --- the loop --------------------------------------------------------------------------------------------
 
 
-def compiled(config: Config, steps: int):
+def compiled(config: Config, steps: int, replicas: int = 1):
     """A fresh network with its optimizer and loss."""
     import keras
 
     from training.networks import build
 
     keras.config.set_dtype_policy(config.fit.precision)
-    model = build(config)
+    model = build(config, synchronized=replicas > 1)
     keras.config.set_dtype_policy("float32")
     rate = config.fit.learning_rate
     if config.fit.schedule == "cosine":
@@ -323,8 +324,14 @@ def compiled(config: Config, steps: int):
     return model
 
 
-def train(config: Config, examples, folder: Path) -> Path:
+def train(config: Config, examples, folder: Path, distribute: str | None = None) -> Path:
     """Train, or go on training, until the last epoch or an early stop.
+
+    Args:
+        config: the settings.
+        examples: the table of pictures.
+        folder: the run folder.
+        distribute: several devices to share each batch, see `training.replicas`; None: one device.
 
     Returns:
         The file with the weights to keep (see `kept_epoch`), averaged ones if the run averages.
@@ -335,7 +342,9 @@ def train(config: Config, examples, folder: Path) -> Path:
     from training.data import NONE, targets_of
     from training.negatives import empty_crops
     from training.networks import NORMALISATION
+    from training.replicas import Replicas
 
+    replicas = Replicas(distribute)
     tf.config.experimental.enable_op_determinism()  # the same seed gives the same weights, to the last bit
     train_rows, val_rows = training_rows(config, examples)
     # Room for the crop to turn and move in without showing what lies beyond; a whole photo has no more to show.
@@ -355,10 +364,11 @@ def train(config: Config, examples, folder: Path) -> Path:
     val_labels = np.eye(config.data.classes, dtype=np.float32)[targets_of(val_rows)]
     val_weights = even_labs(np.asarray(val_rows["lab"]))
 
-    state = load_state(folder)
-    done, model, average = state or (0, compiled(config, batches.steps), None)
-    if not done and (folder / START_FILE).exists():
-        model.load_weights(folder / START_FILE)
+    with replicas.scope():
+        state = load_state(folder)
+        done, model, average = state or (0, compiled(config, batches.steps, replicas.count), None)
+        if not done and (folder / START_FILE).exists():
+            model.load_weights(folder / START_FILE)
     history = read_history(folder)[:done]
     if done:
         print(f"going on after epoch {done}", flush=True)
@@ -374,7 +384,7 @@ def train(config: Config, examples, folder: Path) -> Path:
         totals = np.zeros(3)  # pictures, loss, accuracy: Keras reports each batch by itself
         bar = tqdm(batches.epoch(epoch), f"epoch {epoch + 1}/{config.fit.epochs}", batches.steps, leave=False)
         for inputs, labels, weights in bar:
-            logs = model.train_on_batch(inputs, labels, weights, return_dict=True)
+            logs = replicas.step(model, inputs, labels, weights)
             totals += len(inputs) * np.array([1.0, logs["loss"], logs["accuracy"]])
             _, loss, accuracy = totals / totals[0]
             if average is not None:
@@ -387,9 +397,7 @@ def train(config: Config, examples, folder: Path) -> Path:
         own = model.get_weights()
         if average is not None:
             model.set_weights(average)
-        val = model.evaluate(
-            val_inputs, val_labels, batch_size=128, sample_weight=val_weights, verbose=0, return_dict=True
-        )
+        val = replicas.evaluate(model, val_inputs, val_labels, val_weights)
         row = {
             "epoch": epoch + 1,
             "loss": loss,
@@ -446,6 +454,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("config", type=Path, help="settings, such as training/configs/default.toml")
     add_data_arguments(parser)
     parser.add_argument("--out", type=Path, metavar="RUN", help="run folder; default runs/<name in the settings>")
+    parser.add_argument(
+        "--distribute",
+        metavar="WHERE",
+        help="share each batch among all GPUs of this machine (gpus) or N virtual devices of its processor (cpus:N)",
+    )
     args = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
@@ -453,8 +466,8 @@ def main(argv: list[str] | None = None) -> int:
         examples = load_examples(args.data, pbc=args.pbc, kinds=config.data.kinds, seed=config.seed)
         folder = args.out or Path("runs") / config.name
         open_run(folder, args.config.read_text(), config, examples)
-        kept = train(config, examples, folder)
-    except (ConfigError, DataError, RunError) as error:
+        kept = train(config, examples, folder, args.distribute)
+    except (ConfigError, DataError, DistributeError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
