@@ -276,8 +276,10 @@ def finished(process: subprocess.Popen) -> tuple[list[tuple[int, float]], float]
     """(photos, seconds since the start) of each portion, and seconds that the driver's processor took."""
     times, ticks = [], []
     for line in process.stdout:
-        photos, seconds = line.split()
-        times.append((int(photos), float(seconds)))
+        if not (told := re.fullmatch(r"(\d+) ([\d.]+)\n", line)):
+            print(line, end="", file=sys.stderr)  # what Ray has to say of a machine that died
+            continue
+        times.append((int(told[1]), float(told[2])))
         user, system = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
         ticks.append(int(user) + int(system))
     if process.wait():

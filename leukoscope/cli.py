@@ -220,6 +220,8 @@ def _unusable_on_ray(args: argparse.Namespace) -> int:
 
 
 def _scan_to_parquet(args: argparse.Namespace) -> int:
+    from contextlib import redirect_stdout
+
     from tqdm import tqdm
 
     from leukoscope.cluster import scan_to_parquet
@@ -228,7 +230,8 @@ def _scan_to_parquet(args: argparse.Namespace) -> int:
     classifier = _load(args.model)
     if classifier is None:
         return BAD_INPUT
-    with tqdm(desc="scanning", unit=" photos", disable=None) as bar:
+    # Ray prints there of machines that died: what is printed here is the count alone.
+    with tqdm(desc="scanning", unit=" photos", disable=None) as bar, redirect_stdout(sys.stderr):
         done = scan_to_parquet(
             args.path, args.out, classifier, address=args.address, workers=args.workers, seen=bar.update
         )
