@@ -65,12 +65,17 @@ class Replicas:
         share = np.concatenate([np.full(len(some), len(some) * self.count / len(inputs)) for some in parts])
         batch = (part(inputs), part(labels), part((weights * share).astype(np.float32)))
         model.reset_metrics()
-        return {name: float(value) for name, value in self._step(model)(batch).items()}
+        return {name: float(value) for name, value in self._step(model, (inputs, labels, weights))(batch).items()}
 
-    def _step(self, model: Any) -> Callable:
+    def _step(self, model: Any, batch: tuple[np.ndarray, ...]) -> Callable:
         """Not Keras' `train_on_batch`: that hands the whole batch to every replica."""
         if self._function is None:
             import tensorflow as tf
+
+            # As Keras' own loop does under a strategy: what a metric or the optimizer keeps is made before the step is
+            # traced. TensorFlow sets up variables that are made within it in a branch that replicas cannot feed.
+            with self.scope():
+                model._symbolic_build(data_batch=batch)
 
             @tf.function(reduce_retracing=True)
             def step(batch):

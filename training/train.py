@@ -383,13 +383,12 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
         began = time.perf_counter()
         totals = np.zeros(3)  # pictures, loss, accuracy: Keras reports each batch by itself
         bar = tqdm(batches.epoch(epoch), f"epoch {epoch + 1}/{config.fit.epochs}", batches.steps, leave=False)
-        for inputs, labels, weights in bar:
+        for step, (inputs, labels, weights) in enumerate(bar, 1 + epoch * batches.steps):
             logs = replicas.step(model, inputs, labels, weights)
             totals += len(inputs) * np.array([1.0, logs["loss"], logs["accuracy"]])
             _, loss, accuracy = totals / totals[0]
             if average is not None:
                 # Early on the average must not remember the random start: its memory grows with the steps.
-                step = int(model.optimizer.iterations)
                 keep = min(config.fit.average, (1 + step) / (10 + step))
                 average = [keep * a + (1 - keep) * w for a, w in zip(average, model.get_weights(), strict=True)]
             bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
