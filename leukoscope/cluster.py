@@ -23,7 +23,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import astuple, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -119,7 +119,8 @@ def connected(address: str | None, workers: int | None) -> Iterator[Any]:
         yield ray
         return
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
-    with tempfile.TemporaryDirectory(prefix="leukoscope-ray-") as folder:
+    # Of a cluster nothing is kept here, so that a killed driver leaves nothing behind.
+    with nullcontext() if address else tempfile.TemporaryDirectory(prefix="leukoscope-ray-") as folder:
         alone = {
             "num_cpus": min(workers or processors(), processors()),
             "include_dashboard": False,
