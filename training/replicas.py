@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 VALID = "gpus or cpus:N"
-VALIDATED = 128  # pictures of a batch that is only looked at
 
 
 class DistributeError(ValueError):
@@ -37,8 +35,8 @@ class Replicas:
             DistributeError: if there are none of that kind.
         """
         self.strategy = _strategy(where) if where else None
+        self._ready = False
         self.count: int = self.strategy.num_replicas_in_sync if self.strategy else 1
-        self._function: Callable | None = None
 
     def scope(self) -> contextlib.AbstractContextManager:
         """In which the model is made or loaded."""
@@ -54,48 +52,29 @@ class Replicas:
             return model.train_on_batch(inputs, labels, weights, return_dict=True)
         if len(inputs) < self.count:
             raise DistributeError(f"a batch of {len(inputs)} is too small for {self.count} replicas")
+        import tensorflow as tf
+
         parts = np.array_split(np.arange(len(inputs)), self.count)
 
         def part(array: np.ndarray) -> Any:
             return self.strategy.experimental_distribute_values_from_function(
-                lambda context: array[parts[context.replica_id_in_sync_group]]
+                lambda context: tf.constant(array[parts[context.replica_id_in_sync_group]])
             )
 
         # Keras takes the mean over each part, and then over the parts: unequal ones must weigh as they are long.
         share = np.concatenate([np.full(len(some), len(some) * self.count / len(inputs)) for some in parts])
         batch = (part(inputs), part(labels), part((weights * share).astype(np.float32)))
+        if not self._ready:  # variables of optimizer and metrics cannot be made on every replica at once
+            with self.strategy.scope():
+                model.optimizer.build(model.trainable_variables)
+            few = slice(self.count)
+            model.evaluate(inputs[few], labels[few], sample_weight=weights[few], batch_size=self.count, verbose=0)
+            self._ready = True
+        # What `train_on_batch` does, which would hand the whole batch to every replica.
+        model.make_train_function()
         model.reset_metrics()
-        return {name: float(value) for name, value in self._step(model, (inputs, labels, weights))(batch).items()}
-
-    def _step(self, model: Any, batch: tuple[np.ndarray, ...]) -> Callable:
-        """Not Keras' `train_on_batch`: that hands the whole batch to every replica."""
-        if self._function is None:
-            import tensorflow as tf
-
-            # As Keras' own loop does under a strategy: what a metric or the optimizer keeps is made before the step is
-            # traced. TensorFlow sets up variables that are made within it in a branch that replicas cannot feed.
-            with self.scope():
-                model._symbolic_build(data_batch=batch)
-
-            @tf.function(reduce_retracing=True)
-            def step(batch):
-                logs = self.strategy.run(model.train_step, args=(batch,))
-                return {name: self.strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
-
-            self._function = step
-        return self._function
-
-    def evaluate(self, model: Any, inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dict[str, float]:
-        """Loss and accuracy, arguments as for `step`. One device does all of it: it is little beside training."""
-        if self.strategy is None:
-            return model.evaluate(
-                inputs, labels, batch_size=VALIDATED, sample_weight=weights, verbose=0, return_dict=True
-            )
-        batches = (inputs[start : start + VALIDATED] for start in range(0, len(inputs), VALIDATED))
-        logits = np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
-        loss = float(model.loss(labels, logits, sample_weight=weights)) + sum(map(float, model.losses))
-        right = labels.argmax(1) == logits.argmax(1)
-        return {"loss": loss, "accuracy": float(np.average(right, weights=weights))}
+        logs = model.train_function(iter([batch]))
+        return {name: float(value) for name, value in logs.items()}
 
 
 def _strategy(where: str) -> Any:

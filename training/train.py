@@ -396,14 +396,16 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
         own = model.get_weights()
         if average is not None:
             model.set_weights(average)
-        val = replicas.evaluate(model, val_inputs, val_labels, val_weights)
+        val = model.evaluate(
+            val_inputs, val_labels, batch_size=128, sample_weight=val_weights, verbose=0, return_dict=True
+        )
         row = {
             "epoch": epoch + 1,
             "loss": loss,
             "accuracy": accuracy,
             "val_loss": float(val["loss"]),
             "val_accuracy": float(val["accuracy"]),
-            "learning_rate": float(model.optimizer.learning_rate),
+            "learning_rate": float(np.asarray(model.optimizer.learning_rate)),
             "seconds": round(time.perf_counter() - began, 2),
         }
         history.append(row)
