@@ -190,6 +190,8 @@ def test_speed_is_as_measured():
     said = (ROOT / "benchmarks/README.md").read_text()
     for line in table(results["rows"]).splitlines():
         assert f"    {line}" in said
+    (some,) = re.findall(r"^## Speed.*?```text\n(.*?)```", README, re.DOTALL | re.MULTILINE)
+    assert set(some.splitlines()) <= set(table(results["rows"]).splitlines())
     for values in results["bars"]:
         values.pop("met")
         assert f"    {Bar(**values)}" in said
