@@ -295,9 +295,8 @@ class Classifier:
     def _prediction(self, row: np.ndarray, strange: float, cell: Framed) -> Prediction:
         best = int(row.argmax())
         confidence = float(row[best])
-        if self.spec.framing.kind == "cell" and is_flat(cell.crop, self.spec.framing):
-            strange = 1.0
-        if strange > self.spec.thresholds.unfamiliar:
+        drawing = self.spec.framing.kind == "cell" and is_flat(cell.crop, self.spec.framing)
+        if drawing or strange > self.spec.thresholds.unfamiliar:
             verdict = "unfamiliar"
         else:
             verdict = "confident" if confidence >= self.spec.thresholds.confident else "review"
@@ -308,7 +307,7 @@ class Classifier:
             box=cell.box,
             verdict=verdict,
             cut=cell.cut,
-            unfamiliarity=float(strange),
+            unfamiliarity=1.0 if drawing else float(strange),
         )
 
     def replay_golden(self) -> float:
