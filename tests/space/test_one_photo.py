@@ -176,7 +176,10 @@ def test_nothing_jumps_while_an_answer_arrives(visit):
         "window.jumps = 0; new PerformanceObserver(list => { for (const entry of list.getEntries()) "
         "window.jumps += entry.value }).observe({ type: 'layout-shift', buffered: false })"
     )
-    places = "['#photo', '#verdict', '#bars', '#crop', '#heat'].map(id => document.querySelector(id).offsetTop)"
+    parts = ["#photo", "#verdict", "#bars", "#crop", "#heat"]
+    for part in parts:  # the page is put together one after the other
+        seen.page.locator(part).wait_for(state="attached")
+    places = f"{parts}.map(id => document.querySelector(id).offsetTop)"
     before = seen.page.evaluate(places)
     seen.choose("Several cells")
     seen.wait_for_crop("Cell 1 of")
