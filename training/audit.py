@@ -25,7 +25,7 @@ import numpy as np
 
 from leukoscope.cells import CELL_TYPES
 from leukoscope.errors import LeukoscopeError
-from training.compare import FOLDS, UNSEEN, variants
+from training.compare import FOLDS, UNSEEN, checkpoint_folder, run_folder, variants
 from training.config import Config, ConfigError, read_config
 from training.data import add_data_arguments, labels_of, load_examples, only_cell_types, pictures, where
 from training.findings import Finding, draw, read, write
@@ -66,16 +66,6 @@ def trained(runs: Path, variant: str, trials: Iterable[str], examples) -> dict[s
                 "give the same --data and --pbc as for training.compare"
             )
     return configs
-
-
-def run_folder(runs: Path, variant: str, trial: str) -> Path:
-    """Where `training.compare` keeps the run of a trial."""
-    return runs / f"{variant}-{trial}"
-
-
-def checkpoint_folder(runs: Path, variant: str, trial: str) -> Path:
-    """Where it keeps the checkpoint."""
-    return runs / f"{variant}-{trial}-checkpoint"
 
 
 def unseen_rows(configs: dict[str, Config], examples, rows) -> dict[str, np.ndarray]:

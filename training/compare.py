@@ -71,6 +71,16 @@ def configured(variant: str, trial: str) -> Config:
     return checked(values, f"variant {variant}")
 
 
+def run_folder(runs: Path, variant: str, trial: str) -> Path:
+    """Where the run of a trial is kept."""
+    return runs / f"{variant}-{trial}"
+
+
+def checkpoint_folder(runs: Path, variant: str, trial: str) -> Path:
+    """Where its checkpoint is kept."""
+    return runs / f"{variant}-{trial}-checkpoint"
+
+
 def held_out(trial: str, config: Config, examples):
     """The photos that a trial is scored on, cells of other kinds included."""
     from training.train import training_rows
@@ -94,11 +104,11 @@ def run_trial(variant: str, trial: str, examples, runs: Path) -> dict[str, Any]:
     from training.train import open_run, train
 
     config = configured(variant, trial)
-    run = runs / config.name
+    run = run_folder(runs, variant, trial)
     open_run(run, to_toml(config), config, examples)
     began = time.perf_counter()
     train(config, examples, run)
-    checkpoint = runs / f"{config.name}-checkpoint"
+    checkpoint = checkpoint_folder(runs, variant, trial)
     export(run, checkpoint, examples)
     classifier = Classifier.from_pretrained(checkpoint)
     photos = held_out(trial, config, examples)

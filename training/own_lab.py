@@ -18,7 +18,7 @@ import numpy as np
 from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import write_json
 from leukoscope.errors import LeukoscopeError
-from training.audit import checkpoint_folder
+from training.compare import checkpoint_folder
 from training.config import ConfigError
 from training.data import add_data_arguments, labels_of, load_examples, only_cell_types, where
 from training.finetune import ENOUGH, FIT, finetune
