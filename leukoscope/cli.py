@@ -210,8 +210,10 @@ def _unusable(args: argparse.Namespace) -> int:
 def _unusable_on_ray(args: argparse.Namespace) -> int:
     from importlib.util import find_spec
 
+    from leukoscope.errors import NO_RAY
+
     if find_spec("ray") is None:
-        return _complain("the engine ray is not installed: pip install 'leukoscope[cluster]'")
+        return _complain(NO_RAY)
     if not args.out:
         return _complain("--engine ray needs --out DIR")
     if args.csv or args.pdf or args.annotated:

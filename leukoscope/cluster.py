@@ -31,17 +31,15 @@ from typing import Any
 
 from leukoscope import __version__
 from leukoscope.classifier import Classifier
-from leukoscope.errors import LeukoscopeError
+from leukoscope.errors import NO_RAY, LeukoscopeError
 from leukoscope.hub import Source
 from leukoscope.process import processors
 from leukoscope.stores import Portion, Root, find_roots, list_photos
 
-MISSING = "the engine ray is not installed: pip install 'leukoscope[cluster]'"
-
 try:
     from leukoscope.portion import Answer, Done, scan_portion
 except ImportError:  # of pyarrow
-    raise ImportError(MISSING) from None
+    raise ImportError(NO_RAY) from None
 
 PORTION = 256  # photos: a second of work, and what is done again when a worker dies
 PER_PROCESSOR = 16  # photos a portion, at least, for each processor of the cluster: the driver takes turns with all
@@ -76,7 +74,7 @@ def scan_to_parquet(
         LeukoscopeError: if a place, the output, the cluster or a machine of it cannot be used.
     """
     if find_spec("ray") is None:
-        raise ImportError(MISSING)
+        raise ImportError(NO_RAY)
     from leukoscope.ledger import Ledger
 
     roots = find_roots(places)

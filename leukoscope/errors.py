@@ -6,6 +6,8 @@ LeukoscopeError
   ModelUnavailable    a model that cannot be had from the Hub
 """
 
+NO_RAY = "the engine ray is not installed: pip install 'leukoscope[cluster]'"
+
 
 class LeukoscopeError(Exception):
     """Any error below: input or a model that cannot be used, with the reason."""
