@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from leukoscope.redcells import red_cell_width, typical
-from leukoscope.stain import Stain, compared, glass_colour, to_density, to_level
+from leukoscope.stain import Stain, compared, glass_colour, to_density, to_level, without_frame
 
 SMALL_PHOTO = 960  # px; a photo no longer than this shows few, large cells ...
 GLANCE_SIDE = 160  # px; ... and is halved until it is shorter than this; if it is not plain there that there is one
@@ -39,6 +39,7 @@ NUCLEUS_FLOOR = 0.36  # least mean density difference of a nucleus; red cells st
 LEAST_BLOB = 20  # px of a photo 480 px long, or of a smaller one; what is smaller is noise
 LOBE_GAP = 0.35  # of the largest lobe's diameter: lobes that are closer belong to one nucleus
 SMALLEST_NUCLEUS = 0.7  # of a red cell's width, by stained area: what is smaller is a platelet or dirt
+CUT = 0.7  # ... of this where the only one is cut by the edge of the picture
 AT_FIRST = 0.85  # ... of this on the copy that is searched, where the edge is less sharp
 SMALLEST_SHARE = 0.45  # of the largest nucleus, where no red cell can be measured
 SMALLEST_PHOTO_SHARE = 0.06  # ... and of a small photo's short side
@@ -60,6 +61,11 @@ class Cell(NamedTuple):
 
     box: tuple[int, int, int, int]
     nucleus_px: float
+
+    def moved(self, right: int, down: int) -> Cell:
+        """The cell so many px further right and down."""
+        x0, y0, x1, y1 = self.box
+        return self._replace(box=(x0 + right, y0 + down, x1 + right, y1 + down))
 
     def cut(self, shape: tuple[int, ...]) -> bool:
         """Whether the box reaches the edge of a picture of this shape (H, W, ...)."""
@@ -83,6 +89,11 @@ class Patch(NamedTuple):
         """The part of a picture of the copy's size that lies here, a view."""
         return picture[self.y : self.y + self.mask.shape[0], self.x : self.x + self.mask.shape[1]]
 
+    def at_edge(self, shape: tuple[int, ...]) -> bool:
+        """Whether it reaches the edge of a copy of this shape."""
+        (height, width), (bottom, right) = shape, self.mask.shape
+        return not (0 < self.x < width - right and 0 < self.y < height - bottom)
+
     def within(self, mask: np.ndarray) -> np.ndarray:
         """What a mask of the copy's size has in common with this one: uint8 (h, w), 0 or 1."""
         return cv2.min(self.of(mask), self.mask)
@@ -98,6 +109,13 @@ def locate(image: np.ndarray, glass: np.ndarray | None = None) -> list[Cell]:
     Returns:
         The cells; empty if no nucleus stands out.
     """
+    rows, columns = without_frame(image)
+    cells = _located(image[rows, columns], glass)
+    return [cell.moved(columns.start, rows.start) for cell in cells] if rows.start or columns.start else cells
+
+
+def _located(image: np.ndarray, glass: np.ndarray | None) -> list[Cell]:
+    """What `locate` finds in a picture without a frame."""
     small = max(image.shape[:2]) <= SMALL_PHOTO
     copies = [image]
     while max(copies[-1].shape[:2]) >= (GLANCE_SIDE if small else LARGE_SIDE):
@@ -263,7 +281,8 @@ def _nuclei(
     nucleus = typical(diameters)
     _, pale = cv2.threshold(density, to_level(DENSITY_RANGE[0]), 255, cv2.THRESH_BINARY_INV)
     away = cv2.distanceTransform(pale, cv2.DIST_L2, 3)
-    usable = cv2.min(compared(away, int(AROUND_NUCLEUS * nucleus), cv2.CMP_GT), seen)
+    clear = cv2.erode(seen, np.ones((3, 3), np.uint8))  # the rim of what is black would be taken for dense red
+    usable = cv2.min(compared(away, int(AROUND_NUCLEUS * nucleus), cv2.CMP_GT), clear)
     red = red_cell_width(absorbed, usable, nucleus)
     if red is None:
         smallest = max(SMALLEST_SHARE * max(diameters), SMALLEST_PHOTO_SHARE * min(mask.shape))
@@ -274,7 +293,12 @@ def _nuclei(
     least = AT_FIRST * smallest
     stained = [cv2.countNonZero(part.within(mask)) for part in parts]
     plain = max(stained) < LARGEST_NUCLEUS * red**2 and _plain([2 * np.sqrt(area / np.pi) for area in stained], least)
-    return [p for p, area in zip(parts, stained, strict=True) if area >= np.pi * (least / 2) ** 2], smallest, plain
+    sized = list(zip(parts, stained, strict=True))
+    if max(stained) < _disc(smallest):
+        cut = [part for part, area in sized if part.at_edge(mask.shape) and area >= _disc(CUT * least)]
+        if cut:
+            return cut, CUT * smallest, False
+    return [part for part, area in sized if area >= _disc(least)], smallest, plain
 
 
 def _plain(diameters: list[float], least: float) -> bool:
@@ -337,6 +361,11 @@ def _parted(patch: Patch, stained: np.ndarray, red: float) -> list[Patch]:
         hull = cv2.convexHull(cv2.findNonZero(part)).reshape(-1, 2) + place
         parts.append(Patch(patch.x + x, patch.y + y, part, hull, whole=False))
     return parts
+
+
+def _disc(diameter: float) -> float:
+    """Area of a disc."""
+    return float(np.pi / 4 * diameter**2)
 
 
 def _pixels(contour: np.ndarray) -> float:

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 
 GLASS_SAMPLE = 20_000  # px of a large photo that tell the colour of its glass
+FLAT = 6  # levels; so much may a frame of one colour vary where it was compressed ...
+COMPRESSED = 8  # ... px; so far into it reaches what is compressed with the photo's edge
 BLACK = 12  # level below which the logarithm would only show noise; what is darker in all colours is no stain
 STEPS = 64  # levels to one unit of density, where density is kept in a byte ...
 ZERO = 40.5  # ... the level of the glass, noise goes below it; the half puts thresholds between two levels ...
@@ -18,8 +20,43 @@ _LOG = np.log(_LEVELS)
 _GREEN_AND_BLUE = np.array([[ZERO + BRIGHTER], [BRIGHTER]]) + 0.5 - STEPS * _LOG  # levels of them under a glass of 1
 
 
+def without_frame(image: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of the photo within a picture: RGB uint8 (H, W, 3).
+
+    Lines of one colour at its edges, where another begins all along, are the page or the screen that it was taken from.
+    """
+    rows = _between_flat(image)
+    return rows, _between_flat(image[rows].transpose(1, 0, 2))
+
+
+def _between_flat(lines: np.ndarray) -> slice:
+    """The lines (N, M, 3) less those of a frame."""
+    every = len(lines[0]) // 16 + 1  # most photos' outermost lines show at a few pixels that they are not of one colour
+    if all(_spread(lines[edge, None, ::every]) > FLAT for edge in (0, -1)):
+        return slice(0, len(lines))
+    textured = np.flatnonzero(_spread(lines) > FLAT)
+    if not len(textured):
+        return slice(0, len(lines))
+    first, last = int(textured[0]), int(textured[-1])
+    after, before = min(first + COMPRESSED, last), max(last - COMPRESSED, first)
+    start = first if _unlike(lines[after], lines[0, 0]) else 0
+    return slice(start, last + 1 if _unlike(lines[before], lines[-1, 0]) else len(lines))
+
+
+def _unlike(line: np.ndarray, colour: np.ndarray) -> bool:
+    """Whether most of a line (M, 3) has another colour."""
+    return bool((np.abs(line.astype(np.int16) - colour).max(axis=1) > FLAT).mean() > 0.5)
+
+
+def _spread(lines: np.ndarray) -> np.ndarray:
+    """How far the levels of each line (N, M, 3) lie apart, in the channel where they do most: (N,)."""
+    spread: np.ndarray = (lines.max(axis=1) - lines.min(axis=1)).max(axis=1)
+    return spread
+
+
 def glass_colour(image: np.ndarray) -> np.ndarray:
     """Colour of the bright background: float32 (3,), 0-255. The median of the brightest tenth by green."""
+    image = image[without_frame(image)]
     step = max(4, round((image.shape[0] * image.shape[1] / GLASS_SAMPLE) ** 0.5))
     sample = np.ascontiguousarray(image[::step])[:, ::step].reshape(-1, 3)
     green = np.ascontiguousarray(sample[:, 1])
