@@ -17,6 +17,16 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from leukoscope.patches import (
+    LARGEST_NUCLEUS,
+    LOBE_GAP,
+    Patch,
+    disc_area,
+    disc_diameter,
+    enclosed_pixels,
+    joined,
+    parted,
+)
 from leukoscope.redcells import red_cell_width, typical
 from leukoscope.stain import Stain, compared, glass_colour, to_density, to_level, without_frame
 
@@ -37,16 +47,13 @@ DENSITY_RANGE = (0.28, 0.5)  # the threshold between nucleus and the rest follow
 CORE = to_level(2 * DENSITY_RANGE[1])  # the level above which a core is so dark that the threshold is the highest
 NUCLEUS_FLOOR = 0.36  # least mean density difference of a nucleus; red cells stay below 0.25
 LEAST_BLOB = 20  # px of a photo 480 px long, or of a smaller one; what is smaller is noise
-LOBE_GAP = 0.35  # of the largest lobe's diameter: lobes that are closer belong to one nucleus
 SMALLEST_NUCLEUS = 0.7  # of a red cell's width, by stained area: what is smaller is a platelet or dirt
 CUT = 0.7  # ... of this where the only one is cut by the edge of the picture
 AT_FIRST = 0.85  # ... of this on the copy that is searched, where the edge is less sharp
 SMALLEST_SHARE = 0.45  # of the largest nucleus, where no red cell can be measured
 SMALLEST_PHOTO_SHARE = 0.06  # ... and of a small photo's short side
-WHOLE_NUCLEUS = 0.8  # of a red cell's width squared: a piece of this stained area may be a nucleus by itself
-LARGEST_NUCLEUS = 3.0  # ... and such pieces that have more than this together ...
-LONGEST_NUCLEUS = 1.5  # ... in a patch so many times longer than wide are several nuclei
 PLAIN = 1.4  # so many times wider than the least must a nucleus be, and all else narrower, to be plain at a glance
+FILLED = 0.85  # of the picture; a disc from edge to edge has 0.79 of it
 SURROUNDINGS = 0.5  # of a nucleus's width: so far around it lobes are looked for that a coarse copy did not show
 AROUND_NUCLEUS = 0.35  # of its width: so far around a nucleus lies its cytoplasm, and no red cell
 CYTOPLASM = 0.15  # rim around a nucleus on each side, in nucleus diameters
@@ -71,32 +78,6 @@ class Cell(NamedTuple):
         """Whether the box reaches the edge of a picture of this shape (H, W, ...)."""
         x0, y0, x1, y1 = self.box
         return x0 == 0 or y0 == 0 or x1 == shape[1] or y1 == shape[0]
-
-
-class Patch(NamedTuple):
-    """A nucleus, or what may be one: its place, uint8 (h, w) there, 1 inside and 0 around, and its outline's hull.
-
-    hull: corners, int32 (N, 2), px of the same copy of the photo as the place. whole: not parted from another.
-    """
-
-    x: int
-    y: int
-    mask: np.ndarray
-    hull: np.ndarray
-    whole: bool = True
-
-    def of(self, picture: np.ndarray) -> np.ndarray:
-        """The part of a picture of the copy's size that lies here, a view."""
-        return picture[self.y : self.y + self.mask.shape[0], self.x : self.x + self.mask.shape[1]]
-
-    def at_edge(self, shape: tuple[int, ...]) -> bool:
-        """Whether it reaches the edge of a copy of this shape."""
-        (height, width), (bottom, right) = shape, self.mask.shape
-        return not (0 < self.x < width - right and 0 < self.y < height - bottom)
-
-    def within(self, mask: np.ndarray) -> np.ndarray:
-        """What a mask of the copy's size has in common with this one: uint8 (h, w), 0 or 1."""
-        return cv2.min(self.of(mask), self.mask)
 
 
 def locate(image: np.ndarray, glass: np.ndarray | None = None) -> list[Cell]:
@@ -159,8 +140,8 @@ def _search(copies: list[np.ndarray], stain: Stain, glance: bool = False) -> lis
         return []
     found: dict[Cell, float] = {}
     for nucleus in nuclei:
-        # What reaches from edge to edge both ways is a coloured or noisy picture, not a nucleus.
-        if nucleus.mask.shape == mask.shape:
+        # What reaches into the corners too is a coloured or noisy picture, not a nucleus that fills it.
+        if cv2.contourArea(nucleus.hull) > FILLED * mask.size:
             continue
         inside = nucleus.of(density)[nucleus.within(mask) > 0]
         depth = to_density(float(inside.mean())) if len(inside) else 0.0
@@ -181,7 +162,7 @@ def _measured(copies: list[np.ndarray], stain: Stain, nucleus: Patch) -> tuple[C
     longest = max(height, width)
     level = len(copies) - 1
     hull, area = nucleus.hull, 0
-    diameter = _diameter(hull) * 2**level
+    diameter = disc_diameter(hull) * 2**level
     small = longest <= SMALL_PHOTO
     while level > 0 and (longest / MEASURED_SIDE if small else diameter / MEASURED_NUCLEUS) <= 2 ** (level - 1):
         level -= 1
@@ -190,7 +171,7 @@ def _measured(copies: list[np.ndarray], stain: Stain, nucleus: Patch) -> tuple[C
         least = _least_blob(copies, level)
         hull, area = _finer(copies[level], 2 ** (len(copies) - 1 - level), stain, sigma, least, nucleus)
     x, y, w, h = cv2.boundingRect(hull)
-    diameter, scale = _diameter(hull), 2**level
+    diameter, scale = disc_diameter(hull), 2**level
     rim = CYTOPLASM * diameter
     box = (
         max(0, int((x - rim) * scale)),
@@ -216,7 +197,7 @@ def _finer(
     if not nucleus.whole:
         mask = cv2.min(mask, region)
     after, most, area = before, 0, 0
-    for patch in _joined(mask, LOBE_GAP if nucleus.whole else 1.0):
+    for patch in joined(mask, LOBE_GAP if nucleus.whole else 1.0):
         common = cv2.countNonZero(patch.within(region))
         if common > most:
             after, most = patch.hull, common
@@ -241,7 +222,7 @@ def _stained(density: np.ndarray, least: float) -> np.ndarray:
     blobs, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     thresholds = np.full_like(density, high)
     for index, blob in enumerate(blobs):
-        area, threshold = _pixels(blob), 255
+        area, threshold = enclosed_pixels(blob), 255
         if area >= least:
             x, y, w, h = cv2.boundingRect(blob)
             rows, columns = slice(y, y + h), slice(x, x + w)
@@ -274,10 +255,10 @@ def _nuclei(
         The nuclei; the diameter, px, of a disc as large as the least that must be stained in one; and whether it is
         plain that there is one nucleus alone.
     """
-    patches = _joined(mask)
+    patches = joined(mask)
     if not patches:
         return [], 0.0, False
-    diameters = [_diameter(patch.hull) for patch in patches]
+    diameters = [disc_diameter(patch.hull) for patch in patches]
     nucleus = typical(diameters)
     _, pale = cv2.threshold(density, to_level(DENSITY_RANGE[0]), 255, cv2.THRESH_BINARY_INV)
     away = cv2.distanceTransform(pale, cv2.DIST_L2, 3)
@@ -289,90 +270,19 @@ def _nuclei(
         nuclei = [p for p, diameter in zip(patches, diameters, strict=True) if diameter >= smallest]
         return nuclei, 0.0, _plain(diameters, smallest)
     smallest = SMALLEST_NUCLEUS * red
-    parts = [part for patch in patches for part in _parted(patch, patch.within(mask), red)]
+    parts = [part for patch in patches for part in parted(patch, patch.within(mask), red)]
     least = AT_FIRST * smallest
     stained = [cv2.countNonZero(part.within(mask)) for part in parts]
     plain = max(stained) < LARGEST_NUCLEUS * red**2 and _plain([2 * np.sqrt(area / np.pi) for area in stained], least)
     sized = list(zip(parts, stained, strict=True))
-    if max(stained) < _disc(smallest):
-        cut = [part for part, area in sized if part.at_edge(mask.shape) and area >= _disc(CUT * least)]
+    if max(stained) < disc_area(smallest):
+        cut = [part for part, area in sized if part.at_edge(mask.shape) and area >= disc_area(CUT * least)]
         if cut:
             return cut, CUT * smallest, False
-    return [part for part, area in sized if area >= _disc(least)], smallest, plain
+    return [part for part, area in sized if area >= disc_area(least)], smallest, plain
 
 
 def _plain(diameters: list[float], least: float) -> bool:
     """Whether one is far above the least, and all others far below."""
     *others, largest = sorted(diameters)
     return largest >= PLAIN * least and (not others or others[-1] * PLAIN <= least)
-
-
-def _joined(mask: np.ndarray, gap: float = LOBE_GAP) -> list[Patch]:
-    """The lobes of a mask; those no further apart than the gap, in diameters of the largest lobe, are one patch."""
-    lobes, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if len(lobes) > 1:
-        reach = gap * float(np.sqrt(max(map(_pixels, lobes)) / np.pi)) + 0.4  # of the pixel it starts from
-        lobes, _ = cv2.findContours(_closed(mask, reach), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    patches = []
-    for index, lobe in enumerate(lobes):
-        x, y, w, h = cv2.boundingRect(lobe)
-        patch = np.zeros((h, w), np.uint8)
-        cv2.drawContours(patch, lobes, index, 1, -1, offset=(-x, -y))
-        patches.append(Patch(x, y, patch, cv2.convexHull(lobe).reshape(-1, 2)))
-    return patches
-
-
-def _closed(mask: np.ndarray, reach: float) -> np.ndarray:
-    """A mask closed with a disc of this radius.
-
-    Distances are far quicker than a large disc at every pixel, and none is needed further from the mask than the disc
-    reaches.
-    """
-    x, y, w, h = cv2.boundingRect(mask)
-    rim = int(reach) + 2
-    place = np.s_[max(0, y - rim) : y + h + rim, max(0, x - rim) : x + w + rim]
-    grown = compared(cv2.distanceTransform(mask[place] ^ 1, cv2.DIST_L2, 5), reach, cv2.CMP_LE)
-    closed = np.zeros_like(mask)
-    closed[place] = compared(cv2.distanceTransform(grown, cv2.DIST_L2, 5), reach, cv2.CMP_GT)
-    return closed
-
-
-def _parted(patch: Patch, stained: np.ndarray, red: float) -> list[Patch]:
-    """Part what was joined where it is more than one nucleus.
-
-    It is where pieces which could each be one by themselves are together larger and longer than one gets: the lobes of
-    a single nucleus lie round a middle, those of two in a row. Small pieces go with the nearest large one.
-    """
-    if cv2.countNonZero(stained) < LARGEST_NUCLEUS * red**2:
-        return [patch]
-    pieces, labels, stats, _ = cv2.connectedComponentsWithStats(stained)
-    whole = [i for i in range(1, pieces) if stats[i, cv2.CC_STAT_AREA] >= WHOLE_NUCLEUS * red**2]
-    _, sides, _ = cv2.minAreaRect(patch.hull)
-    if len(whole) < 2 or max(sides) < LONGEST_NUCLEUS * min(sides):
-        return [patch]
-    distances = [cv2.distanceTransform((labels != i).astype(np.uint8), cv2.DIST_L2, 3) for i in whole]
-    nearest = np.argmin(distances, axis=0)
-    parts = []
-    for index in range(len(whole)):
-        near = nearest == index
-        x, y, w, h = cv2.boundingRect((near & (labels > 0)).astype(np.uint8))
-        part = (near & (patch.mask > 0))[y : y + h, x : x + w].astype(np.uint8)
-        place = np.array([patch.x + x, patch.y + y], np.int32)
-        hull = cv2.convexHull(cv2.findNonZero(part)).reshape(-1, 2) + place
-        parts.append(Patch(patch.x + x, patch.y + y, part, hull, whole=False))
-    return parts
-
-
-def _disc(diameter: float) -> float:
-    """Area of a disc."""
-    return float(np.pi / 4 * diameter**2)
-
-
-def _pixels(contour: np.ndarray) -> float:
-    """How many pixels an outline encloses, those under it included (Pick's theorem)."""
-    return cv2.contourArea(contour) + len(contour) / 2 + 1
-
-
-def _diameter(hull: np.ndarray) -> float:
-    """Diameter of a disc as large as a convex polygon (N, 2), px."""
-    return 2 * float(np.sqrt(max(1.0, cv2.contourArea(hull)) / np.pi))

@@ -105,6 +105,17 @@ def test_beside_a_whole_cell_what_the_edge_cuts_must_be_as_large():
     assert not cell.cut(photo.shape)
 
 
+@pytest.mark.parametrize("cell_type", ["lymphocyte", "monocyte"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_nucleus_may_fill_the_picture(cell_type, seed):
+    photo = draw_photo([cell_type], seed=seed)[0]
+    (cell,) = locate(photo)
+    x0, y0, x1, y1 = cell.box
+    rim = round(0.18 * cell.nucleus_px)  # the box leaves 0.15 around the nucleus: a little of it is cut off, too
+    (found,) = locate(photo[y0 + rim : y1 - rim, x0 + rim : x1 - rim])
+    assert found.nucleus_px == pytest.approx(cell.nucleus_px, rel=0.15)
+
+
 def test_real_photos_on_a_white_page(blood_cells):
     """As in a screenshot or a slide: the same cells are found, and framed the same."""
     from leukoscope.images import read_image
