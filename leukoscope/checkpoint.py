@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from leukoscope.calibration import SizeEvidence
 from leukoscope.cells import CELL_TYPES
 from leukoscope.errors import CheckpointError
 from leukoscope.files import write_whole
 from leukoscope.preprocess import Framing, Normalisation
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 knew no size evidence
 
 SPEC_FILE = "classifier.json"
 ONNX_FILE = "model.onnx"
@@ -52,6 +53,7 @@ FILE_PATTERNS = (
 MOST_FILE_BYTES = {ONNX_FILE: 512 * 2**20, "model.weights.h5": 512 * 2**20, SPEC_FILE: 2**20}
 MOST_OTHER_BYTES = 8 * 2**20
 
+MOST_WEIGHT = 100  # of the size evidence
 MOST_FIELD = 100  # nucleus diameters that a framed square is wide
 
 GOLDEN_TOLERANCE = 1e-4  # of a probability, across processors and ONNX Runtime versions
@@ -73,7 +75,8 @@ class Thresholds:
 class Spec:
     """All that answering needs beside the graph, saved as `classifier.json`.
 
-    labels: cell types in the order of the logits. temperature: divides the logits before the softmax.
+    labels: cell types in the order of the logits. temperature: divides the logits before the softmax, after the size
+    evidence was added to them.
     files: SHA-256 of each file that loading relies on. trained: what it was trained from, for people to read.
     """
 
@@ -82,6 +85,7 @@ class Spec:
     normalisation: Normalisation
     temperature: float
     thresholds: Thresholds
+    size_evidence: SizeEvidence = field(default_factory=SizeEvidence)
     labels: tuple[str, ...] = CELL_TYPES
     files: dict[str, str] = field(default_factory=dict)
     trained: dict[str, Any] = field(default_factory=dict)
@@ -97,6 +101,10 @@ class Spec:
             raise ValueError(f"labels must be {list(CELL_TYPES)} in this order, not {list(self.labels)}")
         if not (np.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"temperature must be above 0, not {self.temperature}")
+        if not 0 <= self.size_evidence.weight <= MOST_WEIGHT:
+            raise ValueError(f"size_evidence.weight must be 0-{MOST_WEIGHT}, not {self.size_evidence.weight}")
+        if not 0 < self.size_evidence.even <= MOST_FIELD:
+            raise ValueError(f"size_evidence.even must be above 0, {MOST_FIELD} at most, not {self.size_evidence.even}")
         for name, value in asdict(self.thresholds).items():
             if not 0 <= value <= 1:
                 raise ValueError(f"thresholds.{name} must be 0-1, not {value}")
@@ -129,6 +137,7 @@ def read_spec(folder: str | os.PathLike[str]) -> Spec:
                     }
                 ),
                 "thresholds": Thresholds(**_known(Thresholds, values.get("thresholds"), "thresholds")),
+                "size_evidence": SizeEvidence(**_known(SizeEvidence, values.get("size_evidence", {}), "size_evidence")),
                 "labels": tuple(values.get("labels", ())),
             }
         )

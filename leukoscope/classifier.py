@@ -41,11 +41,15 @@ BATCH = 32  # crops to one run of the network when many pictures are given
 
 
 class Framed(NamedTuple):
-    """What the network sees of one cell, uint8 (S, S, 3), and what of the answer is known before it runs."""
+    """What the network sees of one cell, uint8 (S, S, 3), and what of the answer is known before it runs.
+
+    width: of the nucleus, in red cells of the photo; 0 where it is not known.
+    """
 
     crop: np.ndarray
     box: tuple[int, int, int, int] | None
     cut: bool
+    width: float
 
 
 @dataclass(frozen=True)
@@ -246,9 +250,12 @@ class Classifier:
         # Measured once a photo: it tells where the cells are and what their colours are worth.
         glass = glass_colour(image) if framing.glass or framing.kind == "cell" else None
         if framing.kind == "photo":
-            return [Framed(frame(image, framing, glass=glass), None, False)]
+            return [Framed(frame(image, framing, glass=glass), None, False, 0.0)]
         cells = locate(image, glass)[: 1 if first else None]
-        return [Framed(frame(image, framing, cell, glass=glass), cell.box, cell.cut(image.shape)) for cell in cells]
+        return [
+            Framed(frame(image, framing, cell, glass=glass), cell.box, cell.cut(image.shape), cell.width)
+            for cell in cells
+        ]
 
     def answer(self, framed: list[Framed]) -> list[Prediction]:
         """One prediction for each framed cell."""
@@ -256,7 +263,8 @@ class Classifier:
         for start in range(0, len(framed), BATCH):
             batch = framed[start : start + BATCH]
             logits = self.logits(np.stack([cell.crop for cell in batch]))
-            rows = zip(self.probabilities(logits), self.unfamiliarity(logits), batch, strict=True)
+            widths = np.array([cell.width for cell in batch])
+            rows = zip(self.probabilities(logits, widths), self.unfamiliarity(logits), batch, strict=True)
             predictions += [self._prediction(*row) for row in rows]
         return predictions
 
@@ -274,8 +282,15 @@ class Classifier:
         """Run the network on framed crops: uint8 (N, S, S, 3) -> float32 (N, 4), or (N, 5) with "none of the four"."""
         return self.run(normalise(crops, self.spec.normalisation), ["logits"])[0]
 
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities of the four types: float64 (N, 4), rows summing to 1."""
+    def probabilities(self, logits: np.ndarray, widths: np.ndarray | None = None) -> np.ndarray:
+        """Calibrated probabilities of the four types: float64 (N, 4), rows summing to 1.
+
+        Args:
+            logits: (N, 4 or 5).
+            widths: of the nuclei, in red cells (N,), 0 where it is not known; None: of none is it known.
+        """
+        if widths is not None:
+            logits = self.spec.size_evidence.added(logits, widths)
         return calibration.probabilities(logits, self.spec.temperature)
 
     def unfamiliarity(self, logits: np.ndarray) -> np.ndarray:

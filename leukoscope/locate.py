@@ -64,10 +64,17 @@ class Cell(NamedTuple):
 
     box: (x0, y0, x1, y1) px of the photo, x1 and y1 exclusive.
     nucleus_px: diameter of a disc as large as the nucleus with the gaps between its lobes filled, px.
+    red_cell_px: width of the photo's red cells, px; 0 where none could be measured.
     """
 
     box: tuple[int, int, int, int]
     nucleus_px: float
+    red_cell_px: float = 0.0
+
+    @property
+    def width(self) -> float:
+        """Of the nucleus, in red cells of the photo; 0 where it is not known."""
+        return self.nucleus_px / self.red_cell_px if self.red_cell_px else 0.0
 
     def moved(self, right: int, down: int) -> Cell:
         """The cell so many px further right and down."""
@@ -135,7 +142,7 @@ def _search(copies: list[np.ndarray], stain: Stain, glance: bool = False) -> lis
     sigma = min(max(max(small.shape[:2]) * BLUR, SEARCH_BLUR[0]), SEARCH_BLUR[1])
     density, absorbed, seen = stain.measure(small, sigma)
     mask = _stained(density, _least_blob(copies, level))
-    nuclei, smallest, plain = _nuclei(mask, density, absorbed, seen)
+    nuclei, red, smallest, plain = _nuclei(mask, density, absorbed, seen)
     if glance and not plain:
         return []
     found: dict[Cell, float] = {}
@@ -149,6 +156,7 @@ def _search(copies: list[np.ndarray], stain: Stain, glance: bool = False) -> lis
             continue
         cell, area = _measured(copies, stain, nucleus)
         if 2 * np.sqrt((area or len(inside) * 4**level) / np.pi) >= smallest * 2**level:
+            cell = cell._replace(red_cell_px=red * 2**level)
             found[cell] = max(found.get(cell, 0.0), len(inside) * depth)
     return sorted(found, key=found.__getitem__, reverse=True)
 
@@ -248,16 +256,16 @@ def _threshold(values: np.ndarray) -> int:
 
 def _nuclei(
     mask: np.ndarray, density: np.ndarray, absorbed: np.ndarray, seen: np.ndarray
-) -> tuple[list[Patch], float, bool]:
+) -> tuple[list[Patch], float, float, bool]:
     """Join lobes, part nuclei that touch, drop what is far too small.
 
     Returns:
-        The nuclei; the diameter, px, of a disc as large as the least that must be stained in one; and whether it is
-        plain that there is one nucleus alone.
+        The nuclei; the width of the red cells, px, or 0; the diameter, px, of a disc as large as the least that must be
+        stained in one; and whether it is plain that there is one nucleus alone.
     """
     patches = joined(mask)
     if not patches:
-        return [], 0.0, False
+        return [], 0.0, 0.0, False
     diameters = [disc_diameter(patch.hull) for patch in patches]
     nucleus = typical(diameters)
     _, pale = cv2.threshold(density, to_level(DENSITY_RANGE[0]), 255, cv2.THRESH_BINARY_INV)
@@ -268,7 +276,7 @@ def _nuclei(
     if red is None:
         smallest = max(SMALLEST_SHARE * max(diameters), SMALLEST_PHOTO_SHARE * min(mask.shape))
         nuclei = [p for p, diameter in zip(patches, diameters, strict=True) if diameter >= smallest]
-        return nuclei, 0.0, _plain(diameters, smallest)
+        return nuclei, 0.0, 0.0, _plain(diameters, smallest)
     smallest = SMALLEST_NUCLEUS * red
     parts = [part for patch in patches for part in parted(patch, patch.within(mask), red)]
     least = AT_FIRST * smallest
@@ -278,8 +286,8 @@ def _nuclei(
     if max(stained) < disc_area(smallest):
         cut = [part for part, area in sized if part.at_edge(mask.shape) and area >= disc_area(CUT * least)]
         if cut:
-            return cut, CUT * smallest, False
-    return [part for part, area in sized if area >= disc_area(least)], smallest, plain
+            return cut, red, CUT * smallest, False
+    return [part for part, area in sized if area >= disc_area(least)], red, smallest, plain
 
 
 def _plain(diameters: list[float], least: float) -> bool:

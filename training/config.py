@@ -64,6 +64,13 @@ class Network(_Section):
     l2: Annotated[float, Field(ge=0.0)] = 0.0
 
 
+class SizeEvidenceSettings(_Section):
+    """See `leukoscope.calibration.SizeEvidence`; it has no part in training, and is added to what the network says."""
+
+    weight: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
+    even: Annotated[float, Field(gt=0.0, le=100.0)] = 1.7  # red cell widths
+
+
 class Augment(_Section):
     """Ranges that one value each is drawn from, evenly, for every picture anew."""
 
@@ -111,6 +118,7 @@ class Config(_Section):
     network: Network
     augment: Augment
     fit: Fit
+    size_evidence: SizeEvidenceSettings = SizeEvidenceSettings()
 
 
 def read_config(path: str | os.PathLike) -> Config:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leukoscope.calibration import unfamiliarity
+from leukoscope.calibration import SizeEvidence, unfamiliarity
 from leukoscope.checkpoint import (
     GOLDEN_FILE,
     GOLDEN_PICTURE,
@@ -76,7 +76,7 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
 
     train_rows, val_rows = training_rows(config, examples)
     framing = framing_of(config)
-    val_crops, val_rows = framed(val_rows, framing, 0, "validation")
+    val_crops, val_rows, val_widths = framed(val_rows, framing, 0, "validation")
     val_labels = targets_of(val_rows)
 
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -96,14 +96,16 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
         if difference > PARITY_TOLERANCE:
             raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
 
+        size_evidence = SizeEvidence(**config.size_evidence.model_dump())
         logits = run_onnx(folder / ONNX_FILE, val_crops)
-        temperature, thresholds = fit_verdicts(logits, val_labels)
+        temperature, thresholds = fit_verdicts(logits, size_evidence.added(logits, val_widths), val_labels)
         spec = Spec(
             name=config.name,
             framing=framing,
             normalisation=NORMALISATION,
             temperature=temperature,
             thresholds=thresholds,
+            size_evidence=size_evidence,
             files={name: sha256(folder / name) for name in (ONNX_FILE, *KERAS_FILES)},
             trained={
                 "labs": config.data.labs,
@@ -176,21 +178,23 @@ def parity(model, path: Path, crops: np.ndarray) -> float:
     return float(np.abs(ours - keras_).max())
 
 
-def fit_verdicts(logits: np.ndarray, labels: np.ndarray) -> tuple[float, Thresholds]:
+def fit_verdicts(logits: np.ndarray, with_sizes: np.ndarray, labels: np.ndarray) -> tuple[float, Thresholds]:
     """The temperature and the thresholds, all from cells that the network was not trained on.
 
     `unfamiliar` lets all but 2 % of the cells of the four types pass; `confident` is fitted on those that pass.
 
     Args:
-        logits: (N, 4 or 5).
+        logits: (N, 4 or 5), by which what is unfamiliar is told.
+        with_sizes: the same with the size evidence, by which the four types are told apart.
         labels: (N,), 4 for what is none of the four types.
     """
-    logits, labels = logits[labels < NONE], labels[labels < NONE]
-    temperature = fit_temperature(logits[:, :NONE], labels)
+    one_of_four = labels < NONE
+    logits, with_sizes, labels = logits[one_of_four], with_sizes[one_of_four, :NONE], labels[one_of_four]
+    temperature = fit_temperature(with_sizes, labels)
     score = unfamiliarity(logits, temperature)
     limit = round(float(np.quantile(score, 1 - UNFAMILIAR_SHARE)), 4) if logits.shape[1] > NONE else 1.0
     known = score <= limit
-    confident = fit_confident(logits[known, :NONE] / temperature, labels[known])
+    confident = fit_confident(with_sizes[known] / temperature, labels[known])
     return temperature, Thresholds(confident=confident, unfamiliar=limit)
 
 

@@ -89,12 +89,12 @@ def training_rows(config: Config, examples):
     return train, validation
 
 
-def framed(examples, framing: Framing, margin: int, what: str) -> tuple[np.ndarray, Any]:
+def framed(examples, framing: Framing, margin: int, what: str) -> tuple[np.ndarray, Any, np.ndarray]:
     """Decode and frame every row.
 
     Returns:
-        uint8 (N, S, S, 3), S = size + 2 * margin, and the N rows they are of: those in which a white cell was found. A
-        copy that was turned and shifted may have lost its cell.
+        uint8 (N, S, S, 3), S = size + 2 * margin; the N rows they are of: those in which a white cell was found, as a
+        copy that was turned and shifted may have lost its cell; and the widths of the nuclei, in red cells (N,).
 
     Raises:
         DataError: if more than one row in twenty shows no white cell.
@@ -106,12 +106,15 @@ def framed(examples, framing: Framing, margin: int, what: str) -> tuple[np.ndarr
 
     cv2.setNumThreads(1)  # a photo a core: threads within one small photo cost more than they give
 
-    def crop(image: np.ndarray) -> np.ndarray | None:
-        cell = principal_cell(image) if framing.kind == "cell" else None
-        return None if framing.kind == "cell" and cell is None else frame(image, framing, cell, margin)
+    def crop(image: np.ndarray) -> tuple[np.ndarray, float] | None:
+        if framing.kind == "photo":
+            return frame(image, framing, None, margin), 0.0
+        cell = principal_cell(image)
+        return (frame(image, framing, cell, margin), cell.width) if cell else None
 
     side = framing.size + 2 * margin
     crops = np.empty((len(examples), side, side, 3), np.uint8)
+    widths = np.zeros(len(examples))
     seen = np.ones(len(examples), bool)
     bar = tqdm(total=len(examples), desc=f"reading {what}", unit=" pictures", disable=None)
     with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -119,8 +122,8 @@ def framed(examples, framing: Framing, margin: int, what: str) -> tuple[np.ndarr
         while chunk := list(islice(images, 64)):
             for i, found in zip([i for i, _ in chunk], pool.map(crop, [image for _, image in chunk]), strict=True):
                 seen[i] = found is not None
-                if seen[i]:
-                    crops[i] = found
+                if found:
+                    crops[i], widths[i] = found
             bar.update(len(chunk))
     blind = np.flatnonzero(~seen)
     if len(blind):
@@ -128,7 +131,7 @@ def framed(examples, framing: Framing, margin: int, what: str) -> tuple[np.ndarr
         if len(blind) > len(examples) / 20:
             raise DataError(f"{lost}, first in {examples[int(blind[0])]['photo']}")
         print(f"{lost}, which are left out", flush=True)
-    return crops[seen], examples.select(np.flatnonzero(seen))
+    return crops[seen], examples.select(np.flatnonzero(seen)), widths[seen]
 
 
 def framing_of(config: Config) -> Framing:
@@ -351,7 +354,7 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
     margin = config.framing.size // 4 if config.framing.kind == "cell" else 0
     framing = framing_of(config)
     as_dyed = replace(framing, stain=False)
-    crops, train_rows = framed(train_rows, as_dyed, margin, "training")
+    crops, train_rows, _ = framed(train_rows, as_dyed, margin, "training")
     empty = empty_crops(train_rows, as_dyed, margin, config.data.empty, config.seed)
     batches = Batches(
         np.concatenate([crops, empty]),
@@ -359,7 +362,7 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
         np.concatenate([np.asarray(train_rows["lab"]), np.full(len(empty), "empty")]),
         config,
     )
-    val_crops, val_rows = framed(val_rows, framing, 0, "validation")
+    val_crops, val_rows, _ = framed(val_rows, framing, 0, "validation")
     val_inputs = normalise(val_crops, NORMALISATION)
     val_labels = np.eye(config.data.classes, dtype=np.float32)[targets_of(val_rows)]
     val_weights = even_labs(np.asarray(val_rows["lab"]))

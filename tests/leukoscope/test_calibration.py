@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from leukoscope.calibration import probabilities, unfamiliarity
+from leukoscope.calibration import SizeEvidence, probabilities, unfamiliarity
 
 LOGITS = np.array([[3.0, 1.0, 0.0, -1.0, 2.0], [0.0, 0.0, 0.0, 0.0, 9.0]], np.float32)
 
@@ -19,3 +19,19 @@ def test_unfamiliarity_is_the_share_of_none_of_the_four():
     np.testing.assert_allclose(unfamiliarity(LOGITS, 1.0), (all_five / all_five.sum(axis=1, keepdims=True))[:, 4])
     assert unfamiliarity(LOGITS[:, :4], 1.0).tolist() == [0.0, 0.0], "never, from a network that was not taught it"
     assert np.isfinite(unfamiliarity(1000 * LOGITS, 0.25)).all()
+
+
+def test_a_wide_nucleus_speaks_for_a_monocyte_and_a_narrow_one_for_a_lymphocyte():
+    evidence = SizeEvidence(weight=4.0, even=1.7)
+    logits = np.zeros((5, 5))
+    widths = np.array([1.7 * np.exp(0.25), 1.7 / np.exp(0.25), 1.7, 0.0, 100.0])
+    added = evidence.added(logits, widths)
+    lymphocyte, monocyte = added[:, 1], added[:, 2]
+    np.testing.assert_allclose(monocyte - lymphocyte, [1.0, -1.0, 0.0, 0.0, 4.0 * 0.6], atol=1e-12)
+    np.testing.assert_allclose(monocyte + lymphocyte, 0.0, atol=1e-12)
+    assert not added[:, [0, 3, 4]].any(), "it says nothing of the others"
+    assert not logits.any(), "what was given stays as it is"
+
+
+def test_without_weight_size_says_nothing():
+    np.testing.assert_array_equal(SizeEvidence().added(LOGITS, np.array([0.5, 3.0])), LOGITS)

@@ -47,6 +47,13 @@ def test_a_spec_survives_writing_and_reading(copy):
     assert read_spec(copy) == spec
 
 
+def test_a_spec_of_the_first_format_knew_no_size_evidence(copy):
+    values = json.loads((copy / SPEC_FILE).read_text()) | {"format_version": 1}
+    values.pop("size_evidence", None)
+    (copy / SPEC_FILE).write_text(json.dumps(values))
+    assert Classifier.from_pretrained(copy).spec.size_evidence.weight == 0
+
+
 def test_a_moved_copy_answers_the_same(copy):
     assert Classifier.from_pretrained(copy).replay_golden() < 1e-6
 
@@ -64,6 +71,11 @@ def test_a_moved_copy_answers_the_same(copy):
         ({"framing": {"kind": "cell"}}, "size"),
         ({"framing": []}, "framing must be an object"),
         ({"speed": 1}, "unknown key speed"),
+        ({"size_evidence": [4.0]}, "size_evidence must be an object"),
+        ({"size_evidence": {"weigth": 4.0}}, "unknown key weigth in size_evidence"),
+        ({"size_evidence": {"weight": "4"}}, "size_evidence.weight must be a number"),
+        ({"size_evidence": {"weight": -1.0}}, "size_evidence.weight must be 0-100, not -1.0"),
+        ({"size_evidence": {"even": 0.0}}, "size_evidence.even must be above 0"),
         ({"files": {}}, "no hash for model.onnx"),
         ({"files": {"../model.onnx": "0", "model.onnx": "0"}}, "no plain file name|damaged"),
     ],

@@ -1,5 +1,6 @@
 import io
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from leukoscope import CELL_TYPES, ImageError
+from leukoscope.calibration import SizeEvidence
 from leukoscope.classifier import BATCH, Classifier
 from leukoscope.hub import EMBEDDED
 from leukoscope.synthetic import draw_photo
@@ -61,6 +63,21 @@ def test_batches_are_read_as_they_are_needed(classifier):
 
     next(classifier.predict_batch(pictures()))
     assert len(taken) == 2 * BATCH, "one batch answered, and one that is decoded meanwhile"
+
+
+def test_how_wide_the_nucleus_is_in_red_cells_counts():
+    """The same crop, among narrower red cells: likelier a monocyte, and as familiar."""
+    classifier = Classifier.from_pretrained(EMBEDDED)
+    weight = 3.0
+    classifier.spec = replace(classifier.spec, size_evidence=SizeEvidence(weight, even=1.5))
+    (cell,) = classifier.framed(drawn("lymphocyte"))
+    assert cell.width == pytest.approx(1.1, abs=0.2)
+    (unknown,), (narrow,), (wide,) = (
+        classifier.answer([cell._replace(width=width)]) for width in (0.0, 1.5 / np.exp(0.5), 1.5 * np.exp(0.5))
+    )
+    odds = [np.log(a.probabilities["monocyte"] / a.probabilities["lymphocyte"]) for a in (narrow, unknown, wide)]
+    np.testing.assert_allclose(np.diff(odds), 0.5 * weight / classifier.spec.temperature, rtol=1e-6)
+    assert narrow.unfamiliarity == unknown.unfamiliarity == wide.unfamiliarity
 
 
 def test_no_cell_is_said_not_guessed(classifier):

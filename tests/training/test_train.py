@@ -205,8 +205,9 @@ def test_pictures_without_a_cell_are_left_out_and_counted(capsys):
     def blanked(some):
         return rows.map(lambda row, i: {"image": {"bytes": blank.getvalue()}} if i in some else row, with_indices=True)
 
-    crops, kept = framed(blanked({3}), framing, 0, "training")
-    assert len(crops) == len(kept) == 39
+    crops, kept, widths = framed(blanked({3}), framing, 0, "training")
+    assert len(crops) == len(kept) == len(widths) == 39
+    assert (widths > 0.5).all()
     assert kept["photo"] == [photo for i, photo in enumerate(rows["photo"]) if i != 3]
     assert "no white cell found in 1 of 40 training pictures" in capsys.readouterr().out
     with pytest.raises(DataError, match="no white cell found in 3 of 40 test pictures, first in"):
