@@ -1,10 +1,15 @@
+import json
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+from scipy import ndimage
 
+from leukoscope import locate as module
 from leukoscope.cells import CELL_TYPES
-from leukoscope.locate import locate, principal_cell
-from leukoscope.stain import glass_colour, nucleus_density
+from leukoscope.locate import DENSITY_RANGE, Cell, Patch, locate, principal_cell
+from leukoscope.stain import Stain, glass_colour, nucleus_density, to_density, to_level
 from leukoscope.synthetic import draw_cell, draw_photo
 
 
@@ -110,8 +115,6 @@ def test_real_photos_every_annotated_cell_is_hit(blood_cells):
 @pytest.mark.parametrize("types", [["neutrophil"], ["lymphocyte"], ["monocyte", "eosinophil"], []])
 def test_a_glance_finds_what_a_closer_look_does(types, monkeypatch):
     """One plain nucleus is found on the smallest copy alone; where there is doubt the larger one is searched."""
-    from leukoscope import locate as module
-
     searched = []
     search = module._search
 
@@ -140,3 +143,242 @@ def test_blurs_are_those_of_opencv():
         difference = np.abs(ours - cv2.GaussianBlur(noise, (0, 0), sigma))
         assert difference.max() <= 1
         assert difference.mean() < 0.001
+
+
+# --- the steps, each by itself ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("box", "cut"),
+    [
+        ((1, 1, 119, 79), False),
+        ((0, 1, 119, 79), True),
+        ((1, 0, 119, 79), True),
+        ((1, 1, 120, 79), True),
+        ((1, 1, 119, 80), True),
+        ((1, 1, 80, 79), False),
+    ],
+)
+def test_a_cell_at_the_edge_of_a_picture_is_cut(box, cut):
+    assert Cell(box, 30.0).cut((80, 120, 3)) is cut
+
+
+def discs(*placed: tuple[int, int, int], shape=(120, 160)) -> np.ndarray:
+    """A mask of filled discs, each (x, y, radius)."""
+    mask = np.zeros(shape, np.uint8)
+    for x, y, radius in placed:
+        cv2.circle(mask, (x, y), radius, 1, -1)
+    return mask
+
+
+def test_a_patch_is_a_view_of_its_place():
+    picture = np.arange(120 * 160, dtype=np.uint16).reshape(120, 160)
+    patch = Patch(7, 3, np.eye(5, 4, dtype=np.uint8), np.zeros((3, 2), np.int32))
+    np.testing.assert_array_equal(patch.of(picture), picture[3:8, 7:11])
+    assert patch.of(picture).base is picture.base
+    mask = np.ones((120, 160), np.uint8)
+    mask[3, 7] = 0
+    np.testing.assert_array_equal(patch.within(mask), np.eye(5, 4) * (np.arange(4) > 0))
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (7, 9)])
+def test_a_half_is_the_mean_of_four(shape):
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    even = image[:6, :8].astype(float)
+    mean = (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4
+    half = module._halved(image)
+    assert half.shape == (3, 4, 3)
+    assert np.abs(half - mean).max() <= 0.5
+
+
+def test_one_nucleus_is_plain_where_it_is_far_larger_than_all_else():
+    for diameters, plain in (
+        ([14.0], True),
+        ([13.9], False),
+        ([14.0, 7.0, 1.0], True),
+        ([7.2, 14.0, 1.0], False),
+        ([14.0, 14.0], False),
+        ([10.0 / 1.4, 99.0], True),
+    ):
+        assert module._plain(diameters, 10.0) is plain, diameters
+
+
+@pytest.mark.parametrize(
+    ("size", "level", "pixels"),
+    [
+        ((240, 320), 0, 20.0),
+        ((480, 320), 0, 20.0),
+        ((480, 320), 1, 5.0),
+        ((480, 320), 2, 2.0),
+        ((480, 960), 1, 20.0),
+        ((720, 700), 0, 45.0),
+        ((2000, 3000), 1, 20.0),
+    ],
+)
+def test_noise_is_as_large_as_the_copy_shows_it(size, level, pixels):
+    assert module._least_blob([np.zeros((*size, 3), np.uint8)] * (level + 1), level) == pixels
+
+
+def test_an_outline_is_measured_with_its_own_pixels():
+    for mask in (discs((50, 50, 9)), discs((50, 50, 1)), discs((40, 40, 20), (62, 50, 17)), discs((0, 0, 30))):
+        (outline,), _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        assert module._pixels(outline) == mask.sum()
+    square = np.array([[0, 0], [10, 0], [10, 10], [0, 10]])
+    assert module._diameter(square) == pytest.approx(2 * (100 / np.pi) ** 0.5)
+    assert module._diameter(square[:1]) == module._diameter(square[:2]) == pytest.approx(2 / np.pi**0.5)
+
+
+def test_the_threshold_is_half_of_the_core_within_limits():
+    low, high = DENSITY_RANGE
+    for core, density in ((0.9, 0.45), (0.3, low), (1.4, high), (2 * low, low), (2 * high, high)):
+        values = np.full(100, to_level(0.1), np.uint8)
+        values[7::9] = to_level(core) + 2
+        values[:10] = to_level(core)  # with the two above them, the 90th of a hundred and more
+        at = np.sort(values)[90]
+        expected = to_level(min(max(0.5 * to_density(at), low), high))
+        assert module._threshold(values) == expected
+        assert abs(to_density(expected) - density) < 0.02
+    assert module._threshold(np.array([to_level(0.8)], np.uint8)) == to_level(0.5 * to_density(to_level(0.8)))
+    falling = np.arange(200, 100, -1).astype(np.uint8)
+    assert module._threshold(falling[:20]) == to_level(min(max(0.5 * to_density(199), low), high))
+
+
+def stained_one_by_one(density: np.ndarray, least: float) -> np.ndarray:
+    """What `_stained` does, blob after blob, without its shortcuts."""
+    labels, count = ndimage.label(density > to_level(DENSITY_RANGE[0]), np.ones((3, 3)))
+    mask = np.zeros_like(density)
+    for label in range(1, count + 1):
+        blob = labels == label
+        if ndimage.binary_fill_holes(blob).sum() < least:
+            continue
+        values = np.sort(density[blob])
+        core = values[len(values) * 9 // 10]
+        mask[blob & (density > to_level(np.clip(to_density(core) / 2, *DENSITY_RANGE)))] = 1
+    return mask
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_nucleus_is_what_is_half_as_dark_as_its_core(seed):
+    photo, _ = draw_photo(["monocyte", "neutrophil"], seed=seed, width=320, height=240, red_cell_px=40.0)
+    density, _, _ = Stain(glass_colour(photo)).measure(photo, 1.0)
+    paler = np.where(np.arange(320) < 160, density, np.uint8(30) + density // 2).astype(np.uint8)
+    for picture in (density, paler):
+        for least in (2.0, 20.0, 400.0):
+            mask = module._stained(picture, least)
+            assert mask.dtype == np.uint8
+            assert (mask != stained_one_by_one(picture, least)).mean() < 0.001
+
+
+def test_a_blob_is_noise_below_the_least():
+    density = np.full((40, 60), to_level(0.0), np.uint8)
+    density[5:9, 5:9] = density[20:24, 30:35] = to_level(1.0)
+    for least, kept in ((16.0, 36), (16.5, 20), (20.0, 20), (20.5, 0)):
+        assert module._stained(density, least).sum() == kept
+    low, high = map(to_level, DENSITY_RANGE)
+    for level, kept in ((low, 0), (low + 1, 16), (high, 16)):
+        density[5:9, 5:9], density[20:24, 30:35] = level, 0
+        assert module._stained(density, 2.0).sum() == kept
+
+
+@pytest.mark.parametrize("reach", [1.5, 4.4, 9.7, 30.0])
+def test_a_mask_is_closed_as_by_a_disc(reach):
+    mask = discs((30, 40, 12), (58, 44, 10), (75, 90, 6), (4, 3, 3), (150, 60, 9))
+    ring = np.hypot(*np.mgrid[-31:32, -31:32]) <= reach
+    wide = np.pad(mask, 40)
+    exact = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, ring.astype(np.uint8))[40:-40, 40:-40]
+    closed = module._closed(mask, reach)
+    assert set(np.unique(closed)) <= {0, 255}
+    assert not (mask.astype(bool) & (closed == 0)).any()
+    inside = np.s_[35:-20, 35:-20]  # at the edge of the picture nothing comes from outside
+    assert ((closed > 0) != exact)[inside].mean() < 0.005
+
+
+def squares(apart: int) -> np.ndarray:
+    """Two squares of 30 px, so many px apart; each is as large as a disc 34 px wide."""
+    mask = np.zeros((120, 160), np.uint8)
+    mask[40:70, 20:50] = mask[40:70, 50 + apart : 80 + apart] = 1
+    return mask
+
+
+@pytest.mark.parametrize(("gap", "apart"), [((), 12), ((0.35,), 12), ((0.6,), 20), ((0.02,), 0)])
+def test_lobes_are_joined_up_to_the_gap(gap, apart):
+    (one,), two = (module._joined(squares(px), *gap) for px in (apart, apart + 1))
+    assert (one.x, one.y, one.mask.shape) == (20, 40, (30, 60 + apart))
+    assert cv2.boundingRect(one.hull) == (20, 40, 60 + apart, 30)
+    assert sorted((p.x, p.y, p.mask.shape) for p in two) == [(20, 40, (30, 30)), (51 + apart, 40, (30, 30))]
+    for patch in (one, *two):
+        assert patch.whole
+        assert set(np.unique(patch.mask)) <= {0, 1}
+        assert patch.hull.shape[1:] == (2,)
+        assert patch.mask.all() or patch is one
+
+
+def test_where_there_is_nothing_nothing_is_joined():
+    assert module._joined(discs()) == []
+
+
+def test_a_hole_in_a_nucleus_belongs_to_it():
+    ring = discs((60, 60, 20)) - discs((60, 60, 8))
+    (patch,) = module._joined(ring)
+    np.testing.assert_array_equal(patch.mask, discs((20, 20, 20), shape=(41, 41)))
+
+
+def test_a_long_patch_of_large_pieces_is_parted():
+    """Red cells are 20 px wide here: a piece may be a nucleus from 320 px on, and a nucleus has 1200 px at most."""
+
+    def parts(*placed, red=20.0):
+        mask = discs(*placed)
+        (patch,) = module._joined(mask, 2.0)
+        return module._parted(patch, patch.within(mask), red)
+
+    long = parts((30, 60, 14), (64, 60, 14))
+    assert [part.whole for part in long] == [False, False]
+    assert sorted(part.x for part in long) == [16, 50]
+    for part in long:
+        assert (part.y, *part.mask.shape) == (46, 29, 29)
+        assert int(part.mask.sum()) == pytest.approx(int(discs((20, 20, 14)).sum()), rel=0.15)
+        x, y, w, h = cv2.boundingRect(part.hull)
+        assert (x, y) == (part.x, part.y)
+        assert (w, h) == (29, 29)
+    assert len(parts((30, 60, 13), (62, 60, 13))) == 1, "together no larger than one"
+    assert len(parts((30, 60, 14), (64, 60, 14), red=20.3)) == 1
+    assert len(parts((30, 60, 22), (64, 60, 8))) == 1, "the second piece is too small to be one"
+    assert len(parts((40, 60, 16), (74, 60, 16), (57, 90, 16))) == 1, "they lie round a middle"
+    row = parts((30, 60, 14), (64, 60, 14), (98, 60, 14))
+    assert len(row) == 3
+    small = parts((30, 60, 14), (64, 60, 14), (64, 84, 7))
+    assert len(small) == 2
+    assert max(part.mask.shape[0] for part in small) == 46, "the small piece goes with the nearest"
+    one = module._joined(discs((60, 60, 14)))[0]
+    assert module._parted(one, one.mask, 9.0) == [one]
+
+
+EXPECTED = json.loads((Path(__file__).parent / "locate_expected.json").read_text())
+
+
+def picture(case: dict) -> np.ndarray:
+    """A drawn photo, or a part of one, larger or smaller; a pair is two halves that touch."""
+    width, height = case["size"]
+    photo, drawn = draw_photo(case["types"], seed=case["seed"], width=width, height=height, red_cell_px=case["red"])
+    if case["part"] == "pair":
+        other, more = draw_photo(
+            case["types"], seed=case["seed"] + 50, width=width, height=height, red_cell_px=case["red"]
+        )
+        return np.hstack([photo[:, : drawn[0].box[2] - 4], other[:, more[0].box[0] + 4 :]])
+    if case["part"] == "close":
+        x0, y0, x1, y1 = drawn[0].box
+        return np.ascontiguousarray(photo[max(0, y0 - 5) : y1 + 5, max(0, x0 - 5) : x1 + 5])
+    if case["part"] == "cut":
+        x0, y0, x1, y1 = drawn[0].box
+        return np.ascontiguousarray(photo[(y0 + y1) // 2 :, (x0 + x1) // 2 :])
+    return photo
+
+
+@pytest.mark.parametrize("case", EXPECTED, ids=lambda case: f"{case['part']}-{case['size'][0]}-{case['seed']}")
+def test_cells_are_found_to_the_pixel(case):
+    """A checkpoint is as good as its framing, and that follows the box: a change of either must be meant."""
+    found = locate(picture(case))
+    assert len(found) == len(case["cells"])
+    for cell, (box, nucleus_px) in zip(found, case["cells"], strict=True):
+        assert np.abs(np.subtract(cell.box, box)).max() <= 1
+        assert cell.nucleus_px == pytest.approx(nucleus_px, rel=0.01)
