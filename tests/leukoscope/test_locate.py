@@ -353,6 +353,63 @@ def test_a_long_patch_of_large_pieces_is_parted():
     assert module._parted(one, one.mask, 9.0) == [one]
 
 
+GLASS = np.array([235.0, 225.0, 215.0])
+
+
+def smear(*placed: tuple[int, int, int]) -> np.ndarray:
+    """A photo of nothing but flat nuclei, each (x, y, radius)."""
+    photo = np.full((400, 440, 3), GLASS, np.uint8)
+    photo[discs(*placed, shape=(400, 440)) > 0] = (110, 50, 150)
+    return photo
+
+
+def measured_anew(photo: np.ndarray, nucleus: Patch) -> tuple[np.ndarray, int]:
+    """`_finer` on the photo, of a nucleus that was found on a copy a quarter as large."""
+    return module._finer(photo, 4, Stain(GLASS.astype(np.float32)), 0.8, 20.0, nucleus)
+
+
+def coarse(*placed: tuple[int, int, int], whole: bool = True) -> Patch:
+    """A nucleus as a copy a quarter as large shows it."""
+    (patch,) = module._joined(discs(*((x // 4, y // 4, radius // 4) for x, y, radius in placed), shape=(100, 110)))
+    return patch._replace(whole=whole)
+
+
+def test_a_nucleus_is_measured_anew_on_a_finer_copy():
+    disc = discs((50, 50, 40))
+    for x, y in ((200, 180), (42, 180), (200, 42), (396, 356)):
+        hull, area = measured_anew(smear((x, y, 40), (x, y + 400, 40)), coarse((x, y, 40)))
+        assert area == pytest.approx(int(discs((x, y, 40), shape=(400, 440)).sum()), rel=0.01)
+        left, top, w, h = cv2.boundingRect(hull)
+        assert abs(left - (x - 40)) <= 1
+        assert abs(top - (y - 40)) <= 1
+        assert abs(left + w - min(440, x + 41)) <= 1
+        assert abs(top + h - min(400, y + 41)) <= 1
+    beside = measured_anew(smear((200, 180, 40), (258, 180, 12)), coarse((200, 180, 40)))
+    assert cv2.boundingRect(beside[0])[2] > 105, "a lobe that the coarse copy did not show belongs to it"
+    assert beside[1] > 1.05 * disc.sum()
+    far = measured_anew(smear((200, 180, 40), (290, 180, 12)), coarse((200, 180, 40)))
+    assert abs(cv2.boundingRect(far[0])[2] - 81) <= 2
+    assert far[1] == pytest.approx(int(disc.sum()), rel=0.01)
+
+
+def test_of_touching_nuclei_each_is_measured_within_its_own_hull():
+    photo = smear((200, 180, 40), (262, 180, 40))
+    hull, area = measured_anew(photo, coarse((200, 180, 40), whole=False))
+    left, _, width, _ = cv2.boundingRect(hull)
+    assert abs(left - 160) <= 3
+    assert abs(width - 81) <= 5
+    assert area == pytest.approx(int(discs((50, 50, 40)).sum()), rel=0.08)
+    assert cv2.boundingRect(measured_anew(photo, coarse((200, 180, 40)))[0])[2] > 120, "one that is whole is both"
+
+
+def test_where_a_finer_copy_shows_nothing_the_coarse_hull_stays():
+    nucleus = coarse((200, 180, 40))
+    hull, area = measured_anew(smear(), nucleus)
+    np.testing.assert_array_equal(hull, nucleus.hull * 4 + 2)
+    assert hull.dtype == np.int32
+    assert area == 0
+
+
 EXPECTED = json.loads((Path(__file__).parent / "locate_expected.json").read_text())
 
 
