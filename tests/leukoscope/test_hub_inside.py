@@ -92,7 +92,7 @@ def test_the_variable_is_asked_only_where_no_name_is_given(monkeypatch, tmp_path
 
 def test_a_name_a_revision_and_both_find_the_commit(hub, model, here):
     (tag := hub.repo(NAME)).tags["v1.0"] = model
-    newer = tag.commit({"README.md": b"a newer card"}, "newer")
+    newer = tag.commit({"README.md": b"a newer card", "surprise.py": b"raise SystemExit(9)"}, "newer")
     snapshots = here / "models--tester--cells" / "snapshots"
     for words, options, commit in (
         (NAME, {}, newer),
@@ -102,7 +102,9 @@ def test_a_name_a_revision_and_both_find_the_commit(hub, model, here):
         (f"{NAME}@{model}", {}, model),
     ):
         assert find(words, **options) == Source(snapshots / commit, f"{NAME}@{commit}")
-    assert sorted(files_of(snapshots / model)) == sorted(files_of(EMBEDDED))
+    assert files_of(snapshots / model) == files_of(EMBEDDED)
+    assert not list(here.rglob("surprise.py")), "only a checkpoint's own files are fetched"
+    assert hub.count("GET", "surprise.py") == 0
 
 
 def test_a_cache_of_ones_own_and_the_network_are_used_as_told(hub, model, here, tmp_path):
@@ -188,12 +190,16 @@ def test_what_is_no_checkpoint_is_not_taken(hub, model, here):
     assert "'..'" in words
 
 
-def test_a_download_ends_where_no_checkpoint_is_so_large(hub, model, here, monkeypatch):
+@pytest.mark.parametrize("own", [False, True])
+def test_a_download_ends_where_no_checkpoint_is_so_large(hub, model, here, tmp_path, monkeypatch, own):
     monkeypatch.setattr(module, "MOST_BYTES", 2**20)
-    place = here / "models--tester--cells" / "blobs"
-    words = refusal(CheckpointError, find, f"{NAME}@main")
+    cache = tmp_path / "own" if own else here
+    blobs = cache / "models--tester--cells" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / "begun.incomplete").touch()
+    words = refusal(CheckpointError, find, f"{NAME}@main", cache_dir=cache if own else None)
     assert words == f"{NAME}@main has more than 1 MB: no checkpoint of Leukoscope has"
-    assert not list(place.glob("*.incomplete"))
+    assert not list(cache.rglob("*.incomplete"))
 
 
 def test_bytes_are_counted_as_announced_and_as_they_arrive(monkeypatch):
@@ -202,9 +208,9 @@ def test_bytes_are_counted_as_announced_and_as_they_arrive(monkeypatch):
     said = f"{NAME} has more than 3 MB: no checkpoint of Leukoscope has"
     with kind(total=3 * 2**20, disable=True) as bar:
         assert bar.refresh(nolock=True) is None
-        for part in (2**20, 2**20, None, 2**20 - 1):
+        for part in (2**20, 2**20, None, 2**20):
             bar.update(part)
-        assert refusal(CheckpointError, bar.update, 2) == said
+        assert refusal(CheckpointError, bar.update, 1) == said
     with kind(total=3 * 2**20, disable=True) as bar:
         bar.update(3 * 2**20 - 1)
         bar.update()
@@ -355,6 +361,17 @@ def test_a_tag_is_never_moved(hub, here, tmp_path):
     assert hub.repo(NAME).tags == {"v1.0": first}
     second = upload(folder, NAME, tag="v1.1")
     assert hub.repo(NAME).tags == {"v1.0": first, "v1.1": second}
+
+
+def test_a_tag_is_on_the_commit_that_was_sent_whatever_came_after(hub, here):
+    def overtake(method: str, path: str) -> None:
+        if path.endswith("/refs"):
+            hub.repo(NAME).commit({"README.md": b"by somebody else"}, "meanwhile")
+
+    hub.on_request(overtake)
+    commit = upload(EMBEDDED, NAME, tag="v1.0")
+    assert hub.repo(NAME).tags == {"v1.0": commit}
+    assert hub.repo(NAME).head() != commit
 
 
 def test_a_folder_that_is_not_whole_is_not_sent(hub, here, tmp_path):

@@ -54,6 +54,9 @@ def test_every_sentence():
         "With n = 100 the 95 % limits for 3 cells (3 %) are 0.6-8.5 %.",
         LAST,
     ]
+    assert (
+        "With n = 33 the 95 % limits for 1 cell (3 %) are 0.1-15.8 %" + OF_A_HUNDRED in tally(3, 30, 0, 0).sentences()
+    )
     assert tally(0, 10, 0, 30, corrected=5, not_counted=4).sentences() == [
         "Counted 40 cells in 1 photo.",
         "A person decided on 5 cells, 4 of them as none of the four.",
