@@ -7,6 +7,7 @@ import sys
 from dataclasses import FrozenInstanceError, asdict
 
 import pytest
+from scipy.special import betainc
 from scipy.stats import binomtest
 
 from leukoscope.cells import CELL_TYPES
@@ -23,6 +24,7 @@ from leukoscope.differential import (
     resume_csv,
 )
 from leukoscope.errors import DifferentialError
+from leukoscope.limits import _beta_area
 
 
 def cell(label="neutrophil", verdict="confident", confidence=0.97, **more) -> Prediction:
@@ -47,6 +49,13 @@ def test_limits_are_those_of_scipy(total):
         for level in (0.9, 0.95, 0.99):
             exact = binomtest(count, total).proportion_ci(level, "exact")
             assert clopper_pearson(count, total, level) == pytest.approx((exact.low, exact.high), abs=1e-9)
+
+
+@pytest.mark.parametrize(("a", "b"), [(1, 1), (1, 9), (9, 1), (3, 98), (98, 3), (2500, 1500)])
+def test_areas_are_those_of_scipy_on_both_sides_of_the_middle(a, b):
+    middle = a / (a + b)
+    for x in (middle / 2, middle, 0.01, 0.5, 0.99, (1 + middle) / 2):
+        assert _beta_area(x, a, b) == pytest.approx(betainc(a, b, x), rel=1e-9, abs=1e-300)
 
 
 PUBLISHED = """
