@@ -10,6 +10,7 @@ import pytest
 from scipy.special import betainc
 from scipy.stats import binomtest
 
+from leukoscope import differential as module
 from leukoscope.cells import CELL_TYPES
 from leukoscope.classifier import Prediction
 from leukoscope.counted import from_row, to_row
@@ -167,6 +168,7 @@ def test_the_error_of_counting_is_said_in_words():
 
 NAMES = [
     "plain.png",
+    " spaced.png",
     "=cmd|' /C calc'!A0.png",
     "+1.png",
     "-2.png",
@@ -444,6 +446,19 @@ def test_what_is_added_is_seen_onto_the_disk(tmp_path, monkeypatch):
     assert isinstance(handle, int)
     assert content == path.read_bytes()
     assert [line.split(b",")[1] for line in content.splitlines()] == [b"cell", b"2", b"1"], "the last cell goes first"
+
+
+def test_a_whole_file_is_not_read_again_for_each_photo(tmp_path, monkeypatch):
+    path, read = tmp_path / "out.csv", []
+    monkeypatch.setattr(module, "resume_csv", read.append)
+    path.touch()
+    for name in ("a.png", "b.png"):
+        append_csv(path, name, [cell()])
+    assert read == []
+    for torn in (path.read_bytes()[:-1], path.read_bytes() + b"x"):
+        path.write_bytes(torn)
+        append_csv(path, "c.png", [cell()])
+    assert read == [path, path]
 
 
 def test_a_name_of_many_lines_is_mended_and_one_of_more_is_not(tmp_path):
