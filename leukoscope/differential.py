@@ -279,16 +279,16 @@ def _whole_lines(text: str, source: str) -> tuple[Differential, bool]:
 
 def _read_text(path: str | os.PathLike[str], torn: bool = False) -> str:
     """A file's text; of a torn one, with a mark for a last character that is not whole."""
-    content = b""
     try:
         content = Path(path).read_bytes()
+    except OSError as error:
+        raise DifferentialError(f"{path} cannot be read: {error.strerror or error}") from None
+    try:
         return content.decode()
     except UnicodeDecodeError as error:
         if torn and error.reason == "unexpected end of data":
             return content.decode(errors="replace")
         raise DifferentialError(f"{path} cannot be read: {error}") from None
-    except OSError as error:
-        raise DifferentialError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def _check_header(given: list[str], source: str) -> None:

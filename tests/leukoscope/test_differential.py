@@ -255,9 +255,11 @@ def test_what_was_whole_is_left_as_it_was(tmp_path):
     assert resume_csv(tmp_path / "none.csv") == Differential()
 
 
-def test_a_wrong_last_line_is_no_torn_one(tmp_path):
+@pytest.mark.parametrize("name", ["a.png", "a, b.png"])
+def test_a_wrong_last_line_is_no_torn_one(tmp_path, name):
     path = tmp_path / "out.csv"
-    text = many(neutrophil=2).reclassify("neutrophil.png", 2, "monocyte").to_csv().replace("monocyte\r\n", "mono\r\n")
+    counted = Differential.from_predictions([(name, [cell(), cell()])]).reclassify(name, 2, "monocyte")
+    text = counted.to_csv().replace("monocyte\r\n", "mono\r\n")
     path.write_bytes(text.encode())
     with pytest.raises(DifferentialError, match="line 3: corrected: 'mono' must be one of"):
         resume_csv(path)
