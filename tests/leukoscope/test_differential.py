@@ -272,6 +272,7 @@ def test_what_a_spreadsheet_saved_is_read(tmp_path):
     (tmp_path / "out.csv").write_bytes(text.encode())
     assert Differential.read_csv(tmp_path / "out.csv") == counted
     assert resume_csv(tmp_path / "out.csv") == counted
+    assert Differential.from_csv(text.replace("\n", "\r")) == counted, "as some save it"
     append_csv(tmp_path / "out.csv", "c.png", [cell()])
     assert Differential.read_csv(tmp_path / "out.csv") == counted.add("c.png", [cell()])
 
@@ -415,6 +416,9 @@ def test_every_column_of_a_row():
             ],
             strict=True,
         )
+    )
+    assert to_row(CountedCell("a=b'.png", 1, cell()))["photo"] == "a=b'.png", (
+        "only what begins like a formula is marked"
     )
     boxless = Prediction("monocyte", dict.fromkeys(CELL_TYPES, 0.25), 0.25, None, "confident")
     assert [to_row(CountedCell("a", 1, boxless))[edge] for edge in ("x0", "y0", "x1", "y1")] == [""] * 4
