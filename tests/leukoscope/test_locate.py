@@ -402,6 +402,14 @@ def test_of_touching_nuclei_each_is_measured_within_its_own_hull():
     assert cv2.boundingRect(measured_anew(photo, coarse((200, 180, 40)))[0])[2] > 120, "one that is whole is both"
 
 
+def test_all_lobes_within_the_hull_of_a_parted_nucleus_are_its_own():
+    photo = smear((176, 180, 16), (224, 180, 16))
+    for whole, width in ((False, 81), (True, 33)):
+        hull, area = measured_anew(photo, coarse((200, 180, 44), whole=whole))
+        assert abs(cv2.boundingRect(hull)[2] - width) <= 2
+        assert area == pytest.approx(int(discs((20, 20, 16)).sum()) * (1 if whole else 2), rel=0.03)
+
+
 def test_where_a_finer_copy_shows_nothing_the_coarse_hull_stays():
     nucleus = coarse((200, 180, 40))
     hull, area = measured_anew(smear(), nucleus)
