@@ -56,11 +56,13 @@ def measured(module: str, before: list[dict]) -> dict:
 
     path = Path("leukoscope") / f"{module}.py"
     codes = json.loads((ROOT / "mutants" / f"{path}.meta").read_text())["exit_code_by_key"]
-    counts = Counter(status_by_exit_code[code] for code in codes.values())
+    # One that makes a library read memory that is not its own ends the tests as well.
+    status = {name: status_by_exit_code[code].replace("segfault", "killed") for name, code in codes.items()}
+    counts = Counter(status.values())
     reasons = {(s["where"], s["was"], s["became"]): s["why"] for s in before}
     survivors = []
-    for name, code in codes.items():
-        if status_by_exit_code[code] in ("killed", "timeout"):
+    for name in codes:
+        if status[name] in ("killed", "timeout"):
             continue
         function, kind = parse_mutant_key(name.rpartition("__mutmut_")[0].rpartition(".")[2])
         lines = get_diff_for_mutant(name, path=path).splitlines()[2:]

@@ -392,6 +392,21 @@ def test_a_nucleus_is_measured_anew_on_a_finer_copy():
     assert far[1] == pytest.approx(int(disc.sum()), rel=0.01)
 
 
+def test_a_cell_is_given_in_pixels_of_the_photo():
+    photo = cv2.resize(smear((200, 180, 40)), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+    copies = [photo]
+    for _ in range(3):
+        copies.append(module._halved(copies[-1]))
+    cell, area = module._measured(copies, Stain(GLASS.astype(np.float32)), coarse((200, 180, 40)))
+    assert area == pytest.approx(4 * int(discs((50, 50, 40)).sum()), rel=0.02)
+    assert cell.nucleus_px == pytest.approx(161, abs=3)
+    rim = 0.15 * 161
+    assert np.abs(np.subtract(cell.box, (320 - rim, 280 - rim, 482 + rim, 442 + rim))).max() <= 4
+    there = module._measured(copies[3:], Stain(GLASS.astype(np.float32)), coarse((200, 180, 40)))
+    assert there[1] == 0, "on the photo itself nothing is measured anew"
+    assert there[0].nucleus_px == module._diameter(coarse((200, 180, 40)).hull)
+
+
 def test_of_touching_nuclei_each_is_measured_within_its_own_hull():
     photo = smear((200, 180, 40), (262, 180, 40))
     hull, area = measured_anew(photo, coarse((200, 180, 40), whole=False))
