@@ -345,7 +345,7 @@ def test_a_long_patch_of_large_pieces_is_parted():
     assert len(parts((30, 60, 22), (64, 60, 8))) == 1, "the second piece is too small to be one"
     assert len(parts((40, 60, 16), (74, 60, 16), (57, 90, 16))) == 1, "they lie round a middle"
     row = parts((30, 60, 14), (64, 60, 14), (98, 60, 14))
-    assert len(row) == 3
+    assert sorted((part.x, part.y, part.mask.shape) for part in row) == [(x, 46, (29, 29)) for x in (16, 50, 84)]
     small = parts((30, 60, 14), (64, 60, 14), (64, 84, 7))
     assert len(small) == 2
     assert max(part.mask.shape[0] for part in small) == 46, "the small piece goes with the nearest"
@@ -392,19 +392,44 @@ def test_a_nucleus_is_measured_anew_on_a_finer_copy():
     assert far[1] == pytest.approx(int(disc.sum()), rel=0.01)
 
 
-def test_a_cell_is_given_in_pixels_of_the_photo():
-    photo = cv2.resize(smear((200, 180, 40)), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+@pytest.mark.parametrize(
+    ("width", "times", "halvings", "disc", "scale"),
+    [
+        (440, 1, 3, (200, 180, 40), 1),
+        (440, 1, 3, (42, 42, 40), 1),
+        (480, 1, 2, (200, 180, 40), 1),
+        (440, 2, 3, (200, 180, 40), 2),
+        (480, 2, 3, (200, 180, 24), 2),
+        (440, 3, 3, (200, 180, 32), 4),
+        (440, 3, 3, (200, 180, 24), 2),
+    ],
+)
+def test_a_cell_is_given_in_pixels_of_the_photo(width, times, halvings, disc, scale):
+    """Up to 960 px it is measured on the finest copy of 480 px at most, else on that where it is 80 px wide at most."""
+    photo = cv2.copyMakeBorder(smear(disc), 0, 0, 0, width - 440, cv2.BORDER_REPLICATE)
+    photo = cv2.resize(photo, None, fx=times, fy=times, interpolation=cv2.INTER_NEAREST)
     copies = [photo]
-    for _ in range(3):
+    for _ in range(halvings):
         copies.append(module._halved(copies[-1]))
-    cell, area = module._measured(copies, Stain(GLASS.astype(np.float32)), coarse((200, 180, 40)))
-    assert area == pytest.approx(4 * int(discs((50, 50, 40)).sum()), rel=0.02)
-    assert cell.nucleus_px == pytest.approx(161, abs=3)
-    rim = 0.15 * 161
-    assert np.abs(np.subtract(cell.box, (320 - rim, 280 - rim, 482 + rim, 442 + rim))).max() <= 4
-    there = module._measured(copies[3:], Stain(GLASS.astype(np.float32)), coarse((200, 180, 40)))
-    assert there[1] == 0, "on the photo itself nothing is measured anew"
-    assert there[0].nucleus_px == module._diameter(coarse((200, 180, 40)).hull)
+    x, y, radius = (times * value for value in disc)
+    part = 2**halvings
+    (nucleus,) = module._joined(discs((x // part, y // part, radius // part), shape=copies[-1].shape[:2]))
+    cell, area = module._measured(copies, Stain(GLASS.astype(np.float32)), nucleus)
+    assert area == pytest.approx(np.pi * radius**2, rel=0.05)
+    assert area % scale**2 == 0
+    assert scale == 1 or area / scale**2 == pytest.approx(np.pi * (radius / scale) ** 2, rel=0.05)
+    assert scale == 4 or area % (2 * scale) ** 2, "on a copy twice as coarse it would be a multiple of this"
+    assert cell.nucleus_px == pytest.approx(2 * radius, rel=0.06)
+    rim = 0.15 * 2 * radius
+    box = (max(0, x - radius - rim), max(0, y - radius - rim), x + radius + rim, y + radius + rim)
+    assert np.abs(np.subtract(cell.box, box)).max() <= 3 * scale
+    assert cell.cut(photo.shape) == (x < radius + rim), "cut is what touches the edge itself"
+
+
+def test_on_the_photo_itself_nothing_is_measured_anew():
+    nucleus = coarse((200, 180, 40))
+    cell, area = module._measured([smear()[::4, ::4]], Stain(GLASS.astype(np.float32)), nucleus)
+    assert (cell.nucleus_px, area) == (module._diameter(nucleus.hull), 0)
 
 
 def test_of_touching_nuclei_each_is_measured_within_its_own_hull():
@@ -431,6 +456,19 @@ def test_where_a_finer_copy_shows_nothing_the_coarse_hull_stays():
     np.testing.assert_array_equal(hull, nucleus.hull * 4 + 2)
     assert hull.dtype == np.int32
     assert area == 0
+
+
+@pytest.mark.parametrize(
+    ("widths", "height", "parts"),
+    [((24, 24), 25, 2), ((24, 23), 25, 1), ((44, 16), 20, 2), ((46, 15), 20, 1), ((28, 28), 41, 2), ((28, 27), 41, 1)],
+)
+def test_a_patch_is_parted_from_the_very_size_on(widths, height, parts):
+    """1200 px stained in all, 320 px in each of two pieces, and half as long again as wide."""
+    mask = np.zeros((120, 160), np.uint8)
+    left, right = widths
+    mask[30 : 30 + height, 20 : 20 + left] = mask[30 : 30 + height, 25 + left : 25 + left + right] = 1
+    (patch,) = module._joined(mask, 0.5)
+    assert len(module._parted(patch, patch.within(mask), 20.0)) == parts
 
 
 EXPECTED = json.loads((Path(__file__).parent / "locate_expected.json").read_text())
