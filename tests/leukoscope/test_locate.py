@@ -181,6 +181,41 @@ def test_a_patch_is_a_view_of_its_place():
     np.testing.assert_array_equal(patch.within(mask), np.eye(5, 4) * (np.arange(4) > 0))
 
 
+@pytest.mark.parametrize(
+    ("size", "widths", "searched"),
+    [
+        ((480, 640), [128], ["80 at a glance"]),
+        ((480, 640), [127.9, 64], ["80 at a glance", "160"]),
+        ((480, 640), [0, 63.9, 32], ["80 at a glance", "160", "320"]),
+        ((480, 640), [0, 1, 1, 1], ["80 at a glance", "160", "320", "640"]),
+        ((480, 640), [0, 0], ["80 at a glance", "160"]),
+        ((120, 159), [1], ["159"]),
+        ((160, 120), [31.9, 16], ["80 at a glance", "160"]),
+        ((700, 960), [128], ["120 at a glance"]),
+        ((700, 962), [32], ["481"]),
+        ((900, 4000), [1, 1, 1, 1], ["500", "1000", "2000", "4000"]),
+        ((2000, 2000), [1, 1, 1], ["500", "1000", "2000"]),
+        ((2001, 2000), [1, 1], ["500", "1000"]),
+    ],
+)
+def test_finer_copies_are_searched_until_nuclei_are_wide_enough(monkeypatch, size, widths, searched):
+    """In a copy they must be 16 px wide; one that has more than four million pixels is not searched."""
+    asked, answers = [], iter(widths)
+
+    def search(copies, glass, glance=False):
+        assert glass is given
+        asked.append(f"{max(copies[-1].shape)}{' at a glance' if glance else ''}")
+        width = next(answers)
+        return [Cell((0, 0, 9, 9), width)] if width else []
+
+    given = np.full(3, 240.0)
+    monkeypatch.setattr(module, "_search", search)
+    monkeypatch.setattr(module, "Stain", lambda glass: glass)
+    found = locate(np.zeros((*size, 3), np.uint8), given)
+    assert asked == searched
+    assert [cell.nucleus_px for cell in found] == [width for width in widths[-1:] if width]
+
+
 @pytest.mark.parametrize("shape", [(6, 8), (7, 9)])
 def test_a_half_is_the_mean_of_four(shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
