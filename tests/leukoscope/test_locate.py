@@ -184,14 +184,14 @@ def test_a_patch_is_a_view_of_its_place():
 @pytest.mark.parametrize(
     ("size", "widths", "searched"),
     [
-        ((480, 640), [128], ["80 at a glance"]),
-        ((480, 640), [127.9, 64], ["80 at a glance", "160"]),
+        ((480, 640), [64], ["80 at a glance"]),
+        ((480, 640), [63.9, 64], ["80 at a glance", "160"]),
         ((480, 640), [0, 63.9, 32], ["80 at a glance", "160", "320"]),
         ((480, 640), [0, 1, 1, 1], ["80 at a glance", "160", "320", "640"]),
         ((480, 640), [0, 0], ["80 at a glance", "160"]),
         ((120, 159), [1], ["159"]),
-        ((160, 120), [31.9, 16], ["80 at a glance", "160"]),
-        ((700, 960), [128], ["120 at a glance"]),
+        ((160, 120), [15.9, 16], ["80 at a glance", "160"]),
+        ((700, 960), [64], ["120 at a glance"]),
         ((700, 962), [32], ["481"]),
         ((900, 4000), [1, 1, 1, 1], ["500", "1000", "2000", "4000"]),
         ((2000, 2000), [1, 1, 1], ["500", "1000", "2000"]),
@@ -199,7 +199,7 @@ def test_a_patch_is_a_view_of_its_place():
     ],
 )
 def test_finer_copies_are_searched_until_nuclei_are_wide_enough(monkeypatch, size, widths, searched):
-    """In a copy they must be 16 px wide; one that has more than four million pixels is not searched."""
+    """On the copy, after a glance on the next, they must be 16 px wide; one that has more than four million pixels is not searched."""
     asked, answers = [], iter(widths)
 
     def search(copies, glass, glance=False):
