@@ -199,7 +199,7 @@ def test_a_patch_is_a_view_of_its_place():
     ],
 )
 def test_finer_copies_are_searched_until_nuclei_are_wide_enough(monkeypatch, size, widths, searched):
-    """On the copy, after a glance on the next, they must be 16 px wide; one that has more than four million pixels is not searched."""
+    """16 px of the copy, of the next one after a glance; one of more than four million pixels is not searched."""
     asked, answers = [], iter(widths)
 
     def search(copies, glass, glance=False):
