@@ -467,6 +467,37 @@ def test_on_the_photo_itself_nothing_is_measured_anew():
     assert (cell.nucleus_px, area) == (module._diameter(nucleus.hull), 0)
 
 
+@pytest.mark.parametrize(("smallest", "found"), [(0.0, 1), (20.0, 1), (20.5, 0)])
+def test_what_is_too_small_when_measured_anew_is_none(monkeypatch, smallest, found):
+    """The nucleus is 81 px wide, and so 20.2 px of the copy that is searched."""
+    photo = smear((200, 180, 40))
+    half = module._halved(photo)
+    copies = [photo, half, module._halved(half)]
+    monkeypatch.setattr(module, "_nuclei", lambda *measured: ([coarse((200, 180, 40))], smallest, True))
+    for glance in (False, True):
+        cells = module._search(copies, Stain(GLASS.astype(np.float32)), glance)
+        assert len(cells) == found
+        assert all(np.abs(np.subtract(cell.box, (148, 128, 254, 234))).max() <= 2 for cell in cells)
+    monkeypatch.setattr(module, "_nuclei", lambda *measured: ([coarse((200, 180, 40))], 0.0, False))
+    assert module._search(copies, Stain(GLASS.astype(np.float32)), glance=True) == []
+    assert len(module._search(copies, Stain(GLASS.astype(np.float32)))) == 1
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_is_too_pale_is_no_nucleus_and_hides_none(monkeypatch, order):
+    monkeypatch.setattr(module, "red_cell_width", lambda *measured: None)  # there is none
+    places = [(120, 100, 40), (320, 300, 40)][::order]
+    photo = smear(places[0])
+    photo[discs(places[1], shape=photo.shape[:2]) > 0] = (200, 150, 195)
+    (cell,) = locate(photo, GLASS.astype(np.float32))
+    x, y, _ = places[0]
+    assert np.abs(np.subtract(cell.box, (x - 52, y - 52, x + 53, y + 53))).max() <= 3
+    photo[discs(places[1], shape=photo.shape[:2]) > 0] = (180, 110, 190)
+    first, second = locate(photo, GLASS.astype(np.float32))
+    assert first == cell, "the darker one is the more prominent"
+    assert second.box[0] > cell.box[2] or second.box[2] < cell.box[0]
+
+
 def test_of_touching_nuclei_each_is_measured_within_its_own_hull():
     photo = smear((200, 180, 40), (262, 180, 40))
     hull, area = measured_anew(photo, coarse((200, 180, 40), whole=False))
