@@ -467,6 +467,79 @@ def test_on_the_photo_itself_nothing_is_measured_anew():
     assert (cell.nucleus_px, area) == (module._diameter(nucleus.hull), 0)
 
 
+def nuclei_of(monkeypatch, mask: np.ndarray, red: float | None) -> tuple[list[int], float, bool]:
+    """`_nuclei` where red cells are so wide: the places of the nuclei along x, and the rest of its answer."""
+    monkeypatch.setattr(module, "red_cell_width", lambda absorbed, usable, nucleus: red)
+    density = np.where(mask, to_level(1.0), to_level(0.0)).astype(np.uint8)
+    nuclei, smallest, plain = module._nuclei(mask, density, density, np.full_like(mask, 255))
+    return sorted(patch.x for patch in nuclei), smallest, plain
+
+
+@pytest.mark.parametrize(
+    ("placed", "kept", "plain"),
+    [
+        ([], [], False),
+        ([(40, 60, 20)], [20], True),
+        ([(40, 60, 20), (110, 60, 10)], [20, 100], False),
+        ([(40, 60, 20), (110, 60, 9)], [20], False),
+        ([(40, 60, 20), (110, 60, 6)], [20], True),
+        ([(40, 60, 4)], [36], False),
+        ([(40, 60, 3)], [], False),
+    ],
+)
+def test_without_red_cells_the_largest_is_the_yardstick(monkeypatch, placed, kept, plain):
+    """A nucleus is 0.45 as wide as the largest, and 7.2 px here, where the short side has 120."""
+    assert nuclei_of(monkeypatch, discs(*placed), None) == (kept, 0.0, plain)
+
+
+@pytest.mark.parametrize(
+    ("placed", "kept", "plain"),
+    [
+        ([(40, 60, 15)], [25], True),
+        ([(40, 60, 20)], [20], False),
+        ([(40, 60, 6)], [34], False),
+        ([(40, 60, 5)], [], False),
+        ([(40, 60, 15), (110, 60, 5)], [25], False),
+        ([(40, 60, 15), (110, 60, 3)], [25], True),
+        ([(40, 60, 15), (110, 60, 15)], [25, 95], False),
+        ([(40, 60, 15), (72, 60, 15)], [25, 57], False),
+    ],
+)
+def test_red_cells_are_the_yardstick(monkeypatch, placed, kept, plain):
+    """They are 20 px wide: a nucleus has 14 px, here at first 11.9 and so 111 px of area, and 1200 px at most."""
+    assert nuclei_of(monkeypatch, discs(*placed), 20.0) == (kept, 14.0, plain)
+
+
+def test_a_nucleus_of_the_very_size_of_two_is_not_plain(monkeypatch):
+    mask = discs()
+    mask[20:50, 20:60] = 1
+    assert nuclei_of(monkeypatch, mask, 20.0) == ([20], 14.0, False)
+    mask[20, 20] = 0
+    assert nuclei_of(monkeypatch, mask, 20.0) == ([20], 14.0, True)
+
+
+def test_red_cells_are_looked_for_away_from_nuclei_and_in_the_light(monkeypatch):
+    seen = []
+    monkeypatch.setattr(module, "red_cell_width", lambda *given: seen.append(given))
+    mask = discs((60, 60, 20))
+    density = np.where(mask, to_level(1.0), to_level(0.0)).astype(np.uint8)
+    density[60, 120] = to_level(0.4)  # too pale for a nucleus, too dark for a red cell
+    density[100, 20] = to_level(0.28)
+    light = np.full_like(mask, 255)
+    light[:5] = 0
+    absorbed = mask * 7
+    module._nuclei(mask, density, absorbed, light)
+    ((given, usable, nucleus),) = seen
+    assert given is absorbed
+    assert nucleus == pytest.approx(40, abs=1)
+    assert not usable[:5].any()
+    assert usable[60, 80:94].max() == 0
+    assert usable[60, 94:106].min() == 255, "0.35 of the nucleus away"
+    assert usable[60, 107:134].max() == 0
+    assert usable[100, 20] == usable[60, 135] == 255
+    assert set(np.unique(usable)) == {0, 255}
+
+
 @pytest.mark.parametrize(("smallest", "found"), [(0.0, 1), (20.0, 1), (20.5, 0)])
 def test_what_is_too_small_when_measured_anew_is_none(monkeypatch, smallest, found):
     """The nucleus is 81 px wide, and so 20.2 px of the copy that is searched."""
