@@ -315,6 +315,18 @@ def test_a_blob_is_noise_below_the_least():
         assert module._stained(density, 2.0).sum() == kept
 
 
+@pytest.mark.parametrize(("dark", "kept"), [(20, 400), (36, 400), (44, 324), (60, 324), (200, 324)])
+def test_a_few_dark_pixels_are_no_core(dark, kept):
+    """The threshold follows the tenth of a blob that is darkest; the rim of this one has 0.4, and is 76 px."""
+    density = np.full((60, 60), to_level(0.0), np.uint8)
+    density[20:40, 20:40] = to_level(0.4)
+    density[21:39, 21:39] = to_level(0.6)
+    inner = density[21:39, 21:39].ravel()
+    inner[:dark] = to_level(1.2)
+    density[21:39, 21:39] = inner.reshape(18, 18)
+    assert module._stained(density, 20.0).sum() == kept
+
+
 @pytest.mark.parametrize("reach", [1.5, 4.4, 9.7, 30.0])
 def test_a_mask_is_closed_as_by_a_disc(reach):
     mask = discs((30, 40, 12), (58, 44, 10), (75, 90, 6), (4, 3, 3), (150, 60, 9))
