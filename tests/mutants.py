@@ -45,7 +45,9 @@ def table(results: dict[str, dict]) -> str:
 def listing(results: dict[str, dict], why: str) -> str:
     """The survivors that may live for a reason: where, and what became of the line."""
     rows = [(module, survivor) for module, row in results.items() for survivor in row["survivors"]]
-    return "\n".join(f"{module}.{s['where']}: {s['became']}" for module, s in rows if s["why"] == why)
+    return "\n".join(
+        f"{module}.{s['where']}: {s['became'] or 'without ' + s['was']}" for module, s in rows if s["why"] == why
+    )
 
 
 def measured(module: str, before: list[dict]) -> dict:
