@@ -266,7 +266,7 @@ def test_mutants_are_those_that_were_tried():
     assert all(noticed(row) >= LEAST for row in results.values())
     assert table_of_mutants(results) in said
     reasons = Counter(survivor["why"] for row in results.values() for survivor in row["survivors"])
-    sections = re.findall(r"^### (.+) \((\d+)\)\n\n.+?\n\n```text\n(.*?)\n```$", said, re.MULTILINE | re.DOTALL)
+    sections = re.findall(r"^### ([^\n]+) \((\d+)\)\n\n.+?\n\n```text\n(.*?)\n```$", said, re.MULTILINE | re.DOTALL)
     assert {why: int(count) for why, count, _ in sections} == reasons
     for why, _, lines in sections:
         assert lines == listing(results, why), why
