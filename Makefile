@@ -9,13 +9,14 @@ KNOWN_FAULTS := 'import json, urllib.request as u; \
   assert json.load(u.urlopen("https://pypi.org/pypi/pillow/5.0.0/json", timeout=20))["vulnerabilities"]'
 export PORT ?= 7860
 
-.PHONY: help setup demo streamlit test coverage lint api fuzz bench load scale train train-reference browser screenshots clean
+.PHONY: help setup demo streamlit test coverage mutants lint api fuzz bench load scale train train-reference browser screenshots clean
 
 help:
 	@echo "make demo             serve the Gradio page on http://127.0.0.1:$(PORT) (PORT=... changes it)"
 	@echo "make streamlit        serve the lab bench's app on http://127.0.0.1:8501"
 	@echo "make test             set everything up, browser included, and run all tests (WORKERS=2 at a time)"
 	@echo "make coverage         which lines and branches of the library the tests run; below 95 % it fails"
+	@echo "make mutants          which small faults in the core the tests notice; ARGS=locate: in a module (half an hour)"
 	@echo "make lint             ruff, mypy (strict, on the library), bandit, and known faults of the packages (pip-audit)"
 	@echo "make api              list the public names anew in docs/api.md"
 	@echo "make fuzz             100,000 changed files through every reader of untrusted bytes"
@@ -70,6 +71,9 @@ coverage: setup
 	  --deselect tests/leukoscope/test_faults.py::test_a_scan_on_a_full_disk_says_so_keeps_what_it_has_and_goes_on \
 	  tests/leukoscope tests/hub tests/hostile tests/training/test_publish.py $(ARGS)
 
+mutants: setup
+	$(BIN)/python -m tests.mutants --workers $(WORKERS) $(ARGS)
+
 screenshots: setup browser
 	$(BIN)/python -m tests.space.screenshots
 	$(BIN)/python -m tests.streamlit_app.screenshots
@@ -109,4 +113,4 @@ train-reference: setup
 	$(BIN)/python -m training.evaluate $(RUNS)/reference-checkpoint
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage
+	rm -rf .venv build dist mutants *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage

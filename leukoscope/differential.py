@@ -183,8 +183,8 @@ class Differential:
                     raise DifferentialError(f"{where}: cell: {cell.number} is there twice")
                 if cell:
                     cells[cell.number] = cell
-        except csv.Error as error:
-            raise DifferentialError(f"{source}: line {reader.line_num}: {error}") from None
+        except csv.Error as error:  # of a row that DictReader has not counted yet
+            raise DifferentialError(f"{source}: line {reader.reader.line_num}: {error}") from None
         return cls(tuple(photos), tuple(cells[number] for cells in photos.values() for number in sorted(cells)))
 
     def to_json(self) -> str:
@@ -270,7 +270,7 @@ def _whole_lines(text: str, source: str) -> tuple[Differential, bool]:
         if text.endswith("\n") and text.count('"') % 2 == 0:
             raise  # not torn but wrong
         end = len(text)
-        for _ in range(LINES_IN_A_NAME):
+        for _ in range(LINES_IN_A_NAME + 1):
             end = text.rfind("\n", 0, max(0, end - 1)) + 1
             with suppress(DifferentialError):
                 return Differential.from_csv(text[:end], source), True
@@ -279,16 +279,16 @@ def _whole_lines(text: str, source: str) -> tuple[Differential, bool]:
 
 def _read_text(path: str | os.PathLike[str], torn: bool = False) -> str:
     """A file's text; of a torn one, with a mark for a last character that is not whole."""
-    content = b""
     try:
         content = Path(path).read_bytes()
+    except OSError as error:
+        raise DifferentialError(f"{path} cannot be read: {error.strerror or error}") from None
+    try:
         return content.decode()
     except UnicodeDecodeError as error:
         if torn and error.reason == "unexpected end of data":
             return content.decode(errors="replace")
         raise DifferentialError(f"{path} cannot be read: {error}") from None
-    except OSError as error:
-        raise DifferentialError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def _check_header(given: list[str], source: str) -> None:

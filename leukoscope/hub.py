@@ -114,7 +114,7 @@ def _download(
         reason = "" if local_files_only else f" ({_reason(error)})"
         raise ModelUnavailable(f"{wanted}: no whole copy to be had; tried {tried}{reason}") from None
     except errors.HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "no"
+        status = error.response.status_code
         raise ModelUnavailable(f"{wanted}: {place} answered with status {status}; try again later") from None
     except (httpx.HTTPError, OSError) as error:
         raise ModelUnavailable(f"{wanted}: the download from {place} broke off ({_reason(error)}); try again") from None

@@ -103,7 +103,7 @@ def _to_glass(crop: np.ndarray, glass: np.ndarray | None, level: float) -> np.nd
     if not level or glass is None:
         return crop
     brightened = np.arange(256)[:, None] * (level / glass)
-    return cv2.LUT(crop, np.clip(brightened + 0.5, 0, 255).astype(np.uint8)[:, None, :])
+    return cv2.LUT(crop, np.minimum(brightened + 0.5, 255).astype(np.uint8)[:, None, :])
 
 
 def is_flat(crop: np.ndarray, framing: Framing) -> bool:
@@ -114,7 +114,7 @@ def is_flat(crop: np.ndarray, framing: Framing) -> bool:
         framing: how it was framed.
     """
     middle, half = framing.size // 2, round(NUCLEUS_MIDDLE * framing.size / framing.field / 2)
-    colours = crop[middle - half : middle + half, middle - half : middle + half].reshape(-1, 3).astype(np.int16)
+    colours = crop[middle - half : middle + half, middle - half : middle + half].reshape(-1, 3)
     typical = np.median(colours, axis=0)
     return bool((np.abs(colours - typical).max(axis=1) <= 1).mean() > FLAT_SHARE)
 

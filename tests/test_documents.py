@@ -23,6 +23,8 @@ from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import METRICS_FILE
 from leukoscope.hub import EMBEDDED
 from leukoscope.synthetic import draw_photo
+from tests.mutants import LEAST, MODULES, RESULTS, listing, noticed
+from tests.mutants import table as table_of_mutants
 from training.compare import markdown, read_table
 from training.sources import copy_table, photo_table
 
@@ -255,6 +257,19 @@ def test_the_table_of_models_ends_with_the_present_one():
         trained = json.loads((folder / "classifier.json").read_text())["trained"]
         assert f"{trained['parameters']:,}" in said
     assert f"<= {MOST:g}     NOT MET" in said
+
+
+def test_mutants_are_those_that_were_tried():
+    results = json.loads(RESULTS.read_text())
+    said = (ROOT / "docs/mutants.md").read_text()
+    assert tuple(results) == MODULES
+    assert all(noticed(row) >= LEAST for row in results.values())
+    assert table_of_mutants(results) in said
+    reasons = Counter(survivor["why"] for row in results.values() for survivor in row["survivors"])
+    sections = re.findall(r"^### ([^\n]+) \((\d+)\)\n\n.+?\n\n```text\n(.*?)\n```$", said, re.MULTILINE | re.DOTALL)
+    assert {why: int(count) for why, count, _ in sections} == reasons
+    for why, _, lines in sections:
+        assert lines == listing(results, why), why
 
 
 def test_the_citation_is_of_this_version():

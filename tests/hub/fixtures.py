@@ -1,6 +1,7 @@
 """Fixtures for tests that talk to the Hub. A test module takes them with `pytest_plugins = ["tests.hub.fixtures"]`."""
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -38,6 +39,25 @@ def model(hub) -> str:
     """The embedded checkpoint as tester/cells; its commit."""
     files = {name: (EMBEDDED / name).read_bytes() for name in files_of(EMBEDDED)}
     return hub.create("tester/cells").commit(files, "a checkpoint")
+
+
+@pytest.fixture
+def here(hub, tmp_path, monkeypatch) -> Iterator[Path]:
+    """The real client talks to this Hub from the test's own process, as `tester`, and waits for nothing; its cache."""
+    from huggingface_hub import close_session, constants
+
+    for name in [name for name in os.environ if name.startswith("HF_") or name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    close_session()  # it would know the proxies of before
+    yield tmp_path / "cache"
+    close_session()
 
 
 @pytest.fixture

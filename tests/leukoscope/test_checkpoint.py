@@ -1,19 +1,36 @@
+import hashlib
 import json
+import os
+import re
 import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
 from leukoscope import Classifier
+from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import (
+    CARD_FILE,
     FORMAT_VERSION,
     GOLDEN_FILE,
     ONNX_FILE,
     SPEC_FILE,
+    check_files,
+    check_size,
+    copy_checkpoint,
+    files_of,
+    most_bytes,
+    read_json,
     read_spec,
+    replace_checkpoint,
+    sha256,
+    write_json,
     write_spec,
 )
 from leukoscope.errors import CheckpointError
 from leukoscope.hub import EMBEDDED
+from leukoscope.preprocess import Normalisation
 
 
 @pytest.fixture
@@ -106,8 +123,6 @@ def test_missing_damaged_and_foreign_files_are_refused_by_name(copy, tmp_path):
 
 
 def test_a_file_that_is_no_graph_is_refused(copy):
-    import hashlib
-
     (copy / ONNX_FILE).write_bytes(b"not a graph")
     files = json.loads((copy / SPEC_FILE).read_text())["files"]
     edit(copy, files=files | {ONNX_FILE: hashlib.sha256(b"not a graph").hexdigest()})
@@ -122,3 +137,224 @@ def test_a_golden_pair_that_does_not_replay_is_told(copy):
     (copy / GOLDEN_FILE).write_text(json.dumps(golden))
     with pytest.raises(CheckpointError, match="off by 0.01"):
         Classifier.from_pretrained(copy).replay_golden()
+
+
+# --- word for word ---------------------------------------------------------------------------------------
+
+
+def refusal(call, *arguments) -> str:
+    """The words of the CheckpointError that a call raises."""
+    with pytest.raises(CheckpointError) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+EMBEDDED_SPEC = read_spec(EMBEDDED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"normalisation": Normalisation(std=(1.0, 0.0, 1.0))},
+            "normalisation.std must be above 0, not [1.0, 0.0, 1.0]",
+        ),
+        (
+            {"framing": replace(EMBEDDED_SPEC.framing, field=100.5)},
+            "framing.field must be 100 at most, not 100.5",
+        ),
+        (
+            {"labels": CELL_TYPES[::-1]},
+            f"labels must be {list(CELL_TYPES)} in this order, not {list(CELL_TYPES[::-1])}",
+        ),
+        ({"temperature": 0.0}, "temperature must be above 0, not 0.0"),
+        ({"temperature": -1.0}, "temperature must be above 0, not -1.0"),
+        ({"temperature": float("inf")}, "temperature must be above 0, not inf"),
+        ({"temperature": float("nan")}, "temperature must be above 0, not nan"),
+        (
+            {"thresholds": replace(EMBEDDED_SPEC.thresholds, confident=1.01)},
+            "thresholds.confident must be 0-1, not 1.01",
+        ),
+        (
+            {"thresholds": replace(EMBEDDED_SPEC.thresholds, unfamiliar=-0.1)},
+            "thresholds.unfamiliar must be 0-1, not -0.1",
+        ),
+    ],
+)
+def test_values_with_which_nothing_can_be_answered(changes, said):
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        replace(EMBEDDED_SPEC, **changes)
+
+
+def test_the_least_and_the_most_that_a_spec_may_hold():
+    changes = {"framing": replace(EMBEDDED_SPEC.framing, field=100.0), "temperature": 1e-9}
+    for value in (0.0, 1.0):
+        thresholds = replace(EMBEDDED_SPEC.thresholds, confident=value, unfamiliar=value)
+        assert replace(EMBEDDED_SPEC, thresholds=thresholds, **changes).thresholds == thresholds
+
+
+NORMALISATION = {"mean": [0, 0, 0], "std": [1, 1, 1]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"format_version": 2}, "format 2 is newer than this library reads (1): upgrade leukoscope"),
+        ({"format_version": None}, "no format_version: not a checkpoint of Leukoscope"),
+        ({"b": 1, "a": 1}, "unknown key a, b"),
+        ({"x" * 300: 1}, f"unknown key {'x' * 200}"),
+        ({"framing": {"kind": "cell", "b": 1, "a": 1}}, "unknown key a, b in framing"),
+        ({"thresholds": 5}, "thresholds must be an object"),
+        ({"normalisation": None}, "normalisation must be an object"),
+        ({"normalisation": NORMALISATION | {"mean": [0, 0]}}, "normalisation.mean must be three numbers, not [0, 0]"),
+        ({"name": 5}, "name must be text, not 5"),
+        ({"labels": [5]}, "labels must be a list of texts, not [5]"),
+        ({"trained": "x" * 99}, f"trained must be an object, not {'x' * 80}"),
+        ({"thresholds": {"confident": True}}, "thresholds.confident must be a number, not True"),
+        ({"labels": ["cat"]}, f"labels must be {list(CELL_TYPES)} in this order, not ['cat']"),
+    ],
+)
+def test_a_spec_is_refused_word_for_word(copy, changes, said):
+    edit(copy, **changes)
+    assert refusal(read_spec, copy) == f"{copy / SPEC_FILE}: {said}"
+
+
+@pytest.mark.parametrize("key", ["framing", "normalisation", "thresholds", "labels"])
+def test_what_a_spec_lacks_is_named(copy, key):
+    values = json.loads((copy / SPEC_FILE).read_text())
+    del values[key]
+    (copy / SPEC_FILE).write_text(json.dumps(values))
+    words = refusal(read_spec, str(copy))
+    assert words.startswith(f"{copy / SPEC_FILE}: {key} must be ")
+
+
+def test_a_spec_of_the_least_is_read(copy):
+    values = json.loads((copy / SPEC_FILE).read_text())
+    for key in ("files", "trained"):
+        del values[key]
+    values["normalisation"] = {}
+    values["thresholds"] = {"confident": 1}
+    (copy / SPEC_FILE).write_text(json.dumps(values))
+    spec = read_spec(copy)
+    assert (spec.files, spec.trained) == ({}, {})
+    assert (spec.thresholds.confident, spec.thresholds.unfamiliar) == (1, 1.0)
+    assert spec.normalisation == Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    assert isinstance(spec.labels, tuple)
+
+
+def test_a_file_that_is_missing_damaged_or_elsewhere_is_named(copy):
+    spec = read_spec(copy)
+    check_files(str(copy), spec)
+    place = copy / SPEC_FILE
+    without = replace(spec, files={"config.json": spec.files["config.json"]})
+    assert refusal(check_files, copy, without) == f"{place}: no hash for {ONNX_FILE}"
+    outside = replace(spec, files={ONNX_FILE: spec.files[ONNX_FILE], "../x": "0"})
+    assert refusal(check_files, copy, outside) == f"{place}: '../x' is no plain file name"
+    (copy / ONNX_FILE).write_bytes(b"x")
+    assert refusal(check_files, copy, spec) == (
+        f"{copy / ONNX_FILE} is damaged: its SHA-256 differs from the one in {SPEC_FILE}"
+    )
+    (copy / ONNX_FILE).unlink()
+    assert refusal(check_files, copy, spec) == f"{copy / ONNX_FILE} is missing"
+    with open(copy / ONNX_FILE, "wb") as file:
+        file.truncate(512 * 2**20 + 1)
+    assert refusal(check_files, copy, spec) == f"{copy / ONNX_FILE} is larger than 512 MB"
+
+
+def test_the_files_of_a_checkpoint_are_listed_and_no_others(copy):
+    before = files_of(copy)
+    assert before == sorted(before)
+    assert {SPEC_FILE, ONNX_FILE, CARD_FILE} <= {*before, CARD_FILE}
+    for stranger in ("notes.txt", "figures/one.png", "figures/a/b.txt", "figures/a/b/c.png"):
+        (copy / stranger).parent.mkdir(parents=True, exist_ok=True)
+        (copy / stranger).touch()
+    (copy / "figures/a/b.png").touch()
+    assert files_of(str(copy)) == sorted([*before, "figures/a/b.png"])
+
+
+def test_a_copy_is_made_beside_its_place(copy, tmp_path, monkeypatch):
+    """All of it lies on the target's own disk before anything there is replaced."""
+    seen = []
+
+    def watched(source, target):
+        seen.append((Path(source), Path(target)))
+        assert files_of(source) == files_of(copy)
+        return move(source, target)
+
+    move = os.replace
+    monkeypatch.setattr("os.replace", watched)
+    target = tmp_path / "deep" / "down" / "mine"
+    (copy / "stranger.txt").touch()
+    copy_checkpoint(str(copy), str(target))
+    ((fresh, place),) = seen
+    assert place == target
+    assert fresh.parent.parent == target.parent
+    assert fresh.parent.name.startswith(".mine-"), "hidden, and named for what it is"
+    assert list(target.parent.iterdir()) == [target], "nothing is left over"
+    assert files_of(target) == files_of(copy)
+    assert not (target / "stranger.txt").exists()
+    copy_checkpoint(copy, target)
+    assert files_of(target) == files_of(copy)
+
+
+def test_only_a_checkpoint_or_nothing_is_replaced(copy, tmp_path):
+    target = tmp_path / "target"
+    target.mkdir()
+    copy_checkpoint(copy, target)
+    (target / "older.txt").touch()
+    fresh = shutil.copytree(copy, tmp_path / "fresh")
+    replace_checkpoint(fresh, target)
+    assert not fresh.exists()
+    assert not (target / "older.txt").exists()
+    fresh = shutil.copytree(copy, tmp_path / "fresh")
+    thesis = tmp_path / "thesis"
+    thesis.mkdir()
+    (thesis / "chapter1.txt").touch()
+    (tmp_path / "file").write_text("mine")
+    for place in (thesis, tmp_path / "file"):
+        said = f"{place} holds something that is no checkpoint: not replaced"
+        assert refusal(replace_checkpoint, fresh, place) == said
+    assert (thesis / "chapter1.txt").exists()
+    assert (tmp_path / "file").read_text() == "mine"
+    assert fresh.exists()
+
+
+def test_json_is_written_to_be_read_by_people(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"ä": [1]})
+    assert path.read_bytes() == b'{\n "\\u00e4": [\n  1\n ]\n}\n'
+    assert read_json(path) == {"ä": [1]}
+    write_spec(str(tmp_path), EMBEDDED_SPEC)
+    assert json.loads((tmp_path / SPEC_FILE).read_text()) == json.loads(json.dumps(asdict(EMBEDDED_SPEC)))
+    assert sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_what_is_no_json_of_ours_is_named(tmp_path):
+    path = tmp_path / "metrics.json"
+    assert refusal(read_json, path) == f"{tmp_path} is not a checkpoint: it has no metrics.json"
+    path.write_text("[]")
+    assert refusal(read_json, path) == f"{path} must hold an object"
+    path.write_text("{")
+    assert refusal(read_json, path).startswith(f"{path} cannot be read: Expecting property name")
+    path.write_text("[" * 100_000)
+    assert refusal(read_json, path) == f"{path} cannot be read: it is nested too deep"
+    path.unlink()
+    path.mkdir()
+    assert refusal(read_json, path) == f"{path} is no plain file"
+
+
+@pytest.mark.parametrize(
+    ("name", "megabytes"),
+    [(ONNX_FILE, 512), ("model.weights.h5", 512), (SPEC_FILE, 1), ("metrics.json", 8), ("confusion.png", 8)],
+)
+def test_a_file_may_be_so_large_and_no_larger(tmp_path, name, megabytes):
+    assert most_bytes(name) == megabytes * 2**20
+    path = tmp_path / name
+    with open(path, "wb") as file:
+        file.truncate(megabytes * 2**20)
+        check_size(path)
+        file.truncate(megabytes * 2**20 + 1)
+    assert refusal(check_size, path) == f"{path} is larger than {megabytes} MB"
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        check_size(path)

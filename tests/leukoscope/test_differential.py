@@ -4,22 +4,28 @@ import json
 import math
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, asdict
 
 import pytest
+from scipy.special import betainc
 from scipy.stats import binomtest
 
+from leukoscope import differential as module
 from leukoscope.cells import CELL_TYPES
 from leukoscope.classifier import Prediction
+from leukoscope.counted import from_row, to_row
 from leukoscope.differential import (
     CSV_COLUMNS,
+    LINES_IN_A_NAME,
     NOT_COUNTED,
+    CountedCell,
     Differential,
     append_csv,
     clopper_pearson,
     resume_csv,
 )
 from leukoscope.errors import DifferentialError
+from leukoscope.limits import _beta_area
 
 
 def cell(label="neutrophil", verdict="confident", confidence=0.97, **more) -> Prediction:
@@ -44,6 +50,13 @@ def test_limits_are_those_of_scipy(total):
         for level in (0.9, 0.95, 0.99):
             exact = binomtest(count, total).proportion_ci(level, "exact")
             assert clopper_pearson(count, total, level) == pytest.approx((exact.low, exact.high), abs=1e-9)
+
+
+@pytest.mark.parametrize(("a", "b"), [(1, 1), (1, 9), (9, 1), (3, 98), (98, 3), (2500, 1500)])
+def test_areas_are_those_of_scipy_on_both_sides_of_the_middle(a, b):
+    middle = a / (a + b)
+    for x in (middle / 2, middle, 0.01, 0.5, 0.99, (1 + middle) / 2):
+        assert _beta_area(x, a, b) == pytest.approx(betainc(a, b, x), rel=1e-9, abs=1e-300)
 
 
 PUBLISHED = """
@@ -112,11 +125,13 @@ def test_a_person_decides():
     assert (away.counts["neutrophil"], away.counted, away.not_counted) == (0, 1, 1)
     assert "A person decided on 2 cells, 1 of them as none of the four." in away.sentences()
     assert away.reclassify("a.png", 1, None).reclassify("a.png", 2, None) == before
-    with pytest.raises(ValueError, match="unknown cell type 'blast': valid are eosinophil"):
+    valid = "eosinophil, lymphocyte, monocyte, neutrophil, none of the four, None"
+    with pytest.raises(ValueError, match=f"^unknown cell type 'blast': valid are {valid}$"):
         before.reclassify("a.png", 1, "blast")
-    with pytest.raises(ValueError, match="no cell 9"):
-        before.reclassify("a.png", 9, "monocyte")
-    with pytest.raises(ValueError, match="counted before"):
+    for photo, number in (("a.png", 9), ("b.png", 1)):
+        with pytest.raises(ValueError, match=f"^no cell {number} in a photo '{photo}'$"):
+            before.reclassify(photo, number, "monocyte")
+    with pytest.raises(ValueError, match=r"^'a.png' was counted before: each photo needs a name of its own$"):
         before.add("a.png", [])
 
 
@@ -153,6 +168,7 @@ def test_the_error_of_counting_is_said_in_words():
 
 NAMES = [
     "plain.png",
+    " spaced.png",
     "=cmd|' /C calc'!A0.png",
     "+1.png",
     "-2.png",
@@ -239,9 +255,11 @@ def test_what_was_whole_is_left_as_it_was(tmp_path):
     assert resume_csv(tmp_path / "none.csv") == Differential()
 
 
-def test_a_wrong_last_line_is_no_torn_one(tmp_path):
+@pytest.mark.parametrize("name", ["a.png", "a, b.png"])
+def test_a_wrong_last_line_is_no_torn_one(tmp_path, name):
     path = tmp_path / "out.csv"
-    text = many(neutrophil=2).reclassify("neutrophil.png", 2, "monocyte").to_csv().replace("monocyte\r\n", "mono\r\n")
+    counted = Differential.from_predictions([(name, [cell(), cell()])]).reclassify(name, 2, "monocyte")
+    text = counted.to_csv().replace("monocyte\r\n", "mono\r\n")
     path.write_bytes(text.encode())
     with pytest.raises(DifferentialError, match="line 3: corrected: 'mono' must be one of"):
         resume_csv(path)
@@ -254,6 +272,7 @@ def test_what_a_spreadsheet_saved_is_read(tmp_path):
     (tmp_path / "out.csv").write_bytes(text.encode())
     assert Differential.read_csv(tmp_path / "out.csv") == counted
     assert resume_csv(tmp_path / "out.csv") == counted
+    assert Differential.from_csv(text.replace("\n", "\r")) == counted, "as some save it"
     append_csv(tmp_path / "out.csv", "c.png", [cell()])
     assert Differential.read_csv(tmp_path / "out.csv") == counted.add("c.png", [cell()])
 
@@ -290,6 +309,227 @@ def test_a_wrong_file_is_named_by_line_and_column(tmp_path, change, words):
         Differential.read_csv(tmp_path / "bad.csv")
 
 
+def test_a_column_is_named_with_all_that_are_valid():
+    valid = "; valid are photo, cell, x0, y0, x1, y1, label, p_eosinophil, p_lymphocyte, p_monocyte, p_neutrophil, "
+    valid += "confidence, verdict, unfamiliarity, cut, corrected"
+    for header, said in {
+        "photo,cell,x0,z0": "column 4 must be 'y0', not 'z0'",
+        "photo,cell": "column 3 must be 'x0', not ''",
+        "x" * 99: f"column 1 must be 'photo', not '{'x' * 80}'",
+        ",".join([*CSV_COLUMNS, "y" * 99]): f"column 17 '{'y' * 80}' is one too many",
+        "": "column 1 must be 'photo', not ''",
+    }.items():
+        with pytest.raises(DifferentialError) as caught:
+            Differential.from_csv(header)
+        assert str(caught.value) == f"the file: line 1: {said}{valid}"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("a.png,1,,,,,label", "it has not 16 columns"),
+        ('"a"b.png', "',' expected after '\"'"),
+        ('"a.png', "unexpected end of data"),
+        ("{row}\r\n{row}", "cell: 1 is there twice"),
+        ("{x},0.5,confident,0,0,", "label: '' must be one of eosinophil, lymphocyte, monocyte, neutrophil"),
+        ("{row}mono", "corrected: 'mono' must be one of {types}, none of the four, empty"),
+        ("{row}" + "m" * 99, "corrected: '" + "m" * 80 + "' must be one of {types}, none of the four, empty"),
+    ],
+)
+def test_a_row_is_named_with_what_is_wrong(row, said):
+    header, good = many(neutrophil=1).to_csv().splitlines()
+    types = ", ".join(CELL_TYPES)
+    row = row.format(row=good, x="a.png,1,3,4,50,60,,0,0,0,1")
+    line = 2 + row.count("\n")
+    for source in ((), ("out.csv",)):
+        with pytest.raises(DifferentialError) as caught:
+            Differential.from_csv(f"{header}\r\n{row}", *source)
+        assert str(caught.value) == f"{(*source, 'the file')[0]}: line {line}: {said.format(types=types)}"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "valid"),
+    [
+        ("cell", "0", "a number from 1"),
+        ("cell", "1.0", "a number from 1"),
+        *((edge, "-1", "a whole number of px") for edge in ("x0", "y0", "x1", "y1")),
+        ("x0", "", "a whole number of px"),
+        ("y1", "", "a whole number of px"),
+        ("x1", "3", "more than x0, 3"),
+        ("y1", "4", "more than y0, 4"),
+        ("p_monocyte", "-0.01", "0-1"),
+        ("p_lymphocyte", "1.01", "0-1"),
+        ("confidence", "sure", "0-1"),
+        ("unfamiliarity", "1.01", "0-1"),
+        ("cut", "2", "one of 0, 1"),
+        ("verdict", "", "one of confident, review, unfamiliar, no_cell"),
+        ("corrected", "blast", f"one of {', '.join(CELL_TYPES)}, none of the four, empty"),
+    ],
+)
+def test_a_value_is_named_with_what_is_valid(column, value, valid):
+    row = to_row(CountedCell("a.png", 1, cell()))
+    assert from_row({name: str(text) for name, text in row.items()}, "here") == CountedCell("a.png", 1, cell())
+    with pytest.raises(DifferentialError) as caught:
+        from_row({name: str(text) for name, text in row.items()} | {column: value}, "here")
+    assert str(caught.value) == f"here: {column}: {value!r} must be {valid}"
+
+
+def test_a_row_lacks_no_column_and_has_none_beside():
+    for change in ({None: ["more"]}, {"corrected": None}):
+        with pytest.raises(DifferentialError) as caught:
+            from_row({name: str(text) for name, text in to_row(CountedCell("a", 1, cell())).items()} | change, "here")
+        assert str(caught.value) == "here: it has not 16 columns"
+
+
+def test_the_least_and_the_most_that_a_row_may_hold():
+    row = {name: str(text) for name, text in to_row(CountedCell("a.png", 1, cell(confidence=0.0))).items()}
+    read = from_row(row | {"x0": "0", "y0": "0", "x1": "1", "y1": "1", "p_monocyte": "0", "p_eosinophil": "1"}, "here")
+    assert read.prediction.box == (0, 0, 1, 1)
+    assert (read.prediction.probabilities["monocyte"], read.prediction.probabilities["eosinophil"]) == (0, 1)
+    assert from_row(row | dict.fromkeys(("x0", "y0", "x1", "y1"), ""), "here").prediction.box is None
+    assert from_row(row | {"verdict": "no_cell", "cell": "", "label": ""}, "here") is None
+
+
+def test_every_column_of_a_row():
+    row = to_row(CountedCell("=a.png", 7, cell("monocyte", "review", 0.5, cut=True, unfamiliarity=0.25), "neutrophil"))
+    sixth = repr((1 - 0.5) / 3)
+    assert row == dict(
+        zip(
+            CSV_COLUMNS,
+            [
+                "'=a.png",
+                7,
+                3,
+                4,
+                50,
+                60,
+                "monocyte",
+                sixth,
+                sixth,
+                "0.5",
+                sixth,
+                "0.5",
+                "review",
+                "0.25",
+                1,
+                "neutrophil",
+            ],
+            strict=True,
+        )
+    )
+    assert to_row(CountedCell("a=b'.png", 1, cell()))["photo"] == "a=b'.png", (
+        "only what begins like a formula is marked"
+    )
+    boxless = Prediction("monocyte", dict.fromkeys(CELL_TYPES, 0.25), 0.25, None, "confident")
+    assert [to_row(CountedCell("a", 1, boxless))[edge] for edge in ("x0", "y0", "x1", "y1")] == [""] * 4
+    assert to_row(CountedCell("a", 1, boxless))["corrected"] == ""
+    assert (
+        Differential.from_csv(Differential.from_predictions([("a", [boxless])]).to_csv()).cells[0].prediction == boxless
+    )
+    header, empty = Differential(("=b.png",)).to_csv().split("\r\n", 1)
+    assert header == ",".join(CSV_COLUMNS)
+    assert empty == "'=b.png,,,,,,,,,,,,no_cell,,,\r\n"
+
+
+def test_cells_are_put_in_order_and_photos_are_not():
+    text = Differential.from_predictions([("b", [cell(), cell("monocyte")]), ("a", [cell()])]).to_csv()
+    header, first, second, third, _ = text.split("\r\n")
+    read = Differential.from_csv("\r\n".join([header, second, third, first]))
+    assert [(c.photo, c.number, c.prediction.label) for c in read.cells] == [
+        ("b", 1, "neutrophil"),
+        ("b", 2, "monocyte"),
+        ("a", 1, "neutrophil"),
+    ]
+    assert read.photos == ("b", "a")
+
+
+def test_what_is_added_is_seen_onto_the_disk(tmp_path, monkeypatch):
+    path, synced = tmp_path / "out.csv", []
+    monkeypatch.setattr("os.fsync", lambda handle: synced.append((handle, path.read_bytes())))
+    append_csv(path, "a.png", [cell(), cell()])
+    assert len(synced) == 1
+    handle, content = synced[0]
+    assert isinstance(handle, int)
+    assert content == path.read_bytes()
+    assert [line.split(b",")[1] for line in content.splitlines()] == [b"cell", b"2", b"1"], "the last cell goes first"
+
+
+def test_a_whole_file_is_not_read_again_for_each_photo(tmp_path, monkeypatch):
+    path, read = tmp_path / "out.csv", []
+    monkeypatch.setattr(module, "resume_csv", read.append)
+    path.touch()
+    for name in ("a.png", "b.png"):
+        append_csv(path, name, [cell()])
+    assert read == []
+    for torn in (path.read_bytes()[:-1], path.read_bytes() + b"x"):
+        path.write_bytes(torn)
+        append_csv(path, "c.png", [cell()])
+    assert read == [path, path]
+
+
+def test_a_name_of_many_lines_is_mended_and_one_of_more_is_not(tmp_path):
+    path = tmp_path / "out.csv"
+    append_csv(path, "a.png", [cell()])
+    whole = path.read_bytes()
+    for lines, mended in ((LINES_IN_A_NAME, True), (LINES_IN_A_NAME + 1, False)):
+        path.write_bytes(torn := whole + b'"' + b"x\n" * lines + b"end")
+        if mended:
+            assert resume_csv(path).photos == ("a.png",)
+            assert path.read_bytes() == whole
+        else:
+            with pytest.raises(DifferentialError, match="line 14: unexpected end of data"):
+                resume_csv(path)
+            assert path.read_bytes() == torn
+
+
+def test_a_file_stopped_in_its_first_line_begins_anew(tmp_path):
+    path = tmp_path / "out.csv"
+    header = f"{','.join(CSV_COLUMNS)}\r\n".encode()
+    for size in range(len(header) + 1):
+        path.write_bytes(header[:size])
+        assert resume_csv(path) == Differential()
+        assert path.read_bytes() == b""
+    path.write_bytes(header.replace(b"\r\n", b"\n"))
+    assert resume_csv(path) == Differential()
+
+
+def test_a_photo_whose_first_cell_is_missing_is_done_again_and_no_other(tmp_path):
+    path = tmp_path / "out.csv"
+    counted = Differential.from_predictions([("a", [cell(), cell()]), ("b", [cell(), cell()]), ("c", [])])
+    lines = counted.to_csv().splitlines(keepends=True)
+    path.write_bytes("".join([*lines[:3], lines[4]]).encode())
+    assert resume_csv(path) == Differential.from_predictions([("a", [cell(), cell()])])
+    assert path.read_bytes() == "".join(lines[:3]).encode()
+    path.write_bytes("".join([lines[0], *lines[2:]]).encode())
+    assert resume_csv(path).photos == ("a", "b", "c"), "a photo that is not the last was never being written"
+    path.write_bytes("".join(lines[:3]).encode()[:-2])
+    assert resume_csv(str(path)).photos == ("a",)
+    assert path.read_bytes() == "".join(lines[:3]).encode(), "the end of its last line is put back"
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    path = tmp_path / "none.csv"
+    for file, said in ((path, "No such file or directory"), (tmp_path, "Is a directory")):
+        with pytest.raises(DifferentialError) as caught:
+            Differential.read_csv(file)
+        assert str(caught.value) == f"{file} cannot be read: {said}"
+    for content in (b"photo\xff", "photo 细".encode()[:-1]):
+        path.write_bytes(content)
+        with pytest.raises(DifferentialError) as caught:
+            Differential.read_csv(str(path))
+        assert str(caught.value).startswith(f"{path} cannot be read: 'utf-8' codec can't decode byte")
+    path.write_bytes(many(neutrophil=1).to_csv().encode() + b"\xff\xfe")
+    with pytest.raises(DifferentialError, match="cannot be read: 'utf-8' codec"):
+        resume_csv(path)
+    path.write_text(many(neutrophil=1).to_csv().replace("confident", "sure"))
+    with pytest.raises(DifferentialError) as caught:
+        Differential.read_csv(path)
+    assert str(caught.value).startswith(f"{path}: line 2: verdict: 'sure' must be one of")
+    with pytest.raises(DifferentialError) as caught:
+        resume_csv(path)
+    assert str(caught.value).startswith(f"{path}: line 2: verdict: 'sure' must be one of")
+
+
 def test_what_is_no_csv_is_said(tmp_path):
     for content in (b"\xff\xfe\x00", b"", b"hello", b'"' * 999, b"\x00" * 50):
         (tmp_path / "bad.csv").write_bytes(content)
@@ -300,12 +540,31 @@ def test_what_is_no_csv_is_said(tmp_path):
 
 
 def test_json_holds_the_table_and_every_cell():
-    counted = Differential.from_predictions([("a.png", [cell(), cell("monocyte", "review", 0.5)]), ("b.png", [])])
-    values = json.loads(counted.reclassify("a.png", 2, "monocyte").to_json())
-    assert values["counted"] == 2
+    predictions = [cell(), cell("monocyte", "review", 0.5), cell("monocyte", "review"), cell(verdict="unfamiliar")]
+    counted = Differential.from_predictions([("a.png", [*predictions, cell()]), ("b.png", [])])
+    counted = counted.reclassify("a.png", 2, "monocyte").reclassify("a.png", 5, NOT_COUNTED)
+    text = counted.to_json()
+    values = json.loads(text)
+    cells = values.pop("cells")
+    assert values == {
+        "counted": 2,
+        "in_review": 1,
+        "unfamiliar": 1,
+        "not_counted": 1,
+        "corrected_by_a_person": 2,
+        "shares": [asdict(row) | {"reference": list(row.reference)} for row in counted.rows()],
+        "notes": counted.sentences(),
+        "photos": ["a.png", "b.png"],
+    }
     assert [row["count"] for row in values["shares"]] == [0, 0, 1, 1]
-    assert values["photos"] == ["a.png", "b.png"]
-    assert values["cells"][1]["corrected"] == "monocyte"
-    assert values["cells"][0]["probabilities"]["neutrophil"] == 0.97
+    assert cells[1] == {
+        "photo": "a.png",
+        "cell": 2,
+        **asdict(predictions[1]),
+        "box": [3, 4, 50, 60],
+        "corrected": "monocyte",
+        "type": "monocyte",
+    }
+    assert [c["type"] for c in cells] == ["neutrophil", "monocyte", None, None, None]
+    assert text.startswith('{\n "counted": 2,\n "in_review": 1,\n'), "a line for each value, a space ahead"
     assert Differential.from_predictions([("细胞.png", [])]).to_json().isascii(), "any terminal can print it"
-    assert values["notes"] == counted.reclassify("a.png", 2, "monocyte").sentences()

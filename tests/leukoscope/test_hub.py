@@ -7,8 +7,7 @@ import pytest
 
 from leukoscope import Classifier
 from leukoscope.checkpoint import FORMAT_VERSION, SPEC_FILE
-from leukoscope.errors import CheckpointError, ModelUnavailable
-from leukoscope.hub import EMBEDDED, MODEL_VARIABLE, find
+from leukoscope.hub import EMBEDDED, MODEL_VARIABLE
 from tests.hub.fixtures import IMPATIENT
 from tests.hub.server import Fault
 
@@ -217,46 +216,3 @@ except PublishError as error:
     )
     assert "holds another kind of model" in words
     assert "model.onnx" not in hub.repo("tester/bert").files()
-
-
-# --- names and folders, without a Hub --------------------------------------------------------------------
-
-
-def test_folders_and_the_embedded_model_need_no_network(monkeypatch, tmp_path):
-    monkeypatch.delenv(MODEL_VARIABLE, raising=False)
-    assert find().name == "embedded"
-    assert find(EMBEDDED).name == "embedded"
-    copy = shutil.copytree(EMBEDDED, tmp_path / "mine")
-    assert find(copy).name == str(copy)
-    assert Classifier.from_pretrained(str(copy)).info()["source"] == str(copy)
-
-
-@pytest.mark.parametrize("name", ["bert", "a/b/c", "/no/where", "user/name@", "user/na me", "", "user/name@v1@v2"])
-def test_impossible_names_say_what_is_valid(name, monkeypatch):
-    monkeypatch.setenv(MODEL_VARIABLE, "unused")
-    with pytest.raises(CheckpointError, match="user/name@revision"):
-        find(name)
-
-
-def test_two_different_revisions_are_refused():
-    with pytest.raises(CheckpointError, match="two revisions given: 'v1' in the name and 'v2'"):
-        find("user/name@v1", revision="v2")
-
-
-def test_save_pretrained_copies_all_and_spares_strangers(classifier, tmp_path):
-    classifier.save_pretrained(tmp_path / "new" / "model")
-    saved = Classifier.from_pretrained(tmp_path / "new" / "model")
-    assert saved.spec == classifier.spec
-    assert saved.replay_golden() < 1e-6
-    names = lambda root: sorted(f.relative_to(root).as_posix() for f in root.rglob("*") if f.is_file())  # noqa: E731
-    assert names(tmp_path / "new" / "model") == names(EMBEDDED)
-    classifier.save_pretrained(tmp_path / "new" / "model")
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter1.txt").write_text("years of work")
-    with pytest.raises(CheckpointError, match="holds something that is no checkpoint"):
-        classifier.save_pretrained(tmp_path / "thesis")
-    assert names(tmp_path / "thesis") == ["chapter1.txt"]
-
-
-def test_unavailable_is_an_os_error_that_apps_may_catch():
-    assert issubclass(ModelUnavailable, OSError)

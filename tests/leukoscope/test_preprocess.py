@@ -4,7 +4,9 @@ import pytest
 
 from leukoscope.cells import CELL_TYPES
 from leukoscope.locate import Cell, principal_cell
-from leukoscope.preprocess import Framing, Normalisation, frame, is_flat, normalise
+from leukoscope.preprocess import FLAT_SHARE, Framing, Normalisation, frame, framed_square, is_flat, normalise
+from leukoscope.restain import restain
+from leukoscope.stain import glass_colour
 from leukoscope.synthetic import draw_photo
 
 
@@ -52,20 +54,95 @@ def test_the_whole_photo_is_squeezed():
     np.testing.assert_array_equal(crop, cv2.resize(image, (128, 128), interpolation=cv2.INTER_AREA))
 
 
+FIELD = "framing field must be above 0 for kind 'cell' and 0 for kind 'photo'"
+STAIN = "framing stain needs kind 'cell' and a glass above 0"
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"kind": "oval", "size": 64, "field": 2.0}, "cell, photo"),
-        ({"kind": "cell", "size": 4, "field": 2.0}, "8-1024"),
-        ({"kind": "cell", "size": 64, "field": 0.0}, "above 0"),
-        ({"kind": "photo", "size": 64, "field": 2.0}, "0 for kind"),
+        ({"kind": "oval"}, "framing kind must be one of cell, photo, not 'oval'"),
+        ({"size": 7}, "framing size must be 8-1024 px, not 7"),
+        ({"size": 1025}, "framing size must be 8-1024 px, not 1025"),
+        ({"field": 0.0}, FIELD),
+        ({"field": -1.0}, FIELD),
+        ({"kind": "photo", "field": 0.5}, FIELD),
+        ({"glass": -0.5}, "framing glass must be 0-255, not -0.5"),
+        ({"glass": 255.5}, "framing glass must be 0-255, not 255.5"),
+        ({"kind": "photo", "field": 0.0, "glass": 235.0, "stain": True}, STAIN),
+        ({"stain": True}, STAIN),
     ],
 )
 def test_impossible_framings_are_refused(wrong, said):
-    with pytest.raises(ValueError, match=said):
-        Framing(**wrong)
-    with pytest.raises(ValueError, match="needs the cell"):
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        Framing(**({"kind": "cell", "size": 64, "field": 2.0} | wrong))
+
+
+def test_the_least_and_the_most_of_a_framing():
+    for size, field, glass in ((8, 0.01, 0.0), (1024, 0.5, 255.0)):
+        assert Framing("cell", size, field, glass).size == size
+    assert Framing("cell", 8, 0.5, 1.0, True).stain
+    assert Framing("photo", 8).field == 0.0
+
+
+def test_kind_cell_needs_the_cell():
+    with pytest.raises(ValueError, match="^framing kind 'cell' needs the cell to frame$"):
         frame(noise(), Framing("cell", 64, 2.0))
+
+
+def test_a_square_lies_around_the_middle_of_the_box():
+    framing = Framing("cell", 40, 2.0)
+    assert framed_square(framing, Cell((10, 20, 40, 60), 30.0)) == (-5, 10, 60)
+    assert framed_square(framing, Cell((10, 20, 40, 60), 30.0), margin=10) == (-20, -5, 90)
+    assert framed_square(framing, Cell((10, 20, 11, 21), 0.2)) == (10, 20, 1)
+
+
+@pytest.mark.parametrize("nucleus_px", [12.0, 20.0, 30.0, 39.5, 40.0, 50.5, 57.0])
+def test_a_crop_is_resized_by_area_and_by_halves_first(nucleus_px):
+    """Interpolated where it grows, averaged where it shrinks: to less than half, by halves first."""
+    image, framing = noise(200, 300), Framing("cell", 40, 2.0)
+    left, top, reach = framed_square(framing, Cell((130, 80, 170, 120), nucleus_px))
+    cut = image[top : top + reach, left : left + reach]
+    assert cut.shape == (reach, reach, 3)
+    if reach >= 80:
+        half = cut[: reach // 2 * 2, : reach // 2 * 2].astype(float)
+        half = (half[::2, ::2] + half[1::2, ::2] + half[::2, 1::2] + half[1::2, 1::2]) / 4
+        cut = np.floor(half + 0.5).astype(np.uint8)
+    expected = cv2.resize(cut, (40, 40), interpolation=cv2.INTER_AREA if reach > 40 else cv2.INTER_LINEAR)
+    crop = frame(image, framing, Cell((130, 80, 170, 120), nucleus_px))
+    assert np.abs(crop.astype(int) - expected).max() <= 1
+
+
+def test_a_photo_as_a_whole_gets_its_glass_and_a_margin_of_its_edge():
+    image = (noise(240, 320) // 2 + 100).astype(np.uint8)
+    level, framing = glass_colour(image), Framing("photo", 64, glass=200.0)
+    plain = frame(image, Framing("photo", 64))
+    crop = frame(image, framing)
+    assert np.abs(crop - np.minimum(plain * (200 / level), 255)).max() <= 0.51
+    wide = frame(image, framing, margin=8)
+    assert wide.shape == (80, 80, 3)
+    np.testing.assert_array_equal(wide, np.pad(crop, ((8, 8), (8, 8), (0, 0)), "edge"))
+    given = frame(image, framing, glass=np.full(3, 200.0))
+    np.testing.assert_array_equal(given, plain)
+
+
+def test_levels_are_rounded_and_end_at_white():
+    image = np.full((20, 20, 3), (100, 101, 200), np.uint8)
+    crop = frame(image, Framing("cell", 8, 1.0, glass=150.0), Cell((6, 6, 14, 14), 8.0), glass=np.full(3, 100.0))
+    assert (crop == (150, 152, 255)).all()
+    same = frame(image, Framing("cell", 8, 1.0), Cell((6, 6, 14, 14), 8.0), glass=np.full(3, 100.0))
+    assert (same == (100, 101, 200)).all()
+
+
+def test_the_stain_is_mapped_with_the_glass_that_is_given():
+    photo, _ = draw_photo(["monocyte"], seed=2)
+    cell, framing = principal_cell(photo), Framing("cell", 64, 2.2, glass=235.0, stain=True)
+    crop = frame(photo, framing, cell, 16)
+    np.testing.assert_array_equal(frame(photo, framing, cell, 16, glass_colour(photo)), crop)
+    assert (frame(photo, framing, cell, 16, glass_colour(photo) - 40) != crop).any()
+    np.testing.assert_array_equal(
+        restain(frame(photo, Framing("cell", 64, 2.2), cell, 16), glass_colour(photo), 235.0, 16), crop
+    )
 
 
 def test_normalise():
@@ -100,6 +177,30 @@ def test_a_nucleus_of_one_colour_is_told_from_one_that_was_photographed():
     cv2.circle(picture, (100, 100), 30, (120, 60, 160), -1)
     for drawing in (picture, recompressed(picture)):
         assert is_flat(frame(drawing, framing, principal_cell(drawing)), framing)
+
+
+@pytest.mark.parametrize(("size", "field", "half"), [(64, 2.0, 11), (64, 2.8, 8), (65, 2.0, 11), (64, 2.24, 10)])
+def test_more_than_a_share_of_one_colour_in_the_middle_is_flat(size, field, half):
+    framing = Framing("cell", size, field)
+    middle, side = size // 2, 2 * half
+    crop = np.random.default_rng(0).integers(0, 100, (size, size, 3)).astype(np.uint8)
+    crop[::2] += 150  # so that nothing else is near the median
+    least = int(FLAT_SHARE * side * side)
+    for flat, levels in ((False, least), (True, least + 1)):
+        square = crop[middle - half : middle + half, middle - half : middle + half].reshape(-1, 3).copy()
+        square[:levels] = (120, 121, 122)
+        square[:5] += np.uint8(1)
+        square[5:9] -= np.uint8(1)
+        patch = crop.copy()
+        patch[middle - half : middle + half, middle - half : middle + half] = square.reshape(side, side, 3)
+        assert is_flat(patch, framing) is flat
+        patch[middle - half, middle - half, 1] += 1  # two levels away in one channel
+        assert not is_flat(patch, framing)
+    inside, outside = crop.copy(), np.full_like(crop, 7)
+    inside[middle - half : middle + half, middle - half : middle + half] = 7
+    outside[middle - half : middle + half, middle - half : middle + half] = crop[:side, :side]
+    assert is_flat(inside, framing)
+    assert not is_flat(outside, framing)
 
 
 def recompressed(picture: np.ndarray) -> np.ndarray:

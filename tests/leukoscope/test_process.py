@@ -1,7 +1,14 @@
 """A process that answers keeps the memory of one picture for the next."""
 
+import ctypes
 import subprocess
 import sys
+from types import SimpleNamespace
+
+import cv2
+import pytest
+
+from leukoscope.process import prepare
 
 SCRIPT = """
 import io, resource
@@ -24,3 +31,20 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 20)
 def test_no_page_is_asked_for_anew():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
     assert float(done.stdout) < 100, done.stderr
+
+
+@pytest.mark.parametrize("missing", [OSError, TypeError, AttributeError], ids=["no library", "Windows", "no mallopt"])
+def test_another_c_library_is_left_alone(monkeypatch, missing):
+    def library(name):
+        if missing is AttributeError:
+            return SimpleNamespace()
+        raise missing
+
+    before = cv2.getNumThreads()
+    monkeypatch.setattr(ctypes, "CDLL", library)
+    cv2.setNumThreads(2)
+    try:
+        prepare()
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(before)
