@@ -7,8 +7,10 @@ import pytest
 from scipy import ndimage
 
 from leukoscope import locate as module
+from leukoscope import patches
 from leukoscope.cells import CELL_TYPES
-from leukoscope.locate import DENSITY_RANGE, Cell, Patch, locate, principal_cell
+from leukoscope.locate import DENSITY_RANGE, Cell, locate, principal_cell
+from leukoscope.patches import Patch
 from leukoscope.stain import Stain, glass_colour, nucleus_density, to_density, to_level
 from leukoscope.synthetic import draw_cell, draw_photo
 
@@ -257,10 +259,10 @@ def test_noise_is_as_large_as_the_copy_shows_it(size, level, pixels):
 def test_an_outline_is_measured_with_its_own_pixels():
     for mask in (discs((50, 50, 9)), discs((50, 50, 1)), discs((40, 40, 20), (62, 50, 17)), discs((0, 0, 30))):
         (outline,), _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        assert module._pixels(outline) == mask.sum()
+        assert patches.enclosed_pixels(outline) == mask.sum()
     square = np.array([[0, 0], [10, 0], [10, 10], [0, 10]])
-    assert module._diameter(square) == pytest.approx(2 * (100 / np.pi) ** 0.5)
-    assert module._diameter(square[:1]) == module._diameter(square[:2]) == pytest.approx(2 / np.pi**0.5)
+    assert patches.disc_diameter(square) == pytest.approx(2 * (100 / np.pi) ** 0.5)
+    assert patches.disc_diameter(square[:1]) == patches.disc_diameter(square[:2]) == pytest.approx(2 / np.pi**0.5)
 
 
 def test_the_threshold_is_half_of_the_core_within_limits():
@@ -333,7 +335,7 @@ def test_a_mask_is_closed_as_by_a_disc(reach):
     ring = np.hypot(*np.mgrid[-31:32, -31:32]) <= reach
     wide = np.pad(mask, 40)
     exact = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, ring.astype(np.uint8))[40:-40, 40:-40]
-    closed = module._closed(mask, reach)
+    closed = patches.closed(mask, reach)
     assert set(np.unique(closed)) <= {0, 255}
     assert not (mask.astype(bool) & (closed == 0)).any()
     inside = np.s_[35:-20, 35:-20]  # at the edge of the picture nothing comes from outside
@@ -349,7 +351,7 @@ def squares(apart: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("gap", "apart"), [((), 12), ((0.35,), 12), ((0.6,), 20), ((0.02,), 0)])
 def test_lobes_are_joined_up_to_the_gap(gap, apart):
-    (one,), two = (module._joined(squares(px), *gap) for px in (apart, apart + 1))
+    (one,), two = (patches.joined(squares(px), *gap) for px in (apart, apart + 1))
     assert (one.x, one.y, one.mask.shape) == (20, 40, (30, 60 + apart))
     assert cv2.boundingRect(one.hull) == (20, 40, 60 + apart, 30)
     assert sorted((p.x, p.y, p.mask.shape) for p in two) == [(20, 40, (30, 30)), (51 + apart, 40, (30, 30))]
@@ -361,12 +363,12 @@ def test_lobes_are_joined_up_to_the_gap(gap, apart):
 
 
 def test_where_there_is_nothing_nothing_is_joined():
-    assert module._joined(discs()) == []
+    assert patches.joined(discs()) == []
 
 
 def test_a_hole_in_a_nucleus_belongs_to_it():
     ring = discs((60, 60, 20)) - discs((60, 60, 8))
-    (patch,) = module._joined(ring)
+    (patch,) = patches.joined(ring)
     np.testing.assert_array_equal(patch.mask, discs((20, 20, 20), shape=(41, 41)))
 
 
@@ -375,8 +377,8 @@ def test_a_long_patch_of_large_pieces_is_parted():
 
     def parts(*placed, red=20.0):
         mask = discs(*placed)
-        (patch,) = module._joined(mask, 2.0)
-        return module._parted(patch, patch.within(mask), red)
+        (patch,) = patches.joined(mask, 2.0)
+        return patches.parted(patch, patch.within(mask), red)
 
     long = parts((30, 60, 14), (64, 60, 14))
     assert [part.whole for part in long] == [False, False]
@@ -396,8 +398,8 @@ def test_a_long_patch_of_large_pieces_is_parted():
     small = parts((30, 60, 14), (64, 60, 14), (64, 84, 7))
     assert len(small) == 2
     assert max(part.mask.shape[0] for part in small) == 46, "the small piece goes with the nearest"
-    one = module._joined(discs((60, 60, 14)))[0]
-    assert module._parted(one, one.mask, 9.0) == [one]
+    one = patches.joined(discs((60, 60, 14)))[0]
+    assert patches.parted(one, one.mask, 9.0) == [one]
 
 
 GLASS = np.array([235.0, 225.0, 215.0])
@@ -417,7 +419,7 @@ def measured_anew(photo: np.ndarray, nucleus: Patch) -> tuple[np.ndarray, int]:
 
 def coarse(*placed: tuple[int, int, int], whole: bool = True) -> Patch:
     """A nucleus as a copy a quarter as large shows it."""
-    (patch,) = module._joined(discs(*((x // 4, y // 4, radius // 4) for x, y, radius in placed), shape=(100, 110)))
+    (patch,) = patches.joined(discs(*((x // 4, y // 4, radius // 4) for x, y, radius in placed), shape=(100, 110)))
     return patch._replace(whole=whole)
 
 
@@ -460,7 +462,7 @@ def test_a_cell_is_given_in_pixels_of_the_photo(width, times, halvings, disc, sc
         copies.append(module._halved(copies[-1]))
     x, y, radius = (times * value for value in disc)
     part = 2**halvings
-    (nucleus,) = module._joined(discs((x // part, y // part, radius // part), shape=copies[-1].shape[:2]))
+    (nucleus,) = patches.joined(discs((x // part, y // part, radius // part), shape=copies[-1].shape[:2]))
     cell, area = module._measured(copies, Stain(GLASS.astype(np.float32)), nucleus)
     assert area == pytest.approx(np.pi * radius**2, rel=0.05)
     assert area % scale**2 == 0
@@ -476,14 +478,15 @@ def test_a_cell_is_given_in_pixels_of_the_photo(width, times, halvings, disc, sc
 def test_on_the_photo_itself_nothing_is_measured_anew():
     nucleus = coarse((200, 180, 40))
     cell, area = module._measured([smear()[::4, ::4]], Stain(GLASS.astype(np.float32)), nucleus)
-    assert (cell.nucleus_px, area) == (module._diameter(nucleus.hull), 0)
+    assert (cell.nucleus_px, area) == (patches.disc_diameter(nucleus.hull), 0)
 
 
 def nuclei_of(monkeypatch, mask: np.ndarray, red: float | None) -> tuple[list[int], float, bool]:
     """`_nuclei` where red cells are so wide: the places of the nuclei along x, and the rest of its answer."""
     monkeypatch.setattr(module, "red_cell_width", lambda absorbed, usable, nucleus: red)
     density = np.where(mask, to_level(1.0), to_level(0.0)).astype(np.uint8)
-    nuclei, smallest, plain = module._nuclei(mask, density, density, np.full_like(mask, 255))
+    nuclei, width, smallest, plain = module._nuclei(mask, density, density, np.full_like(mask, 255))
+    assert width == (red or 0.0) * bool(mask.any())
     return sorted(patch.x for patch in nuclei), smallest, plain
 
 
@@ -558,12 +561,13 @@ def test_what_is_too_small_when_measured_anew_is_none(monkeypatch, smallest, fou
     photo = smear((200, 180, 40))
     half = module._halved(photo)
     copies = [photo, half, module._halved(half)]
-    monkeypatch.setattr(module, "_nuclei", lambda *measured: ([coarse((200, 180, 40))], smallest, True))
+    monkeypatch.setattr(module, "_nuclei", lambda *measured: ([coarse((200, 180, 40))], 20.0, smallest, True))
     for glance in (False, True):
         cells = module._search(copies, Stain(GLASS.astype(np.float32)), glance)
         assert len(cells) == found
         assert all(np.abs(np.subtract(cell.box, (148, 128, 254, 234))).max() <= 2 for cell in cells)
-    monkeypatch.setattr(module, "_nuclei", lambda *measured: ([coarse((200, 180, 40))], 0.0, False))
+        assert all(cell.red_cell_px == 4 * 20.0 for cell in cells), "px of the photo"
+    monkeypatch.setattr(module, "_nuclei", lambda *measured: ([coarse((200, 180, 40))], 20.0, 0.0, False))
     assert module._search(copies, Stain(GLASS.astype(np.float32)), glance=True) == []
     assert len(module._search(copies, Stain(GLASS.astype(np.float32)))) == 1
 
@@ -618,8 +622,8 @@ def test_a_patch_is_parted_from_the_very_size_on(widths, height, parts):
     mask = np.zeros((120, 160), np.uint8)
     left, right = widths
     mask[30 : 30 + height, 20 : 20 + left] = mask[30 : 30 + height, 25 + left : 25 + left + right] = 1
-    (patch,) = module._joined(mask, 0.5)
-    assert len(module._parted(patch, patch.within(mask), 20.0)) == parts
+    (patch,) = patches.joined(mask, 0.5)
+    assert len(patches.parted(patch, patch.within(mask), 20.0)) == parts
 
 
 EXPECTED = json.loads((Path(__file__).parent / "locate_expected.json").read_text())
