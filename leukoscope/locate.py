@@ -35,7 +35,7 @@ GLANCE_SIDE = 160  # px; ... and is halved until it is shorter than this; if it 
 # nucleus alone, a copy twice as large is searched
 LARGE_SIDE = 960  # px; a longer photo is halved until it is shorter than this
 SEARCHED_NUCLEUS = 16  # px; the least width at which nuclei are searched for; if they turn out smaller, a copy twice as
-MOST_PIXELS = 4_000_000  # large is searched, if it has no more pixels than this
+MOST_PIXELS = 4_000_000  # large is searched, if it has no more pixels than this; as when none is found: it may be small
 MEASURED_SIDE = 480  # px; the edge of a nucleus is measured on the finest copy no longer than this ...
 MEASURED_NUCLEUS = 80  # px; ... or on which it is no wider than this
 
@@ -116,9 +116,9 @@ def _located(image: np.ndarray, glass: np.ndarray | None) -> list[Cell]:
             return cells
     while True:
         cells = _search(copies, stain)
-        if not cells or len(copies) == 1 or copies[-2].shape[0] * copies[-2].shape[1] > MOST_PIXELS:
+        if len(copies) == 1 or copies[-2].shape[0] * copies[-2].shape[1] > MOST_PIXELS:
             return cells
-        if typical([cell.nucleus_px for cell in cells]) >= SEARCHED_NUCLEUS * 2 ** (len(copies) - 1):
+        if cells and typical([cell.nucleus_px for cell in cells]) >= SEARCHED_NUCLEUS * 2 ** (len(copies) - 1):
             return cells
         copies.pop()
 
@@ -270,8 +270,7 @@ def _nuclei(
     nucleus = typical(diameters)
     _, pale = cv2.threshold(density, to_level(DENSITY_RANGE[0]), 255, cv2.THRESH_BINARY_INV)
     away = cv2.distanceTransform(pale, cv2.DIST_L2, 3)
-    clear = cv2.erode(seen, np.ones((3, 3), np.uint8))  # the rim of what is black would be taken for dense red
-    usable = cv2.min(compared(away, int(AROUND_NUCLEUS * nucleus), cv2.CMP_GT), clear)
+    usable = cv2.min(compared(away, int(AROUND_NUCLEUS * nucleus), cv2.CMP_GT), _clear(seen))
     red = red_cell_width(absorbed, usable, nucleus)
     if red is None:
         smallest = max(SMALLEST_SHARE * max(diameters), SMALLEST_PHOTO_SHARE * min(mask.shape))
@@ -288,6 +287,11 @@ def _nuclei(
         if cut:
             return cut, red, CUT * smallest, False
     return [part for part, area in sized if area >= disc_area(least)], red, smallest, plain
+
+
+def _clear(seen: np.ndarray) -> np.ndarray:
+    """What of a mask is not its rim: beside black all is so dark that it would be taken for dense red."""
+    return cv2.erode(seen, np.ones((3, 3), np.uint8))
 
 
 def _plain(diameters: list[float], least: float) -> bool:

@@ -72,6 +72,15 @@ def test_the_box_scales_with_the_picture(factor):
     assert after.nucleus_px == pytest.approx(before.nucleus_px * factor, rel=0.12)
 
 
+@pytest.mark.parametrize(("size", "red_cell_px"), [((640, 480), 30.0), ((950, 760), 40.0), ((1200, 900), 44.0)])
+@pytest.mark.parametrize("seed", range(3))
+def test_one_small_cell_in_a_wide_field_is_found(size, red_cell_px, seed):
+    """It is too small for the copies that are searched first, and no other cell tells so."""
+    photo, drawn = draw_photo(["lymphocyte"], seed=seed, width=size[0], height=size[1], red_cell_px=red_cell_px)
+    (cell,) = locate(photo)
+    assert overlap(cell.box, drawn[0].box) > 0.5
+
+
 def test_white_balance_does_not_move_the_box():
     photo = draw_cell("neutrophil", seed=3)
     yellow = np.clip(photo * np.array([1.0, 0.93, 0.75]), 0, 255).astype(np.uint8)
@@ -128,7 +137,7 @@ def test_a_glance_finds_what_a_closer_look_does(types, monkeypatch):
     monkeypatch.setattr(module, "_search", watched)
     photo, _ = draw_photo(types, seed=3, width=640, height=480, red_cell_px=96.0)
     found = locate(photo)
-    assert searched == ([80] if len(types) == 1 else [80, 160])
+    assert searched == {0: [80, 160, 320, 640], 1: [80], 2: [80, 160]}[len(types)]
     monkeypatch.setattr(module, "_plain", lambda diameters, least: False)
     closer = locate(photo)
     assert len(found) == len(closer) == len(types)
@@ -190,7 +199,9 @@ def test_a_patch_is_a_view_of_its_place():
         ((480, 640), [63.9, 64], ["80 at a glance", "160"]),
         ((480, 640), [0, 63.9, 32], ["80 at a glance", "160", "320"]),
         ((480, 640), [0, 1, 1, 1], ["80 at a glance", "160", "320", "640"]),
-        ((480, 640), [0, 0], ["80 at a glance", "160"]),
+        ((480, 640), [0, 0, 32], ["80 at a glance", "160", "320"]),
+        ((480, 640), [0, 0, 0, 0], ["80 at a glance", "160", "320", "640"]),
+        ((2001, 2000), [0, 0], ["500", "1000"]),
         ((120, 159), [1], ["159"]),
         ((160, 120), [15.9, 16], ["80 at a glance", "160"]),
         ((700, 960), [64], ["120 at a glance"]),
