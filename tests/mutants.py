@@ -42,14 +42,6 @@ def table(results: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
-def listing(results: dict[str, dict], why: str) -> str:
-    """The survivors that may live for a reason: where, and what became of the line."""
-    rows = [(module, survivor) for module, row in results.items() for survivor in row["survivors"]]
-    return "\n".join(
-        f"{module}.{s['where']}: {s['became'] or 'without ' + s['was']}" for module, s in rows if s["why"] == why
-    )
-
-
 def measured(module: str, before: list[dict]) -> dict:
     """What mutmut left of a module: its counts and its survivors, each with the reason that was given before, or ""."""
     from mutmut.mutation.diff_apply import get_diff_for_mutant
