@@ -272,7 +272,12 @@ def load_state(folder: Path):
             seed.assign(arrays[f"seed_{i}"])
         count = sum(name.startswith("average_") for name in arrays.files)
         average = [arrays[f"average_{i}"] for i in range(count)] or None
-    return int(states[-1].name.removeprefix("state-")), model, average
+    return epochs_of(states[-1]), model, average
+
+
+def epochs_of(state: Path) -> int:
+    """How many epochs a state folder is of."""
+    return int(state.name.removeprefix("state-"))
 
 
 def _dropout_seeds(model) -> list:
@@ -327,6 +332,13 @@ def compiled(config: Config, steps: int, replicas: int = 1):
     return model
 
 
+def finished(folder: Path, config: Config) -> bool:
+    """Whether no epoch is left to train."""
+    states = sorted(folder.glob("state-[0-9]*"))
+    done = epochs_of(states[-1]) if states else 0
+    return done >= config.fit.epochs or stopped_early(read_history(folder)[:done], config.fit.patience)
+
+
 def train(config: Config, examples, folder: Path, distribute: str | None = None) -> Path:
     """Train, or go on training, until the last epoch or an early stop.
 
@@ -339,6 +351,8 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
     Returns:
         The file with the weights to keep (see `kept_epoch`), averaged ones if the run averages.
     """
+    if finished(folder, config):  # then no picture need be read either
+        return folder / KEPT_FILE
     import tensorflow as tf
     from tqdm import tqdm
 
