@@ -252,10 +252,7 @@ class Classifier:
         if framing.kind == "photo":
             return [Framed(frame(image, framing, glass=glass), None, False, 0.0)]
         cells = locate(image, glass)[: 1 if first else None]
-        return [
-            Framed(frame(image, framing, cell, glass=glass), cell.box, cell.cut(image.shape), cell.width)
-            for cell in cells
-        ]
+        return [Framed(frame(image, framing, c, glass=glass), c.box, c.cut(image.shape), c.width) for c in cells]
 
     def answer(self, framed: list[Framed]) -> list[Prediction]:
         """One prediction for each framed cell."""
@@ -263,8 +260,8 @@ class Classifier:
         for start in range(0, len(framed), BATCH):
             batch = framed[start : start + BATCH]
             logits = self.logits(np.stack([cell.crop for cell in batch]))
-            widths = np.array([cell.width for cell in batch])
-            rows = zip(self.probabilities(logits, widths), self.unfamiliarity(logits), batch, strict=True)
+            shares = self.probabilities(logits, np.array([cell.width for cell in batch]))
+            rows = zip(shares, self.unfamiliarity(logits), batch, strict=True)
             predictions += [self._prediction(*row) for row in rows]
         return predictions
 
@@ -285,13 +282,10 @@ class Classifier:
     def probabilities(self, logits: np.ndarray, widths: np.ndarray | None = None) -> np.ndarray:
         """Calibrated probabilities of the four types: float64 (N, 4), rows summing to 1.
 
-        Args:
-            logits: (N, 4 or 5).
-            widths: of the nuclei, in red cells (N,), 0 where it is not known; None: of none is it known.
+        widths: of the nuclei, in red cells (N,), 0 where it is not known; None: of none is it known.
         """
-        if widths is not None:
-            logits = self.spec.size_evidence.added(logits, widths)
-        return calibration.probabilities(logits, self.spec.temperature)
+        added = logits if widths is None else self.spec.size_evidence.added(logits, widths)
+        return calibration.probabilities(added, self.spec.temperature)
 
     def unfamiliarity(self, logits: np.ndarray) -> np.ndarray:
         """How little each looks like any of the four types: float64 (N,), 0-1."""

@@ -199,7 +199,7 @@ NORMALISATION = {"mean": [0, 0, 0], "std": [1, 1, 1]}
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format_version": 2}, "format 2 is newer than this library reads (1): upgrade leukoscope"),
+        ({"format_version": 3}, "format 3 is newer than this library reads (2): upgrade leukoscope"),
         ({"format_version": None}, "no format_version: not a checkpoint of Leukoscope"),
         ({"b": 1, "a": 1}, "unknown key a, b"),
         ({"x" * 300: 1}, f"unknown key {'x' * 200}"),

@@ -54,10 +54,14 @@ def step_by_step(classifier, image: np.ndarray) -> list[tuple]:
     for cell in locate(image, glass_colour(image)):
         crop = frame(image, spec.framing, cell).astype(np.float64) / 255
         inputs = ((crop - spec.normalisation.mean) / spec.normalisation.std)[None].astype(np.float32)
-        logits = session.run(["logits"], {"image": inputs})[0][0].astype(np.float64) / spec.temperature
-        powers = np.exp(logits - logits.max())
+        logits = session.run(["logits"], {"image": inputs})[0][0].astype(np.float64)
+        powers = np.exp((logits - logits.max()) / spec.temperature)
         strange = powers[4] / powers.sum() if len(powers) == 5 else 0.0
-        probabilities = powers[:4] / powers[:4].sum()
+        if cell.red_cell_px:
+            clearness = np.clip(np.log(cell.nucleus_px / cell.red_cell_px / spec.size_evidence.even), -0.6, 0.6)
+            logits[[1, 2]] += spec.size_evidence.weight * clearness / 2 * np.array([-1, 1])
+        powers = np.exp((logits[:4] - logits[:4].max()) / spec.temperature)
+        probabilities = powers / powers.sum()
         if strange > spec.thresholds.unfamiliar:
             verdict = "unfamiliar"
         else:
