@@ -5,8 +5,9 @@
 
 The network is shown every nucleus equally wide; how wide it is in red cells is added to what it says of lymphocyte and
 monocyte (`leukoscope.calibration.SizeEvidence`). Nothing is trained here: what the models of `training.compare` say of
-the photos held out from each is kept, and the evidence added in many ways. The recipe takes the best mean of four:
-photos and copies of the TRAIN folds, and the two labs never seen. TEST has no part in it.
+the photos held out from each is kept, and the evidence added in many ways. What counts is the mean of four: photos and
+copies of the TRAIN folds, and the two labs never seen; where it hardly changes the recipe takes the smaller weight.
+TEST has no part in it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def said(classifier: Classifier, examples) -> tuple[np.ndarray, np.ndarray, np.n
     """What the network says of each row, before any evidence of size.
 
     Returns:
-        logits (N, 4 or 5), -inf for the four types where no cell was found; widths (N,); labels (N,).
+        logits of the four types (N, 4), nan where no cell was found; widths (N,); labels (N,).
     """
     from tqdm import tqdm
 
