@@ -58,7 +58,8 @@ def heatmap(
     cell = cells[0]
     framed = frame(image, classifier.spec.framing, cell, glass=glass)
     logits, maps = classifier.run(normalise(framed[None], classifier.spec.normalisation), ["logits", CLASS_MAP])
-    chosen = int(logits[0, : len(CELL_TYPES)].argmax()) if label is None else classifier.spec.labels.index(label)
+    predicted = int(classifier.probabilities(logits, np.array([cell.width])).argmax())
+    chosen = predicted if label is None else classifier.spec.labels.index(label)
     return _over_picture(evidence(maps[0], chosen), image.shape[:2], classifier.spec.framing, cell)
 
 

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from leukoscope import CELL_TYPES
+from leukoscope import CELL_TYPES, Classifier
+from leukoscope.calibration import SizeEvidence
 from leukoscope.draw import crop
 from leukoscope.explain import enlarged, evidence, heatmap
+from leukoscope.hub import EMBEDDED
 from leukoscope.locate import principal_cell
 from leukoscope.preprocess import frame, framed_square, normalise
 from leukoscope.synthetic import draw_photo
@@ -30,6 +34,14 @@ def test_heat_lies_over_the_cell_in_the_picture_as_given(classifier):
         outside = np.ones(heat.shape, bool)
         outside[max(0, top) : top + side, max(0, left) : left + side] = False
         assert not heat[outside].any()
+
+
+def test_what_is_predicted_is_explained_also_where_size_decides():
+    classifier = Classifier.from_pretrained(EMBEDDED)
+    classifier.spec = replace(classifier.spec, size_evidence=SizeEvidence(weight=100.0, even=10.0))
+    photo, _ = draw_photo(["neutrophil"], seed=0)
+    assert classifier.predict(photo).label == "lymphocyte", "every nucleus is narrower than ten red cells"
+    np.testing.assert_array_equal(heatmap(classifier, photo), heatmap(classifier, photo, label="lymphocyte"))
 
 
 def test_an_empty_field_stays_cold(classifier):
