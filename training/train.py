@@ -352,6 +352,7 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
         The file with the weights to keep (see `kept_epoch`), averaged ones if the run averages.
     """
     if finished(folder, config):  # then no picture need be read either
+        print(f"nothing is left to train in {folder}", flush=True)
         return folder / KEPT_FILE
     import tensorflow as tf
     from tqdm import tqdm

@@ -44,8 +44,11 @@ def test_two_devices_give_the_loss_of_one_and_go_on_after_a_stop(config, alone, 
     done = run_module(*words)
     assert done.returncode == 0, done.stderr
     assert_same(read_history(tmp_path / "run"), alone)
+    (tmp_path / "run" / "state-0002").rename(tmp_path / "run" / "state-0001")  # as if it had been stopped there
     again = run_module(*words)
-    assert "going on after epoch 2" in again.stdout, again.stderr
+    assert again.returncode == 0, again.stderr
+    assert "going on after epoch 1" in again.stdout
+    assert [row["epoch"] for row in read_history(tmp_path / "run")] == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def test_a_finished_run_started_again_trains_no_more(smoke_config, smoke_run):
     again = run_module("training.train", smoke_config, "--data", "synthetic:80", "--out", smoke_run)
     assert again.returncode == 0, again.stderr
     assert (smoke_run / "history.csv").read_bytes() == before
+    assert "nothing is left to train" in again.stdout
     assert "reading" not in again.stderr, "nor does it read a picture"
 
 
