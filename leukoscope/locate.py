@@ -34,8 +34,8 @@ SMALL_PHOTO = 960  # px; a photo no longer than this shows few, large cells ...
 GLANCE_SIDE = 160  # px; ... and is halved until it is shorter than this; if it is not plain there that there is one
 # nucleus alone, a copy twice as large is searched
 LARGE_SIDE = 960  # px; a longer photo is halved until it is shorter than this
-SEARCHED_NUCLEUS = 16  # px; the least width at which nuclei are searched for; if they turn out smaller, a copy twice as
-MOST_PIXELS = 4_000_000  # large is searched, if it has no more pixels than this; as when none is found: it may be small
+SEARCHED_NUCLEUS = 16  # px; the least width of nuclei that are searched for; if they are smaller, or none is found ...
+MOST_PIXELS = 4_000_000  # ... a copy twice as large is searched, if it has no more pixels than this
 MEASURED_SIDE = 480  # px; the edge of a nucleus is measured on the finest copy no longer than this ...
 MEASURED_NUCLEUS = 80  # px; ... or on which it is no wider than this
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leukoscope.calibration import SizeEvidence, unfamiliarity
+from leukoscope.calibration import unfamiliarity
 from leukoscope.checkpoint import (
     GOLDEN_FILE,
     GOLDEN_PICTURE,
@@ -38,7 +38,7 @@ from leukoscope.errors import CheckpointError
 from training.config import Config, ConfigError, read_config
 from training.data import NONE, add_data_arguments, load_examples, targets_of
 from training.sources import DataError
-from training.train import KEPT_FILE, RunError, framed, framing_of, read_history, training_rows
+from training.train import KEPT_FILE, RunError, framed, framing_of, read_history, size_evidence_of, training_rows
 
 PARITY_CROPS = 256
 PARITY_TOLERANCE = 1e-4  # of a probability
@@ -96,7 +96,7 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
         if difference > PARITY_TOLERANCE:
             raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
 
-        size_evidence = SizeEvidence(**config.size_evidence.model_dump())
+        size_evidence = size_evidence_of(config)
         logits = run_onnx(folder / ONNX_FILE, val_crops)
         temperature, thresholds = fit_verdicts(logits, size_evidence.added(logits, val_widths), val_labels)
         spec = Spec(

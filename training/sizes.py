@@ -31,6 +31,7 @@ from training.compare import FOLDS, RESULTS, TRIALS, UNSEEN, checkpoint_folder, 
 from training.config import CONFIGS, ConfigError, read_config
 from training.data import add_data_arguments, labels_of, load_examples, only_cell_types, pictures
 from training.sources import DataError
+from training.train import size_evidence_of
 
 WEIGHTS = (0.0, 2.0, 4.0, 6.0, 8.0)
 MIDDLES = (1.5, 1.6, 1.7, 1.8, 1.9)  # red cell widths
@@ -59,7 +60,7 @@ def said(classifier: Classifier, examples) -> tuple[np.ndarray, np.ndarray, np.n
 
 def right(evidence: SizeEvidence, logits: np.ndarray, widths: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Whether each row is answered rightly, bool (N,)."""
-    answers = np.nan_to_num(evidence.added(logits, widths), nan=-np.inf).argmax(axis=1)
+    answers = evidence.added(logits, widths).argmax(axis=1)
     right: np.ndarray = (answers == labels) & ~np.isnan(logits[:, 0])
     return right
 
@@ -126,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
     except (ConfigError, DataError, LeukoscopeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    chosen = SizeEvidence(**read_config(CONFIGS / "default.toml").size_evidence.model_dump())
+    chosen = size_evidence_of(read_config(CONFIGS / "default.toml"))
     lines = "\n".join(markdown(rows, chosen))
     write_json(RESULTS / "sizes.json", {"rows": rows})
     (RESULTS / "sizes.md").write_text(lines + "\n")

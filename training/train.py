@@ -30,6 +30,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from leukoscope.calibration import SizeEvidence
 from leukoscope.cells import CELL_TYPES
 from leukoscope.preprocess import Framing, frame, normalise
 from leukoscope.restain import restain
@@ -137,6 +138,11 @@ def framed(examples, framing: Framing, margin: int, what: str) -> tuple[np.ndarr
 def framing_of(config: Config) -> Framing:
     """The serving library's framing for this run."""
     return Framing(**config.framing.model_dump())
+
+
+def size_evidence_of(config: Config) -> SizeEvidence:
+    """The serving library's size evidence for this run."""
+    return SizeEvidence(**config.size_evidence.model_dump())
 
 
 class Batches:
@@ -263,21 +269,26 @@ def load_state(folder: Path):
     """(epochs done, compiled model, averaged weights or None), or None if no epoch was completed."""
     import keras
 
-    states = sorted(folder.glob("state-[0-9]*"))
-    if not states:
+    state = latest_state(folder)
+    if not state:
         return None
-    model = keras.saving.load_model(states[-1] / "model.keras")
-    with np.load(states[-1] / "arrays.npz", allow_pickle=False) as arrays:
+    model = keras.saving.load_model(state / "model.keras")
+    with np.load(state / "arrays.npz", allow_pickle=False) as arrays:
         for i, seed in enumerate(_dropout_seeds(model)):
             seed.assign(arrays[f"seed_{i}"])
         count = sum(name.startswith("average_") for name in arrays.files)
         average = [arrays[f"average_{i}"] for i in range(count)] or None
-    return epochs_of(states[-1]), model, average
+    return epochs_of(state), model, average
 
 
-def epochs_of(state: Path) -> int:
+def latest_state(folder: Path) -> Path | None:
+    """The state folder that the run goes on from, if an epoch was completed."""
+    return max(folder.glob("state-[0-9]*"), default=None)
+
+
+def epochs_of(state: Path | None) -> int:
     """How many epochs a state folder is of."""
-    return int(state.name.removeprefix("state-"))
+    return int(state.name.removeprefix("state-")) if state else 0
 
 
 def _dropout_seeds(model) -> list:
@@ -334,8 +345,7 @@ def compiled(config: Config, steps: int, replicas: int = 1):
 
 def finished(folder: Path, config: Config) -> bool:
     """Whether no epoch is left to train."""
-    states = sorted(folder.glob("state-[0-9]*"))
-    done = epochs_of(states[-1]) if states else 0
+    done = epochs_of(latest_state(folder))
     return done >= config.fit.epochs or stopped_early(read_history(folder)[:done], config.fit.patience)
 
 

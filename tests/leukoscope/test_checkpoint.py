@@ -31,6 +31,7 @@ from leukoscope.checkpoint import (
 from leukoscope.errors import CheckpointError
 from leukoscope.hub import EMBEDDED
 from leukoscope.preprocess import Normalisation
+from tests.refusal import refusal
 
 
 @pytest.fixture
@@ -142,13 +143,6 @@ def test_a_golden_pair_that_does_not_replay_is_told(copy):
 # --- word for word ---------------------------------------------------------------------------------------
 
 
-def refusal(call, *arguments) -> str:
-    """The words of the CheckpointError that a call raises."""
-    with pytest.raises(CheckpointError) as caught:
-        call(*arguments)
-    return str(caught.value)
-
-
 EMBEDDED_SPEC = read_spec(EMBEDDED)
 
 
@@ -216,7 +210,7 @@ NORMALISATION = {"mean": [0, 0, 0], "std": [1, 1, 1]}
 )
 def test_a_spec_is_refused_word_for_word(copy, changes, said):
     edit(copy, **changes)
-    assert refusal(read_spec, copy) == f"{copy / SPEC_FILE}: {said}"
+    assert refusal(CheckpointError, read_spec, copy) == f"{copy / SPEC_FILE}: {said}"
 
 
 @pytest.mark.parametrize("key", ["framing", "normalisation", "thresholds", "labels"])
@@ -224,7 +218,7 @@ def test_what_a_spec_lacks_is_named(copy, key):
     values = json.loads((copy / SPEC_FILE).read_text())
     del values[key]
     (copy / SPEC_FILE).write_text(json.dumps(values))
-    words = refusal(read_spec, str(copy))
+    words = refusal(CheckpointError, read_spec, str(copy))
     assert words.startswith(f"{copy / SPEC_FILE}: {key} must be ")
 
 
@@ -247,18 +241,18 @@ def test_a_file_that_is_missing_damaged_or_elsewhere_is_named(copy):
     check_files(str(copy), spec)
     place = copy / SPEC_FILE
     without = replace(spec, files={"config.json": spec.files["config.json"]})
-    assert refusal(check_files, copy, without) == f"{place}: no hash for {ONNX_FILE}"
+    assert refusal(CheckpointError, check_files, copy, without) == f"{place}: no hash for {ONNX_FILE}"
     outside = replace(spec, files={ONNX_FILE: spec.files[ONNX_FILE], "../x": "0"})
-    assert refusal(check_files, copy, outside) == f"{place}: '../x' is no plain file name"
+    assert refusal(CheckpointError, check_files, copy, outside) == f"{place}: '../x' is no plain file name"
     (copy / ONNX_FILE).write_bytes(b"x")
-    assert refusal(check_files, copy, spec) == (
+    assert refusal(CheckpointError, check_files, copy, spec) == (
         f"{copy / ONNX_FILE} is damaged: its SHA-256 differs from the one in {SPEC_FILE}"
     )
     (copy / ONNX_FILE).unlink()
-    assert refusal(check_files, copy, spec) == f"{copy / ONNX_FILE} is missing"
+    assert refusal(CheckpointError, check_files, copy, spec) == f"{copy / ONNX_FILE} is missing"
     with open(copy / ONNX_FILE, "wb") as file:
         file.truncate(512 * 2**20 + 1)
-    assert refusal(check_files, copy, spec) == f"{copy / ONNX_FILE} is larger than 512 MB"
+    assert refusal(CheckpointError, check_files, copy, spec) == f"{copy / ONNX_FILE} is larger than 512 MB"
 
 
 def test_the_files_of_a_checkpoint_are_listed_and_no_others(copy):
@@ -313,7 +307,7 @@ def test_only_a_checkpoint_or_nothing_is_replaced(copy, tmp_path):
     (tmp_path / "file").write_text("mine")
     for place in (thesis, tmp_path / "file"):
         said = f"{place} holds something that is no checkpoint: not replaced"
-        assert refusal(replace_checkpoint, fresh, place) == said
+        assert refusal(CheckpointError, replace_checkpoint, fresh, place) == said
     assert (thesis / "chapter1.txt").exists()
     assert (tmp_path / "file").read_text() == "mine"
     assert fresh.exists()
@@ -331,16 +325,16 @@ def test_json_is_written_to_be_read_by_people(tmp_path):
 
 def test_what_is_no_json_of_ours_is_named(tmp_path):
     path = tmp_path / "metrics.json"
-    assert refusal(read_json, path) == f"{tmp_path} is not a checkpoint: it has no metrics.json"
+    assert refusal(CheckpointError, read_json, path) == f"{tmp_path} is not a checkpoint: it has no metrics.json"
     path.write_text("[]")
-    assert refusal(read_json, path) == f"{path} must hold an object"
+    assert refusal(CheckpointError, read_json, path) == f"{path} must hold an object"
     path.write_text("{")
-    assert refusal(read_json, path).startswith(f"{path} cannot be read: Expecting property name")
+    assert refusal(CheckpointError, read_json, path).startswith(f"{path} cannot be read: Expecting property name")
     path.write_text("[" * 100_000)
-    assert refusal(read_json, path) == f"{path} cannot be read: it is nested too deep"
+    assert refusal(CheckpointError, read_json, path) == f"{path} cannot be read: it is nested too deep"
     path.unlink()
     path.mkdir()
-    assert refusal(read_json, path) == f"{path} is no plain file"
+    assert refusal(CheckpointError, read_json, path) == f"{path} is no plain file"
 
 
 @pytest.mark.parametrize(
@@ -354,7 +348,7 @@ def test_a_file_may_be_so_large_and_no_larger(tmp_path, name, megabytes):
         file.truncate(megabytes * 2**20)
         check_size(path)
         file.truncate(megabytes * 2**20 + 1)
-    assert refusal(check_size, path) == f"{path} is larger than {megabytes} MB"
+    assert refusal(CheckpointError, check_size, path) == f"{path} is larger than {megabytes} MB"
     path.unlink()
     with pytest.raises(FileNotFoundError):
         check_size(path)

@@ -14,18 +14,11 @@ from leukoscope.errors import CheckpointError, ModelUnavailable, PublishError
 from leukoscope.hub import EMBEDDED, MODEL_VARIABLE, Source, commit_folder, find, upload
 from tests.hub.repos import git_hash
 from tests.hub.server import Fault
+from tests.refusal import refusal
 
 pytest_plugins = ["tests.hub.fixtures"]
 
 NAME = "tester/cells"
-
-
-def refusal(kind: type[Exception], call, *arguments, **options) -> str:
-    """The words of the error that a call raises."""
-    with pytest.raises(kind) as caught:
-        call(*arguments, **options)
-    assert type(caught.value) is kind
-    return str(caught.value)
 
 
 # --- names and folders, without a Hub --------------------------------------------------------------------
