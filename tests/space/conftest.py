@@ -6,13 +6,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "space" / "examples"
@@ -114,6 +115,13 @@ class Visit:
         """Wait until JavaScript says so."""
         self.page.wait_for_function(expression, arg=arg)
 
+    def becomes(self, read: Callable[[], object], expected: object) -> None:
+        """Wait until the page reads so: of one answer, each part of the page is drawn by itself."""
+        end = time.monotonic() + STEP_SECONDS
+        while (got := read()) != expected and time.monotonic() < end:
+            self.page.wait_for_timeout(50)
+        assert got == expected
+
     def tab(self, name: str) -> None:
         """Open a tab."""
         self.page.get_by_role("tab", name=name).click()
@@ -170,6 +178,7 @@ class Visit:
 @pytest.fixture
 def visit(browser, page_url):
     """Open the page; afterwards see that it asked no other site for anything and reported no error."""
+    expect.set_options(timeout=STEP_SECONDS * 1000)
     visits = []
 
     def open_page(**options) -> Visit:

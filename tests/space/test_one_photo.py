@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from leukoscope import CELL_TYPES, CELLS, wording
 from leukoscope.cells import RANGE_NOTE
@@ -42,26 +43,27 @@ def an_upload_gets_its_answer(seen, classifier, path):
     seen.upload(path)
     seen.wait_for_headline(wording.headline(prediction))
     assert wording.explanation(prediction) in seen.page.locator("#verdict").inner_text()
+    seen.becomes(seen.bars, expected_bars(prediction))
     bars = seen.bars()
     assert list(bars) == [cell_type.capitalize() for cell_type in CELL_TYPES]
-    assert bars == expected_bars(prediction)
     assert sum(map(number, bars.values())) == pytest.approx(100, abs=0.4)
 
+    expect(seen.page.locator("#photo .lk-box")).to_have_count(1)
     frame, box = (seen.page.locator(f"#photo .lk-{name}").bounding_box() for name in ("frame", "box"))
     scale = 320 / frame["width"]
     edges = ((box["x"] - frame["x"]) * scale, (box["y"] - frame["y"]) * scale)
     assert edges == pytest.approx(prediction.box[:2], abs=2)
     size = (box["width"] * scale, box["height"] * scale)
     assert size == pytest.approx(np.subtract(prediction.box[2:], prediction.box[:2]), abs=2)
-    assert seen.page.locator("#photo img").get_attribute("alt") == "Your picture with a box on the one cell found."
+    expect(seen.page.locator("#photo img")).to_have_attribute("alt", "Your picture with a box on the one cell found.")
     shown = decoded(seen.page.locator("#photo img"))
     assert np.abs(shown - np.asarray(Image.open(path), int)).mean() < 3
 
-    text = seen.page.locator("#cards").inner_text()
+    cards = seen.page.locator("#cards")
     for name in wording.shown_types(prediction):
-        assert CELLS[name].role in text
-        assert CELLS[name].nucleus in text
-    assert RANGE_NOTE in text
+        expect(cards).to_contain_text(CELLS[name].role)
+        expect(cards).to_contain_text(CELLS[name].nucleus)
+    expect(cards).to_contain_text(RANGE_NOTE)
     sources = seen.page.locator("#cards details").first
     sources.locator("summary").click()
     link = sources.get_by_role("link").first
@@ -75,19 +77,20 @@ def test_another_box_gets_its_own_answer_without_another_upload(visit, classifie
     seen = visit()
     seen.upload(SEVERAL)
     seen.wait_for_crop(f"Cell 1 of {len(predictions)}")
-    assert seen.page.locator("#photo .lk-box").count() == len(predictions)
+    expect(seen.page.locator("#photo .lk-box")).to_have_count(len(predictions))
     different = next(n for n, p in enumerate(predictions, 1) if p.label != predictions[0].label)
     seen.page.locator(f"#photo .lk-box[data-number='{different}']").click()
     seen.wait_for_crop(f"Cell {different} of {len(predictions)}")
-    assert seen.bars() == expected_bars(predictions[different - 1])
-    assert seen.page.locator("#verdict h2").inner_text() == wording.headline(predictions[different - 1])
-    assert seen.page.locator("#photo .lk-box[aria-pressed=true]").get_attribute("data-number") == str(different)
-    assert seen.page.get_by_role("radio", name=f"{different}: ").is_checked()
+    seen.becomes(seen.bars, expected_bars(predictions[different - 1]))
+    seen.wait_for_headline(wording.headline(predictions[different - 1]))
+    expect(seen.page.locator("#photo .lk-box[aria-pressed=true]")).to_have_attribute("data-number", str(different))
+    expect(seen.page.get_by_role("radio", name=f"{different}: ")).to_be_checked()
 
     seen.page.get_by_role("radio", name="2: ").check()  # the list does the same
     seen.wait_for_crop("Cell 2 of")
-    assert seen.bars() == expected_bars(predictions[1])
+    seen.becomes(seen.bars, expected_bars(predictions[1]))
 
+    seen.wait_for_headline(wording.headline(predictions[1]))
     cold = decoded(seen.page.locator("#crop img"))
     seen.page.get_by_label("Show where the model looked").check()
     seen.wait_for_crop(f"Cell 2 of {len(predictions)}, enlarged. It glows")
@@ -110,8 +113,8 @@ def test_a_new_photo_begins_with_its_first_cell(visit, classifier, tmp_path):
     seen.wait_for_crop("Cell 3 of")
     seen.upload(tmp_path / "photo.png")
     seen.wait_for_crop(f"Cell 1 of {len(classifier.scan(photo))}")
-    assert seen.page.get_by_role("radio", name="1: ").is_checked()
-    assert seen.page.locator("#photo .lk-box[aria-pressed=true]").get_attribute("data-number") == "1"
+    expect(seen.page.get_by_role("radio", name="1: ")).to_be_checked()
+    expect(seen.page.locator("#photo .lk-box[aria-pressed=true]")).to_have_attribute("data-number", "1")
 
 
 def test_every_example_gets_the_models_answer_at_once(visit, classifier, record_property):
@@ -122,15 +125,15 @@ def test_every_example_gets_the_models_answer_at_once(visit, classifier, record_
         seen.choose(name.capitalize())
         seen.wait_for_headline(wording.headline(prediction))
         seconds = time.monotonic() - began
-        assert seen.bars() == expected_bars(prediction)
+        seen.becomes(seen.bars, expected_bars(prediction))
     record_property("seconds_to_answer", round(seconds, 2))
     print(f"answer {seconds:.2f} s after the click")
     assert seconds < 5  # 1 s on a machine that does nothing else
     seen.choose("No white cell")
     seen.wait_for_headline("No white cell found")
     assert wording.NO_CELL_ADVICE in seen.page.locator("#verdict").inner_text()
-    assert seen.bars() == EMPTY
-    assert seen.page.locator("#photo .lk-box").count() == 0
+    seen.becomes(seen.bars, EMPTY)
+    expect(seen.page.locator("#photo .lk-box")).to_have_count(0)
 
 
 def test_a_text_file_gets_a_message_and_leaves_no_old_answer(visit, classifier, tmp_path):
@@ -143,16 +146,16 @@ def test_a_text_file_gets_a_message_and_leaves_no_old_answer(visit, classifier, 
     seen.wait_for_headline("This picture cannot be read")
     assert "Not a picture of a known format" in seen.page.locator("#verdict").inner_text()
     assert "Traceback" not in seen.page.content()
-    assert seen.bars() == EMPTY
-    assert seen.page.locator("#cards").inner_text().strip() == ""
-    assert seen.page.locator("#photo img, #crop img, #photo .lk-box").count() == 0
-    assert seen.page.get_by_role("meter").count() == 0
+    seen.becomes(seen.bars, EMPTY)
+    seen.becomes(lambda: seen.page.locator("#cards").inner_text().strip(), "")
+    expect(seen.page.locator("#photo img, #crop img, #photo .lk-box")).to_have_count(0)
+    expect(seen.page.get_by_role("meter")).to_have_count(0)
 
     seen.choose("Eosinophil")
     seen.wait_for_headline(wording.headline(classifier.predict(EXAMPLES / "eosinophil.png")))
     seen.page.get_by_role("button", name="Remove Image").click()
     seen.wait_for_headline("No picture yet")
-    assert seen.bars() == EMPTY
+    seen.becomes(seen.bars, EMPTY)
 
 
 def test_an_answer_that_fails_on_its_way_leaves_no_old_one(visit, classifier):
@@ -162,7 +165,7 @@ def test_an_answer_that_fails_on_its_way_leaves_no_old_one(visit, classifier):
     seen.page.route("**/gradio_api/queue/join*", lambda route: route.fulfill(status=503, json={"detail": "full"}))
     seen.page.get_by_role("button", name="Classify").click()
     seen.wait_for_headline("That did not work")
-    assert seen.bars() == EMPTY
+    seen.becomes(seen.bars, EMPTY)
     seen.page.route("**/gradio_api/queue/status*", lambda route: route.fulfill(json={"queue_size": 32}))
     seen.page.get_by_role("button", name="Classify").click()
     seen.wait_for_headline("Busy")
