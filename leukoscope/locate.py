@@ -27,7 +27,8 @@ from leukoscope.patches import (
     joined,
     parted,
 )
-from leukoscope.redcells import red_cell_width, typical
+from leukoscope.redcells import red_cell_density, red_cell_width, typical
+from leukoscope.restain import RED_CELL
 from leukoscope.stain import Stain, compared, glass_colour, to_density, to_level, without_frame
 
 SMALL_PHOTO = 960  # px; a photo no longer than this shows few, large cells ...
@@ -45,7 +46,8 @@ SEARCH_BLUR = (0.8, 1.2)  # px of the copy that is searched
 
 DENSITY_RANGE = (0.28, 0.5)  # the threshold between nucleus and the rest follows each nucleus's stain within these
 CORE = to_level(2 * DENSITY_RANGE[1])  # the level above which a core is so dark that the threshold is the highest
-NUCLEUS_FLOOR = 0.36  # least mean density difference of a nucleus; red cells stay below 0.25
+NUCLEUS_FLOOR = 0.36  # least mean density difference of a nucleus; red cells stay below 0.25 ...
+SECOND_FLOOR = 0.42  # ... and in a second search, where densities are multiplied, below this
 LEAST_BLOB = 20  # px of a photo 480 px long, or of a smaller one; what is smaller is noise
 SMALLEST_NUCLEUS = 0.7  # of a red cell's width, by stained area: what is smaller is a platelet or dirt
 CUT = 0.7  # ... of this where the only one is cut by the edge of the picture
@@ -58,6 +60,9 @@ SURROUNDINGS = 0.5  # of a nucleus's width: so far around it lobes are looked fo
 AROUND_NUCLEUS = 0.35  # of its width: so far around a nucleus lies its cytoplasm, and no red cell
 CYTOPLASM = 0.15  # rim around a nucleus on each side, in nucleus diameters
 
+PALE = 1.15  # so many times too dense or too thin are red cells of a photo that is worth a second search ...
+STRENGTHS = (0.5, 4.0)  # ... with densities multiplied by no less and no more
+
 
 class Cell(NamedTuple):
     """One white cell.
@@ -65,11 +70,13 @@ class Cell(NamedTuple):
     box: (x0, y0, x1, y1) px of the photo, x1 and y1 exclusive.
     nucleus_px: diameter of a disc as large as the nucleus with the gaps between its lobes filled, px.
     red_cell_px: width of the photo's red cells, px; 0 where none could be measured.
+    strength: how many times its densities a photo was searched with; not 1 where it is too pale or too dense.
     """
 
     box: tuple[int, int, int, int]
     nucleus_px: float
     red_cell_px: float = 0.0
+    strength: float = 1.0
 
     @property
     def width(self) -> float:
@@ -90,6 +97,9 @@ class Cell(NamedTuple):
 def locate(image: np.ndarray, glass: np.ndarray | None = None) -> list[Cell]:
     """Find the white cells of a photo, the most prominent nucleus first.
 
+    Where there is none, the densities are multiplied so that red cells have their usual one, and searched anew: a photo
+    may be pale, by its stain, its exposure or the haze of a screen.
+
     Args:
         image: RGB uint8 (H, W, 3).
         glass: `glass_colour` of it, where it is known already.
@@ -98,17 +108,28 @@ def locate(image: np.ndarray, glass: np.ndarray | None = None) -> list[Cell]:
         The cells; empty if no nucleus stands out.
     """
     rows, columns = without_frame(image)
-    cells = _located(image[rows, columns], glass)
+    photo, colour = image[rows, columns], glass_colour(image) if glass is None else glass
+    cells = _located(photo, Stain(colour))
+    if not cells and (strength := _strength(photo, colour)) != 1.0:
+        cells = [cell._replace(strength=strength) for cell in _located(photo, Stain(colour, strength))]
     return [cell.moved(columns.start, rows.start) for cell in cells] if rows.start or columns.start else cells
 
 
-def _located(image: np.ndarray, glass: np.ndarray | None) -> list[Cell]:
+def _strength(image: np.ndarray, glass: np.ndarray) -> float:
+    """By what to multiply a photo's densities for red cells to have their usual one; 1 where it is not worth it."""
+    while max(image.shape[:2]) >= MEASURED_SIDE:
+        image = _halved(image)
+    red = red_cell_density(*Stain(glass).measure(image, SEARCH_BLUR[1]))
+    strength = min(max(float(RED_CELL[1]) / red, STRENGTHS[0]), STRENGTHS[1]) if red else 1.0
+    return strength if not 1 / PALE < strength < PALE else 1.0
+
+
+def _located(image: np.ndarray, stain: Stain) -> list[Cell]:
     """What `locate` finds in a picture without a frame."""
     small = max(image.shape[:2]) <= SMALL_PHOTO
     copies = [image]
     while max(copies[-1].shape[:2]) >= (GLANCE_SIDE if small else LARGE_SIDE):
         copies.append(_halved(copies[-1]))
-    stain = Stain(glass_colour(image) if glass is None else glass)
     if small and len(copies) > 1:
         cells = _search(copies, stain, glance=True)
         copies.pop()
@@ -146,13 +167,14 @@ def _search(copies: list[np.ndarray], stain: Stain, glance: bool = False) -> lis
     if glance and not plain:
         return []
     found: dict[Cell, float] = {}
+    floor = NUCLEUS_FLOOR if stain.strength == 1.0 else SECOND_FLOOR
     for nucleus in nuclei:
         # What reaches into the corners too is a coloured or noisy picture, not a nucleus that fills it.
         if cv2.contourArea(nucleus.hull) > FILLED * mask.size:
             continue
         inside = nucleus.of(density)[nucleus.within(mask) > 0]
         depth = to_density(float(inside.mean())) if len(inside) else 0.0
-        if depth < NUCLEUS_FLOOR:
+        if depth < floor:
             continue
         cell, area = _measured(copies, stain, nucleus)
         if 2 * np.sqrt((area or len(inside) * 4**level) / np.pi) >= smallest * 2**level:

@@ -10,7 +10,7 @@ import numpy as np
 
 from leukoscope.locate import Cell
 from leukoscope.restain import restain
-from leukoscope.stain import glass_colour
+from leukoscope.stain import glass_colour, strengthened
 
 FRAMING_KINDS = ("cell", "photo")
 
@@ -94,6 +94,8 @@ def frame(
         cut = cv2.resize(cut[: reach // 2 * 2, : reach // 2 * 2], (reach // 2,) * 2, interpolation=cv2.INTER_AREA)
     crop = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if reach > side else cv2.INTER_LINEAR)
     if framing.stain and glass is not None:
+        if cell.strength != 1.0:
+            crop = strengthened(crop, glass, cell.strength)
         return restain(crop, glass, framing.glass, margin)
     return _to_glass(crop, glass, framing.glass)
 

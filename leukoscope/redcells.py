@@ -1,4 +1,7 @@
-"""How wide the red cells of a photo are: the yardstick that tells a nucleus from a platelet, and one from two."""
+"""The red cells of a photo are its yardsticks.
+
+How wide they are tells a nucleus from a platelet, and one from two; how dense they are tells a pale photo.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,14 @@ from itertools import accumulate
 import cv2
 import numpy as np
 
+from leukoscope.stain import BRIGHTER, STEPS, ZERO
+
 LEAST_USABLE = 0.0065  # of the picture, that is neither nucleus nor black, to look for red cells in
 LEAST_DEPTH = 2.0  # px from the edge of the widest red cell to its middle; below it nothing can be measured
 SMALL_HOLE = 8  # px; filled whatever its shape
 RED_COVERED = 0.75  # of the red area, by discs in the middles of the red cells
+RED_DIFFERENCE = 0.5  # of the density of green light, by which that of blue is lower in nuclei, and not in red cells
+LEAST_RED = 0.025  # of the picture, to measure their density in
 
 
 def red_cell_width(absorbed: np.ndarray, usable: np.ndarray, nucleus: float) -> float | None:
@@ -49,6 +56,27 @@ def red_cell_width(absorbed: np.ndarray, usable: np.ndarray, nucleus: float) -> 
         return None
     depths = _peaks(depth, body, 0.7 * deepest)
     return typical((2 * depths[depths > 0.35 * deepest]).tolist())
+
+
+def red_cell_density(density: np.ndarray, absorbed: np.ndarray, seen: np.ndarray) -> float | None:
+    """How dense the red cells are in green light: about 0.3, less in a pale photo.
+
+    Args:
+        density: what `Stain.measure` gave first, uint8 (H, W) ...
+        absorbed: ... second ...
+        seen: ... and third.
+
+    Returns:
+        The median, or None where too little is red.
+    """
+    green = cv2.blur(absorbed, (3, 3)) - (ZERO + BRIGHTER)
+    not_nucleus = (density - ZERO < np.maximum(RED_DIFFERENCE * green, 1)) & (seen > 0)
+    levels = green[not_nucleus].clip(0).astype(np.uint8)
+    if len(levels) < LEAST_RED * density.size:
+        return None
+    threshold, _ = cv2.threshold(levels.reshape(-1, 1), 0, 255, cv2.THRESH_OTSU)
+    red = levels[levels > threshold]
+    return float(np.median(red)) / STEPS if len(red) >= LEAST_RED * density.size else None
 
 
 def _peaks(depth: np.ndarray, body: np.ndarray, apart: float) -> np.ndarray:

@@ -10,14 +10,15 @@ import numpy as np
 GLASS_SAMPLE = 20_000  # px of a large photo that tell the colour of its glass
 FLAT = 6  # levels; so much may a frame of one colour vary where it was compressed ...
 COMPRESSED = 8  # ... px; so far into it reaches what is compressed with the photo's edge
-BLACK = 12  # level below which the logarithm would only show noise; what is darker in all colours is no stain
+BLACK = 12  # level below which the logarithm would only show noise; what is darker in all colours is no stain ...
+DARK = 0.25  # ... nor what is below this share of the glass: around the field of an eyepiece it is seldom quite black
 STEPS = 64  # levels to one unit of density, where density is kept in a byte ...
 ZERO = 40.5  # ... the level of the glass, noise goes below it; the half puts thresholds between two levels ...
 BRIGHTER = 24  # ... and levels kept for what is brighter than the glass
 
 _LEVELS = np.arange(256).clip(BLACK)
 _LOG = np.log(_LEVELS)
-_GREEN_AND_BLUE = np.array([[ZERO + BRIGHTER], [BRIGHTER]]) + 0.5 - STEPS * _LOG  # levels of them under a glass of 1
+_NO_STAIN = np.array([[ZERO + BRIGHTER], [BRIGHTER]]) + 0.5  # levels of green and of blue
 
 
 def without_frame(image: np.ndarray) -> tuple[slice, slice]:
@@ -96,6 +97,17 @@ def nucleus_density(image: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(density, (0, 0), float(np.clip(max(image.shape[:2]) / 200, 1.0, 2.4)))
 
 
+def strengthened(image: np.ndarray, glass: np.ndarray, strength: float) -> np.ndarray:
+    """A photo as it would look with so many times its densities: RGB uint8 (H, W, 3) of that shape; black stays black.
+
+    glass: its colour, float (3,), 0-255.
+    """
+    levels = np.arange(256.0)[:, None]
+    stronger = glass * (levels / glass) ** strength
+    stronger[:BLACK] = levels[:BLACK]
+    return cv2.LUT(image, np.minimum(stronger + 0.5, 255).astype(np.uint8)[:, None, :])
+
+
 def compared(values: np.ndarray, level: float, how: int) -> np.ndarray:
     """`cv2.compare` with a number, of which its type stubs do not know: uint8, 255 where it holds, else 0."""
     return cv2.compare(values, level, how)  # type: ignore[call-overload, no-any-return]
@@ -117,10 +129,12 @@ class Stain:
     Bytes are what OpenCV is quickest with, and a step is below what noise adds.
     """
 
-    def __init__(self, glass: np.ndarray) -> None:
-        """Take the photo's `glass_colour`."""
-        levels = _GREEN_AND_BLUE + STEPS * np.log(glass[1:, None])
+    def __init__(self, glass: np.ndarray, strength: float = 1.0) -> None:
+        """Take the photo's `glass_colour`, and how many times its densities to measure."""
+        self.strength = strength
+        levels = _NO_STAIN + STEPS * strength * (np.log(glass[1:, None]) - _LOG)
         self._green, self._blue = levels.clip(0, 255).astype(np.uint8)
+        self._least = max(BLACK, round(DARK * float(glass[1:].max())))
 
     def measure(self, image: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Measure a picture or a part of it.
@@ -135,8 +149,8 @@ class Stain:
         """
         green, blue = cv2.extractChannel(image, 1), cv2.extractChannel(image, 2)
         brightest = cv2.max(green, blue)
-        _, seen = cv2.threshold(brightest, BLACK - 1, 255, cv2.THRESH_BINARY)
-        _, unseen = cv2.threshold(brightest, BLACK - 1, int(ZERO), cv2.THRESH_BINARY_INV)
+        _, seen = cv2.threshold(brightest, self._least - 1, 255, cv2.THRESH_BINARY)
+        _, unseen = cv2.threshold(brightest, self._least - 1, int(ZERO), cv2.THRESH_BINARY_INV)
         absorbed = cv2.LUT(green, self._green)
         difference = cv2.subtract(absorbed, cv2.LUT(blue, self._blue))
         density = cv2.max(cv2.min(difference, seen), unseen)

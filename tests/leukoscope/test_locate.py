@@ -224,6 +224,7 @@ def test_finer_copies_are_searched_until_nuclei_are_wide_enough(monkeypatch, siz
     given = np.full(3, 240.0)
     monkeypatch.setattr(module, "_search", search)
     monkeypatch.setattr(module, "Stain", lambda glass: glass)
+    monkeypatch.setattr(module, "_strength", lambda *photo: 1.0)
     found = locate(np.zeros((*size, 3), np.uint8), given)
     assert asked == searched
     assert [cell.nucleus_px for cell in found] == [width for width in widths[-1:] if width]
