@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 TOGETHER = {"training": "training", "space": "pages", "streamlit_app": "pages"}
 
 
+@pytest.hookimpl(tryfirst=True)  # else pytest-xdist has read the marks before they are there
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests one of several workers must run: those of a file, or of folders that share their fixtures."""
     for item in items:

@@ -24,6 +24,7 @@ from leukoscope.checkpoint import METRICS_FILE
 from leukoscope.hub import EMBEDDED
 from leukoscope.synthetic import draw_photo
 from tests.mutants import LEAST, MODULES, RESULTS, noticed
+from tests.mutants import table as mutants_table
 from training.compare import markdown, read_table
 from training.sources import copy_table, photo_table
 
@@ -262,7 +263,9 @@ def test_the_table_of_models_ends_with_the_present_one():
 
 def test_every_mutant_that_lives_has_a_reason_of_the_document():
     results = json.loads(RESULTS.read_text())
-    reasons = set(re.findall(r"^- \*\*(.+?)\.\*\* ", (ROOT / "docs/mutants.md").read_text(), re.MULTILINE))
+    document = (ROOT / "docs/mutants.md").read_text()
+    assert mutants_table(json.loads(RESULTS.read_text())) in document
+    reasons = set(re.findall(r"^- \*\*(.+?)\.\*\* ", document, re.MULTILINE))
     assert tuple(results) == MODULES
     assert all(noticed(row) >= LEAST for row in results.values())
     assert {survivor["why"] for row in results.values() for survivor in row["survivors"]} == reasons

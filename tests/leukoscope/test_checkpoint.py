@@ -65,6 +65,13 @@ def test_a_spec_survives_writing_and_reading(copy):
     assert read_spec(copy) == spec
 
 
+@pytest.mark.parametrize("evidence", [{"weight": 100.0}, {"even": 0.5}, {"even": 100.0}])
+def test_size_evidence_may_have_any_value_within_its_bounds(copy, evidence):
+    spec = json.loads((copy / "classifier.json").read_text())
+    (copy / "classifier.json").write_text(json.dumps(spec | {"size_evidence": evidence}))
+    assert evidence.items() <= asdict(read_spec(copy).size_evidence).items()
+
+
 def test_a_spec_of_the_first_format_knew_no_size_evidence(copy):
     values = json.loads((copy / SPEC_FILE).read_text()) | {"format_version": 1}
     values.pop("size_evidence", None)

@@ -487,6 +487,14 @@ def test_a_cell_is_given_in_pixels_of_the_photo(width, times, halvings, disc, sc
     assert cell.cut(photo.shape) == (x < radius + rim), "cut is what touches the edge itself"
 
 
+@pytest.mark.parametrize("turn", range(4))
+def test_a_box_reaches_the_edge_that_cuts_its_cell(turn):
+    (cell,) = locate(np.rot90(smear((200, 30, 40)), turn).copy(), GLASS.astype(np.float32))
+    x0, y0, x1, y1 = cell.box
+    height, width = ((400, 440), (440, 400))[turn % 2]
+    assert (y0, x0, height - y1, width - x1)[turn] == 0
+
+
 def test_on_the_photo_itself_nothing_is_measured_anew():
     nucleus = coarse((200, 180, 40))
     cell, area = module._measured([smear()[::4, ::4]], Stain(GLASS.astype(np.float32)), nucleus)
@@ -582,6 +590,60 @@ def test_what_is_too_small_when_measured_anew_is_none(monkeypatch, smallest, fou
     monkeypatch.setattr(module, "_nuclei", lambda *measured: ([coarse((200, 180, 40))], 20.0, 0.0, False))
     assert module._search(copies, Stain(GLASS.astype(np.float32)), glance=True) == []
     assert len(module._search(copies, Stain(GLASS.astype(np.float32)))) == 1
+
+
+def test_sizes_are_given_in_pixels_of_the_photo_from_any_copy(monkeypatch):
+    copies = [smear((200, 180, 40))]
+    for _ in range(3):
+        copies.append(module._halved(copies[-1]))
+    (nucleus,) = patches.joined(discs((25, 22, 5), shape=copies[-1].shape[:2]))
+    for smallest, found in ((10.0, 1), (10.5, 0)):  # it is 81 px wide, and so 10.1 px of the copy that is searched
+        given = ([nucleus], 6.0, smallest, True)
+        monkeypatch.setattr(module, "_nuclei", lambda *measured, given=given: given)
+        cells = module._search(copies, Stain(GLASS.astype(np.float32)))
+        assert [cell.red_cell_px for cell in cells] == [48.0] * found
+
+
+@pytest.mark.parametrize(("strength", "difference", "found"), [(1, 0.39, 1), (1, 0.33, 0), (2, 0.44, 1), (2, 0.39, 0)])
+def test_in_a_second_search_a_nucleus_is_to_stand_out_more(monkeypatch, strength, difference, found):
+    monkeypatch.setattr(module, "red_cell_width", lambda *measured: None)
+    photo = np.full((120, 150, 3), GLASS, np.uint8)
+    green = round(float(GLASS[1] * np.exp(-difference / strength)))
+    photo[discs((70, 60, 30), shape=photo.shape[:2]) > 0] = (GLASS[0], green, GLASS[2])
+    assert len(module._search([photo], Stain(GLASS.astype(np.float32), float(strength)))) == found
+
+
+@pytest.mark.parametrize(
+    ("red", "strength"),
+    [(None, 1.0), (0.29, 1.0), (0.26, 1.0), (0.25, 1.16), (0.33, 1.0), (0.34, 0.853), (0.9, 0.5), (0.01, 4.0)],
+)
+def test_densities_are_multiplied_as_far_as_red_cells_ask_for(monkeypatch, red, strength):
+    sides = []
+    monkeypatch.setattr(module, "red_cell_density", lambda density, *rest: sides.append(density.shape) or red)
+    assert module._strength(np.full((960, 700, 3), 200, np.uint8), GLASS) == pytest.approx(strength, abs=0.001)
+    assert module._strength(np.full((479, 700, 3), 200, np.uint8)[:, :400], GLASS) == pytest.approx(strength, abs=0.001)
+    assert sides == [(240, 175), (479, 400)], "on a copy shorter than 480 px"
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "edge"),
+    [(1, 1, False), (0, 5, True), (5, 0, True), (14, 5, False), (15, 5, True), (5, 16, False), (5, 17, True)],
+)
+def test_a_patch_is_at_the_edge_where_nothing_lies_beyond_it(x, y, edge):
+    patch = Patch(x, y, np.ones((3, 5), np.uint8), np.zeros((4, 2), np.int32))
+    assert patch.at_edge((20, 20)) == edge
+
+
+def test_the_only_cell_is_cut_by_the_edge_and_so_never_plain(monkeypatch):
+    """Red cells are 20 px wide: a whole nucleus has 14 px, a cut one 9.8, here at first 8.3 and so 54 px of area."""
+    cut = discs()
+    cut[50:60, :6] = 1
+    assert nuclei_of(monkeypatch, cut, 20.0) == ([0], pytest.approx(9.8), False)
+    cut[50:60, 5] = 0
+    assert nuclei_of(monkeypatch, cut, 20.0) == ([], 14.0, False)
+    cut[:] = 0
+    cut[50:60, 1:7] = 1
+    assert nuclei_of(monkeypatch, cut, 20.0)[0] == [], "not at the edge"
 
 
 @pytest.mark.parametrize("order", [1, -1])

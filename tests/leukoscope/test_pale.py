@@ -51,7 +51,9 @@ def test_the_cell_of_a_pale_photo_is_found_and_framed_as_if_it_were_not(cell_typ
     assert found.nucleus_px == pytest.approx(cell.nucleus_px, rel=0.08)
     seen, usual = (frame(each, FRAMING, one).astype(int) for each, one in ((pale, found), (photo, cell)))
     assert np.abs(seen - usual).mean() < 12
-    assert np.abs(frame(pale, FRAMING, found._replace(strength=1.0)).astype(int) - usual).mean() > 12
+    weak, double = (frame(pale, FRAMING, found._replace(strength=strength)) for strength in (1.0, 2.0))
+    assert np.abs(weak.astype(int) - usual).mean() > 12
+    assert (weak != double).any()
 
 
 def test_most_cells_of_pale_photos_get_the_same_answer(classifier):

@@ -55,6 +55,16 @@ def test_a_frame_at_one_side_is_one():
     assert (rows, columns) == (slice(40, 40 + photo.shape[0]), slice(0, photo.shape[1]))
 
 
+@pytest.mark.parametrize("side", [(40, 0), (0, 40)], ids=["above", "left"])
+def test_cells_below_and_beside_a_frame_are_where_they_are(side):
+    photo = under_yellow_light(draw_photo(["monocyte"], seed=2)[0])
+    down, right = side
+    (cell,) = locate(photo)
+    assert locate(cv2.copyMakeBorder(photo, down, 0, right, 0, cv2.BORDER_CONSTANT, value=WHITE)) == [
+        cell.moved(right, down)
+    ]
+
+
 def test_a_drawing_on_paper_has_no_frame():
     """Else its outline's edges would be the picture's, and nothing would be left around it."""
     picture = np.full((200, 200, 3), (240, 235, 230), np.uint8)
