@@ -70,7 +70,7 @@ def _mixing(densities: np.ndarray, seen: np.ndarray) -> np.ndarray:
     red_cell = _median(densities, red) if cv2.countNonZero(red) >= LEAST_RED * area else RED_CELL
     if measured @ red_cell > ALIKE * np.linalg.norm(measured) * np.linalg.norm(red_cell):
         return np.eye(3) * float(NUCLEUS[1] / measured[1])
-    mixing: np.ndarray = _basis(NUCLEUS, RED_CELL) @ np.linalg.inv(_basis(measured, red_cell))
+    mixing: np.ndarray = _WANTED @ np.linalg.inv(_basis(measured, red_cell))
     return mixing
 
 
@@ -84,5 +84,9 @@ def _median(densities: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def _basis(nucleus: np.ndarray, red_cell: np.ndarray) -> np.ndarray:
     """The two colours and what neither has, as columns (3, 3)."""
-    neither = np.cross(nucleus, red_cell)
+    (a, b, c), (d, e, f) = nucleus.tolist(), red_cell.tolist()
+    neither = np.array([b * f - c * e, c * d - a * f, a * e - b * d])  # np.cross takes fifty microseconds
     return np.column_stack([nucleus, red_cell, neither / np.linalg.norm(neither)])
+
+
+_WANTED = _basis(NUCLEUS, RED_CELL)

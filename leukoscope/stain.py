@@ -33,15 +33,24 @@ def without_frame(image: np.ndarray) -> tuple[slice, slice]:
 def _between_flat(lines: np.ndarray) -> slice:
     """The lines (N, M, 3) less those of a frame."""
     every = len(lines[0]) // 16 + 1  # most photos' outermost lines show at a few pixels that they are not of one colour
-    if all(_spread(lines[edge, None, ::every]) > FLAT for edge in (0, -1)):
+    if all((np.abs(lines[edge, ::every].astype(np.int16) - lines[edge, 0]) > FLAT).any() for edge in (0, -1)):
         return slice(0, len(lines))
-    textured = np.flatnonzero(_spread(lines) > FLAT)
-    if not len(textured):
+    first = _first_textured(lines)
+    if first is None:
         return slice(0, len(lines))
-    first, last = int(textured[0]), int(textured[-1])
+    last = len(lines) - 1 - (_first_textured(lines[::-1]) or 0)
     after, before = min(first + COMPRESSED, last), max(last - COMPRESSED, first)
     start = first if _unlike(lines[after], lines[0, 0]) else 0
     return slice(start, last + 1 if _unlike(lines[before], lines[-1, 0]) else len(lines))
+
+
+def _first_textured(lines: np.ndarray) -> int | None:
+    """Index of the first line (N, M, 3) that is not of one colour."""
+    for start in range(0, len(lines), 8):  # most frames are narrow: few lines tell
+        textured = np.flatnonzero(_spread(lines[start : start + 8]) > FLAT)
+        if len(textured):
+            return start + int(textured[0])
+    return None
 
 
 def _unlike(line: np.ndarray, colour: np.ndarray) -> bool:
@@ -51,7 +60,12 @@ def _unlike(line: np.ndarray, colour: np.ndarray) -> bool:
 
 def _spread(lines: np.ndarray) -> np.ndarray:
     """How far the levels of each line (N, M, 3) lie apart, in the channel where they do most: (N,)."""
-    spread: np.ndarray = (lines.max(axis=1) - lines.min(axis=1)).max(axis=1)
+    highest = lowest = lines
+    while (length := highest.shape[1]) > 1:  # in halves: numpy is slow along an axis of pixels
+        half = (length + 1) // 2
+        highest = np.maximum(highest[:, :half], highest[:, length - half :])
+        lowest = np.minimum(lowest[:, :half], lowest[:, length - half :])
+    spread: np.ndarray = (highest - lowest)[:, 0].max(axis=1)
     return spread
 
 
