@@ -32,25 +32,23 @@ def without_frame(image: np.ndarray) -> tuple[slice, slice]:
 
 def _between_flat(lines: np.ndarray) -> slice:
     """The lines (N, M, 3) less those of a frame."""
-    every = len(lines[0]) // 16 + 1  # most photos' outermost lines show at a few pixels that they are not of one colour
-    if all((np.abs(lines[edge, ::every].astype(np.int16) - lines[edge, 0]) > FLAT).any() for edge in (0, -1)):
-        return slice(0, len(lines))
-    first = _first_textured(lines)
-    if first is None:
-        return slice(0, len(lines))
-    last = len(lines) - 1 - (_first_textured(lines[::-1]) or 0)
-    after, before = min(first + COMPRESSED, last), max(last - COMPRESSED, first)
-    start = first if _unlike(lines[after], lines[0, 0]) else 0
-    return slice(start, last + 1 if _unlike(lines[before], lines[-1, 0]) else len(lines))
+    return slice(_of_a_frame(lines), len(lines) - _of_a_frame(lines[::-1]))
 
 
-def _first_textured(lines: np.ndarray) -> int | None:
-    """Index of the first line (N, M, 3) that is not of one colour."""
+def _of_a_frame(lines: np.ndarray) -> int:
+    """How many lines (N, M, 3) from the first on are of a frame."""
+    edge = lines[0]
+    some = edge[
+        :: len(edge) // 16 + 1
+    ]  # most photos' outermost lines show at a few pixels that they are not of one colour
+    if (np.abs(some.astype(np.int16) - edge[0]) > FLAT).any():
+        return 0
     for start in range(0, len(lines), 8):  # most frames are narrow: few lines tell
         textured = np.flatnonzero(_spread(lines[start : start + 8]) > FLAT)
         if len(textured):
-            return start + int(textured[0])
-    return None
+            first = start + int(textured[0])
+            return first if _unlike(lines[min(first + COMPRESSED, len(lines) - 1)], edge[0]) else 0
+    return 0
 
 
 def _unlike(line: np.ndarray, colour: np.ndarray) -> bool:
