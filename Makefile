@@ -1,4 +1,4 @@
-# make demo · streamlit · test · lint · fuzz · bench · scale · train · train-reference: each sets up what it needs by itself.
+# make demo · streamlit · notebook · test · lint · fuzz · bench · scale · train · train-reference: each sets up what it needs by itself.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,14 +9,15 @@ KNOWN_FAULTS := 'import json, urllib.request as u; \
   assert json.load(u.urlopen("https://pypi.org/pypi/pillow/5.0.0/json", timeout=20))["vulnerabilities"]'
 export PORT ?= 7860
 
-.PHONY: help setup demo streamlit test coverage mutants lint api fuzz bench load scale train train-reference browser screenshots clean
+.PHONY: help setup demo streamlit notebook test coverage mutants lint api fuzz bench load scale train train-reference browser screenshots clean
 
 help:
 	@echo "make demo             serve the Gradio page on http://127.0.0.1:$(PORT) (PORT=... changes it)"
 	@echo "make streamlit        serve the lab bench's app on http://127.0.0.1:8501"
+	@echo "make notebook         open the notebooks in JupyterLab"
 	@echo "make test             set everything up, browser included, and run all tests (WORKERS=2 at a time)"
 	@echo "make coverage         which lines and branches of the library the tests run; below 95 % it fails"
-	@echo "make mutants          which small faults in the core the tests notice; ARGS=locate: in a module (half an hour)"
+	@echo "make mutants          which small faults in the core the tests notice; ARGS=locate: in a module (a quarter of an hour)"
 	@echo "make lint             ruff, mypy (strict, on the library), bandit, and known faults of the packages (pip-audit)"
 	@echo "make api              list the public names anew in docs/api.md"
 	@echo "make fuzz             100,000 changed files through every reader of untrusted bytes"
@@ -53,6 +54,9 @@ demo: .venv/demo.stamp
 
 streamlit: .venv/streamlit.stamp
 	$(BIN)/python -m streamlit run streamlit_app/app.py
+
+notebook: setup
+	$(BIN)/python -m jupyterlab notebooks $(ARGS)
 
 browser:
 	@command -v "$${CHROME:-chromium}" >/dev/null || command -v google-chrome >/dev/null || { \

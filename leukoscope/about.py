@@ -18,8 +18,11 @@ LABS = {
 SETS = {
     "bccd-test-copy": "Official TEST of the Kaggle set, images as published",
     "bccd-test-photo": "The photos that TEST was made from",
+    "barcelona-test-photo": "PBC, the quarter held out of training",
+    "barcelona-all-photo": "PBC, a lab never seen in training",
     "synthetic-test-photo": "Drawn cells, no evidence about blood",
 }
+"""What was scored, in words, by the name of its result."""
 FIGURES = {
     "confusion.png": "Confusion matrix: which type each cell had, and which it was given.",
     "reliability.png": "Reliability diagram: how often the model is right when it says how sure it is.",
@@ -96,7 +99,8 @@ def results_html(results: dict[str, Any]) -> str:
     rows = []
     for name, result in results.items():
         for subset, suffix in (("all", ""), ("without_doubtful", ", without doubtful labels")):
-            if score := result["images"].get(subset):
+            score = result["images"].get(subset)
+            if score and (subset == "all" or score["n"] != result["images"]["all"]["n"]):
                 rows.append(
                     f'<tr><th scope="row">{escape(SETS.get(name, name) + suffix)}</th><td>{score["n"]:,}</td>'
                     f"<td>{_score(score, 'accuracy')}</td><td>{_score(score, 'macro_f1')}</td></tr>"

@@ -46,8 +46,8 @@ SEARCH_BLUR = (0.8, 1.2)  # px of the copy that is searched
 
 DENSITY_RANGE = (0.28, 0.5)  # the threshold between nucleus and the rest follows each nucleus's stain within these
 CORE = to_level(2 * DENSITY_RANGE[1])  # the level above which a core is so dark that the threshold is the highest
-NUCLEUS_FLOOR = 0.36  # least mean density difference of a nucleus; red cells stay below 0.25 ...
-SECOND_FLOOR = 0.42  # ... and in a second search, where densities are multiplied, below this
+NUCLEUS_FLOOR = 0.36  # least mean density difference of a nucleus; red cells stay below 0.25
+SECOND_FLOOR = 0.42  # ... the least in a second search, where noise is multiplied too
 LEAST_BLOB = 20  # px of a photo 480 px long, or of a smaller one; what is smaller is noise
 SMALLEST_NUCLEUS = 0.7  # of a red cell's width, by stained area: what is smaller is a platelet or dirt
 CUT = 0.7  # ... of this where the only one is cut by the edge of the picture

@@ -38,9 +38,7 @@ def _between_flat(lines: np.ndarray) -> slice:
 def _of_a_frame(lines: np.ndarray) -> int:
     """How many lines (N, M, 3) from the first on are of a frame."""
     edge = lines[0]
-    some = edge[
-        :: len(edge) // 16 + 1
-    ]  # most photos' outermost lines show at a few pixels that they are not of one colour
+    some = edge[:: len(edge) // 16 + 1]  # of most photos a few pixels show that it is not of one colour
     if (np.abs(some.astype(np.int16) - edge[0]) > FLAT).any():
         return 0
     for start in range(0, len(lines), 8):  # most frames are narrow: few lines tell

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from leukoscope import __version__
+from leukoscope.about import SETS
 from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, Spec, read_spec, sha256
 from training.data import summary
 from training.sources import LABELS
@@ -20,13 +21,6 @@ LABS = {
     "barcelona": "PBC, Hospital Clínic de Barcelona, CellaVision DM96: Acevedo et al. 2020, doi 10.17632/snkd93bnjr.1; "
     "CC BY 4.0",
     "synthetic": "cells drawn by leukoscope/synthetic.py",
-}
-SETS = {
-    "bccd-test-copy": "official TEST, images as published",
-    "bccd-test-photo": "the photos that TEST was made from",
-    "barcelona-test-photo": "PBC, the quarter held out of training",
-    "barcelona-all-photo": "PBC, a lab never seen in training",
-    "synthetic-test-photo": "drawn cells (no evidence about blood)",
 }
 
 

@@ -1,6 +1,13 @@
 """Every notebook is executed from top to bottom in a kernel of its own."""
 
+import json
+import os
 import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
 from pathlib import Path
 
 import nbclient
@@ -68,3 +75,28 @@ def test_quickstart_answers_on_drawn_cells_and_on_a_users_folder(tmp_path, monke
     assert "a.png" in said
     assert "not read: not a picture" in said
     assert figures(notebook) == 2, "the bars and the heatmap"
+
+
+def test_make_opens_the_notebooks(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = f"--no-browser --allow-root --port={port} --port-retries=0 --IdentityProvider.token=''"
+    own = {"HOME": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path / "run")}
+    with open(tmp_path / "log", "w") as log:
+        command = ["make", "notebook", f"ARGS={options}"]
+        server = subprocess.Popen(
+            command, cwd=NOTEBOOKS[0].parents[1], env=os.environ | own, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        found, end = None, time.monotonic() + 120
+        while found is None and time.monotonic() < end and server.poll() is None:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/contents", timeout=5) as answer:
+                    found = json.load(answer)
+            except OSError:
+                time.sleep(0.2)
+        assert found, (tmp_path / "log").read_text()
+        assert {path.name for path in NOTEBOOKS} <= {file["name"] for file in found["content"]}
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
