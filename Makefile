@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNS ?= runs
 WORKERS ?= 2
+# The tests of a file share what is dear to make, such as a trained run: each file has one worker.
+SHARED = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # A mirror of PyPI has the packages, but may know of no fault of any: this old one has dozens.
 KNOWN_FAULTS := 'import json, urllib.request as u; \
   assert json.load(u.urlopen("https://pypi.org/pypi/pillow/5.0.0/json", timeout=20))["vulnerabilities"]'
@@ -65,12 +67,12 @@ browser:
 	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
 test: setup browser
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest $(SHARED) $(ARGS)
 
 # What covers the library; the apps' tests and those of training would only take longer. Two are left out: measuring
 # takes time of its own, and writes its records where the disk is to be full.
 coverage: setup
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --cov --cov-report term \
+	$(BIN)/python -m pytest $(SHARED) --cov --cov-report term \
 	  --deselect tests/leukoscope/test_cli.py::test_help_answers_at_once_and_imports_nothing_heavy \
 	  --deselect tests/leukoscope/test_faults.py::test_a_scan_on_a_full_disk_says_so_keeps_what_it_has_and_goes_on \
 	  tests/leukoscope tests/hub tests/hostile tests/training/test_publish.py $(ARGS)

@@ -13,19 +13,6 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 ROOT = Path(__file__).parents[1]
 
 
-# Tests that share what is dear: a trained run and the Space's own environment; the pages and their browser.
-TOGETHER = {"training": "training", "space": "pages", "streamlit_app": "pages"}
-
-
-@pytest.hookimpl(tryfirst=True)  # else pytest-xdist has read the marks before they are there
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests one of several workers must run: those of a file, or of folders that share their fixtures."""
-    for item in items:
-        place = item.path.relative_to(ROOT / "tests")
-        group = TOGETHER.get(place.parts[0], str(place))
-        item.add_marker(pytest.mark.xdist_group("training" if "space_python" in item.fixturenames else group))
-
-
 @pytest.fixture(scope="session")
 def blood_cells() -> Path:
     """The Kaggle folder; tests that need it are left out, and say so, where BLOOD_CELLS_DIR is not set."""
