@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNS ?= runs
 WORKERS ?= 2
-# The tests of a file share what is dear to make, such as a trained run: each file has one worker.
-SHARED = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Tests that lie together share what is dear to make, such as a trained run: each worker begins with a half of them.
+SHARED = --numprocesses $(WORKERS) --dist worksteal
 # A mirror of PyPI has the packages, but may know of no fault of any: this old one has dozens.
 KNOWN_FAULTS := 'import json, urllib.request as u; \
   assert json.load(u.urlopen("https://pypi.org/pypi/pillow/5.0.0/json", timeout=20))["vulnerabilities"]'
