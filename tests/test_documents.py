@@ -264,7 +264,7 @@ def test_the_table_of_models_ends_with_the_present_one():
 def test_every_mutant_that_lives_has_a_reason_of_the_document():
     results = json.loads(RESULTS.read_text())
     document = (ROOT / "docs/mutants.md").read_text()
-    assert mutants_table(json.loads(RESULTS.read_text())) in document
+    assert mutants_table(results) in document
     reasons = set(re.findall(r"^- \*\*(.+?)\.\*\* ", document, re.MULTILINE))
     assert tuple(results) == MODULES
     assert all(noticed(row) >= LEAST for row in results.values())

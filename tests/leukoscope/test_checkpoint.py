@@ -67,8 +67,7 @@ def test_a_spec_survives_writing_and_reading(copy):
 
 @pytest.mark.parametrize("evidence", [{"weight": 100.0}, {"even": 0.5}, {"even": 100.0}])
 def test_size_evidence_may_have_any_value_within_its_bounds(copy, evidence):
-    spec = json.loads((copy / "classifier.json").read_text())
-    (copy / "classifier.json").write_text(json.dumps(spec | {"size_evidence": evidence}))
+    edit(copy, size_evidence=evidence)
     assert evidence.items() <= asdict(read_spec(copy).size_evidence).items()
 
 
