@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -16,6 +15,7 @@ import pytest
 from PIL import Image
 
 from leukoscope.synthetic import draw_photo
+from tests.ports import free_port
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
@@ -78,9 +78,7 @@ def test_quickstart_answers_on_drawn_cells_and_on_a_users_folder(tmp_path, monke
 
 
 def test_make_opens_the_notebooks(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = f"--no-browser --allow-root --port={port} --port-retries=0 --IdentityProvider.token=''"
     own = {"HOME": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path / "run")}
     with open(tmp_path / "log", "w") as log:

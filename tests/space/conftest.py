@@ -1,7 +1,6 @@
 """The page as a person meets it: the app in a process of its own, and a browser."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from urllib.parse import urlparse
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "space" / "examples"
@@ -37,9 +38,7 @@ class App:
 def start_app(folder: Path, *, python: str | Path = sys.executable, script: Path | None = None, **variables) -> App:
     """Start `python space/app.py` and wait for its first page."""
     folder.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     script = script or ROOT / "space" / "app.py"
     uploads, log = folder / "files", folder / "app.log"
     settings = {"PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_TEMP_DIR": str(uploads)}

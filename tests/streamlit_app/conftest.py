@@ -1,7 +1,6 @@
 """The app as a person at a bench meets it: Streamlit in a process of its own, and a browser."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.ports import free_port
 from tests.space.conftest import stop_app
 
 ROOT = Path(__file__).parents[2]
@@ -37,9 +37,7 @@ class Bench:
 def start_bench(folder: Path, **variables) -> Bench:
     """Run `streamlit run streamlit_app/app.py` from another folder and wait until it is healthy."""
     folder.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     sessions, log = folder / "sessions", folder / "app.log"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LEUKOSCOPE_")}
     settings = {"LEUKOSCOPE_SESSIONS": str(sessions), "PYTHONPATH": str(ROOT)}
