@@ -32,7 +32,7 @@ class Data(_Section):
     empty: Annotated[int, Field(ge=0)] = 0  # crops without a white cell that teach it too
     drop_test_fields: bool  # leave out training photos that overlap a TEST photo
     drop_doubted: bool = False  # leave out training photos whose label `training.audit` doubts
-    folds: Annotated[int, Field(ge=2, le=20)]  # validation is one of so many folds, grouped by field
+    folds: Annotated[int, Field(ge=1, le=20)]  # validation is one of so many folds, grouped by field; 1: there is none
     fold: Annotated[int, Field(ge=0)]
 
     @property
@@ -154,6 +154,8 @@ def checked(values: dict, source: str) -> Config:
         raise ConfigError(f"{source}: network.depth: kind 'residual' needs as many numbers as filters, not all 0")
     if network.kind != "residual" and len(network.filters) != 4:
         raise ConfigError(f"{source}: network.filters: kind {network.kind!r} needs four numbers")
+    if config.data.folds == 1 and config.fit.patience:
+        raise ConfigError(f"{source}: fit.patience: must be 0 where data.folds is 1: nothing is held out to stop by")
     if config.data.fold >= config.data.folds:
         raise ConfigError(f"{source}: data.fold: {config.data.fold} must be below data.folds = {config.data.folds}")
     return config

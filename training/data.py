@@ -175,10 +175,12 @@ def grouped_folds(examples, folds: int, seed: int) -> list[tuple[np.ndarray, np.
     photos, copies or both.
 
     Returns:
-        For each fold, (training indices, validation indices) into `examples`.
+        For each fold, (training indices, validation indices) into `examples`; of one fold nothing is held out.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
+    if folds == 1:
+        return [(np.arange(len(examples)), np.arange(0))]
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     _, first, photo_of = np.unique(examples["photo"], return_index=True, return_inverse=True)
     groups = np.asarray(examples["field"])[first]

@@ -34,7 +34,7 @@ from leukoscope.calibration import SizeEvidence
 from leukoscope.cells import CELL_TYPES
 from leukoscope.preprocess import Framing, frame, normalise
 from leukoscope.restain import restain
-from training.config import Config, ConfigError, checked, read_config
+from training.config import Config, ConfigError, checked, read_config, to_toml
 from training.data import add_data_arguments, load_examples
 from training.replicas import DistributeError
 from training.sources import LABELS, OTHER_CELLS, DataError, doubted_photos
@@ -88,6 +88,17 @@ def training_rows(config: Config, examples):
     if missing:
         raise DataError(f"the training rows lack {len(missing)} of the four cell types")
     return train, validation
+
+
+def on_all(config: Config) -> Config:
+    """The same recipe with no fold held out.
+
+    Raises:
+        ConfigError: if it stops by what is held out.
+    """
+    values = config.model_dump()
+    values["data"] |= {"folds": 1, "fold": 0}
+    return checked(values, f"{config.name} on all photos")
 
 
 def framed(examples, framing: Framing, margin: int, what: str) -> tuple[np.ndarray, Any, np.ndarray]:
@@ -388,7 +399,7 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
         config,
     )
     val_crops, val_rows, _ = framed(val_rows, framing, 0, "validation")
-    val_inputs = normalise(val_crops, NORMALISATION)
+    val_inputs = normalise(val_crops, NORMALISATION) if len(val_rows) else val_crops
     val_labels = np.eye(config.data.classes, dtype=np.float32)[targets_of(val_rows)]
     val_weights = even_labs(np.asarray(val_rows["lab"]))
 
@@ -424,9 +435,11 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
         own = model.get_weights()
         if average is not None:
             model.set_weights(average)
-        val = model.evaluate(
-            val_inputs, val_labels, batch_size=128, sample_weight=val_weights, verbose=0, return_dict=True
-        )
+        val = {"loss": np.nan, "accuracy": np.nan}
+        if len(val_rows):
+            val = model.evaluate(
+                val_inputs, val_labels, batch_size=128, sample_weight=val_weights, verbose=0, return_dict=True
+            )
         row = {
             "epoch": epoch + 1,
             "loss": loss,
@@ -445,10 +458,11 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
         write_history(folder, history)
         save_state(folder, epoch + 1, model, average)
         with board.as_default(step=epoch + 1):
-            for key in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
-                tf.summary.scalar(key, row[key])
+            known = {key: value for key, value in row.items() if not np.isnan(value)}
+            for key in known.keys() - {"epoch", "seconds"}:
+                tf.summary.scalar(key, known[key])
         board.flush()
-        print("  ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
+        print("  ".join(f"{key} {value:.4g}" for key, value in known.items()), flush=True)
     if stopped_early(history, config.fit.patience):
         print(f"stopped: no lower validation loss in {config.fit.patience} epochs", flush=True)
     return kept
@@ -488,13 +502,19 @@ def main(argv: list[str] | None = None) -> int:
         metavar="WHERE",
         help="share each batch among all GPUs of this machine (gpus) or N virtual devices of its processor (cpus:N)",
     )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="hold no fold out: for a recipe that stands, whose thresholds a run with a fold held out gives "
+        "(training.export --verdicts); the run folder is then runs/<name>-all",
+    )
     args = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        config = read_config(args.config)
+        config = on_all(read_config(args.config)) if args.all else read_config(args.config)
         examples = load_examples(args.data, pbc=args.pbc, kinds=config.data.kinds, seed=config.seed)
-        folder = args.out or Path("runs") / config.name
-        open_run(folder, args.config.read_text(), config, examples)
+        folder = args.out or Path("runs") / (f"{config.name}-all" if args.all else config.name)
+        open_run(folder, to_toml(config) if args.all else args.config.read_text(), config, examples)
         kept = train(config, examples, folder, args.distribute)
     except (ConfigError, DataError, DistributeError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
