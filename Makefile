@@ -58,7 +58,7 @@ streamlit: .venv/streamlit.stamp
 	$(BIN)/python -m streamlit run streamlit_app/app.py
 
 notebook: setup
-	$(BIN)/python -m jupyterlab notebooks $(ARGS)
+	$(BIN)/python -m jupyterlab notebooks $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(ARGS)
 
 browser:
 	@command -v "$${CHROME:-chromium}" >/dev/null || command -v google-chrome >/dev/null || { \
@@ -110,7 +110,9 @@ scale: setup
 
 train: setup
 	$(BIN)/python -m training.train training/configs/default.toml --out $(RUNS)/default
-	$(BIN)/python -m training.export $(RUNS)/default leukoscope/pretrained
+	$(BIN)/python -m training.export $(RUNS)/default $(RUNS)/default-checkpoint
+	$(BIN)/python -m training.train training/configs/default.toml --all --out $(RUNS)/default-all
+	$(BIN)/python -m training.export $(RUNS)/default-all leukoscope/pretrained --verdicts $(RUNS)/default-checkpoint
 	$(BIN)/python -m training.evaluate leukoscope/pretrained
 
 train-reference: setup

@@ -47,6 +47,10 @@ RUN_BY = {
     "test_without_ray_one_line_says_how_to_get_it",
     "python -m training.data": "tests/training/test_data.py::test_real_folders_load_whole",
     "python -m training.sheets": "tests/training/test_sheets.py::test_the_command_draws_three_pictures",
+    "python -m training.train training/configs/default.toml --all": "tests/training/test_export.py::"
+    "test_a_run_on_all_photos_takes_the_verdicts_of_one_that_held_some_out",
+    "python -m training.export runs/default-all": "tests/training/test_export.py::"
+    "test_a_run_on_all_photos_takes_the_verdicts_of_one_that_held_some_out",
     "python -m training.train": "tests/training/test_train.py::test_a_run_keeps_what_it_promises",
     "python -m training.export": "tests/training/test_export.py::test_checkpoint_is_whole",
     "python -m training.evaluate": "tests/training/test_evaluate.py::test_metrics_belong_to_the_weights",

@@ -306,7 +306,9 @@ def _curves_figure(history: list[dict], kept: int):
     epochs = [row["epoch"] for row in history]
     for ax, key in zip(axes, ("accuracy", "loss"), strict=True):
         ax.plot(epochs, [row[key] for row in history], color="#0072B2", label="training (augmented)")
-        ax.plot(epochs, [row[f"val_{key}"] for row in history], color="#D55E00", label="validation (fields held out)")
+        held_out = [row[f"val_{key}"] for row in history]
+        if not np.isnan(held_out).all():
+            ax.plot(epochs, held_out, color="#D55E00", label="validation (fields held out)")
         ax.axvline(kept, color="grey", linestyle=":", label=f"kept: epoch {kept}")
         ax.set(xlabel="epoch", ylabel=key, title=key.capitalize())
         ax.legend()

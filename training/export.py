@@ -1,9 +1,11 @@
 """A finished run -> a checkpoint folder that the library, the apps and Keras load.
 
     python -m training.export runs/default CHECKPOINT
+    python -m training.export runs/default-all FINAL --verdicts CHECKPOINT      # a run that held nothing out
 
 Exports the weights that were kept to ONNX and to Keras's unpacked layout, compares the two on real crops, fits the
-temperature and the threshold of `confident` on the validation fold, and records a golden pair.
+temperature and the threshold of `confident` on the validation fold, and records a golden pair. A run that held no fold
+out has nothing to fit them on: it takes those of a checkpoint of the same recipe that did.
 """
 
 from __future__ import annotations
@@ -29,16 +31,26 @@ from leukoscope.checkpoint import (
     ONNX_FILE,
     Spec,
     Thresholds,
+    read_spec,
     replace_checkpoint,
     sha256,
     write_json,
     write_spec,
 )
 from leukoscope.errors import CheckpointError
-from training.config import Config, ConfigError, read_config
+from training.config import Config, ConfigError, checked, read_config
 from training.data import NONE, add_data_arguments, load_examples, targets_of
 from training.sources import DataError
-from training.train import KEPT_FILE, RunError, framed, framing_of, read_history, size_evidence_of, training_rows
+from training.train import (
+    KEPT_FILE,
+    RunError,
+    framed,
+    framing_of,
+    on_all,
+    read_history,
+    size_evidence_of,
+    training_rows,
+)
 
 PARITY_CROPS = 256
 PARITY_TOLERANCE = 1e-4  # of a probability
@@ -51,16 +63,18 @@ class ExportError(RuntimeError):
     """An exported graph that does not answer as the Keras model does."""
 
 
-def export(run: Path, checkpoint: Path, examples) -> Spec:
+def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) -> Spec:
     """Write the checkpoint folder of a run; an older one there is replaced as a whole, once the new one stands.
 
     Args:
         run: run folder that `training.train` made.
         checkpoint: folder to write.
         examples: the table that the run trained on.
+        verdicts: for a run that held no fold out, the checkpoint of the same recipe that gives temperature and
+            thresholds.
 
     Raises:
-        RunError: if the run has no weights yet.
+        RunError: if the run has no weights yet, or `verdicts` is missing, not asked for, or of another recipe.
         ExportError: if ONNX Runtime and Keras differ by more than 1e-4.
         CheckpointError: if the folder holds something that is no checkpoint.
     """
@@ -71,6 +85,7 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
     config = read_config(run / "config.toml")
     if not (run / KEPT_FILE).exists():
         raise RunError(f"{run} holds no weights yet: no epoch was completed")
+    lent = _lent_verdicts(config, verdicts)
     model = build(config)  # float32, whatever the run trained in
     model.load_weights(run / KEPT_FILE)
 
@@ -97,8 +112,11 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
             raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
 
         size_evidence = size_evidence_of(config)
-        logits = run_onnx(folder / ONNX_FILE, val_crops)
-        temperature, thresholds = fit_verdicts(logits, size_evidence.added(logits, val_widths), val_labels)
+        if lent:
+            temperature, thresholds, held_out = lent.temperature, lent.thresholds, lent.trained["validation_pictures"]
+        else:
+            logits, held_out = run_onnx(folder / ONNX_FILE, val_crops), len(val_rows)
+            temperature, thresholds = fit_verdicts(logits, size_evidence.added(logits, val_widths), val_labels)
         spec = Spec(
             name=config.name,
             framing=framing,
@@ -113,7 +131,8 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
                 "kind": config.data.kind,
                 "pictures": len(train_rows),
                 "photos": len(set(train_rows["photo"])),
-                "validation_pictures": len(val_rows),
+                "validation_pictures": held_out,
+                "on_all": bool(lent),  # then what was held out, and the verdicts, are of another run of the recipe
                 "drawn": "synthetic" in config.data.labs,
                 "epochs": len(read_history(run)),
                 "parameters": model.count_params(),
@@ -127,6 +146,24 @@ def export(run: Path, checkpoint: Path, examples) -> Spec:
         write_golden(folder, config)
         replace_checkpoint(folder, checkpoint)
     return spec
+
+
+def _lent_verdicts(config: Config, verdicts: Path | None) -> Spec | None:
+    """The spec of the checkpoint that temperature and thresholds are taken from; None for a run that fits its own."""
+    if config.data.folds > 1:
+        if verdicts:
+            raise RunError(f"the run held a fold out to fit its verdicts on: those of {verdicts} are not needed")
+        return None
+    if not verdicts:
+        raise RunError("the run held no fold out: name a checkpoint of the same recipe that did, by --verdicts")
+    lent = read_spec(verdicts)
+    theirs = checked(lent.trained["config"], str(verdicts))
+    if theirs.data.folds == 1:
+        raise RunError(f"{verdicts} held no fold out either")
+    ours, theirs = config.model_dump(exclude={"name"}), on_all(theirs).model_dump(exclude={"name"})
+    if changed := [part for part in ours if ours[part] != theirs[part]]:
+        raise RunError(f"{verdicts} is of another recipe: it differs in {', '.join(changed)}")
+    return lent
 
 
 def export_onnx(model, path: Path) -> None:
@@ -269,13 +306,21 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("run", type=Path, help="run folder, such as runs/default")
     parser.add_argument("checkpoint", type=Path, help="folder to write")
+    parser.add_argument(
+        "--verdicts",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="for a run that held no fold out (training.train --all): of the same recipe, with a fold held out; gives "
+        "temperature and thresholds",
+    )
     add_data_arguments(parser)
     args = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         config = read_config(args.run / "config.toml")
         kinds = config.data.kinds
-        spec = export(args.run, args.checkpoint, load_examples(args.data, pbc=args.pbc, kinds=kinds, seed=config.seed))
+        examples = load_examples(args.data, pbc=args.pbc, kinds=kinds, seed=config.seed)
+        spec = export(args.run, args.checkpoint, examples, args.verdicts)
     except (ConfigError, DataError, RunError, ExportError, CheckpointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

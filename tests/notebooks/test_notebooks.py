@@ -79,7 +79,7 @@ def test_quickstart_answers_on_drawn_cells_and_on_a_users_folder(tmp_path, monke
 
 def test_make_opens_the_notebooks(tmp_path):
     port = free_port()
-    options = f"--no-browser --allow-root --port={port} --port-retries=0 --IdentityProvider.token=''"
+    options = f"--no-browser --port={port} --port-retries=0 --IdentityProvider.token=''"
     own = {"HOME": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path / "run")}
     with open(tmp_path / "log", "w") as log:
         command = ["make", "notebook", f"ARGS={options}"]

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.special import softmax
 from leukoscope import Classifier
 from leukoscope.checkpoint import HISTORY_FILE, KERAS_FILES, read_spec
 from leukoscope.preprocess import frame, normalise
+from tests.leukoscope.test_checkpoint import edit
 from tests.training.conftest import run_module
 from training.config import CONFIGS, read_config
 from training.data import load_examples, only_cell_types, pictures
@@ -126,6 +128,48 @@ def test_a_run_without_weights_is_refused(smoke_run, tmp_path):
     done = run_module("training.export", tmp_path / "run", tmp_path / "out", "--data", "synthetic:80")
     assert done.returncode == 2
     assert "no epoch was completed" in done.stderr
+
+
+def test_a_run_on_all_photos_takes_the_verdicts_of_one_that_held_some_out(
+    smoke_config, smoke_run, smoke_checkpoint, tmp_path
+):
+    run, final, data = tmp_path / "all", tmp_path / "final", ("--data", "synthetic:80")
+    done = run_module("training.train", smoke_config, *data, "--all", "--out", run)
+    assert done.returncode == 0, done.stderr
+    assert "val_loss" not in done.stdout
+
+    other = tmp_path / "other"
+    shutil.copytree(smoke_checkpoint, other)
+    edit(other, trained={**read_spec(other).trained, "config": other_recipe(smoke_run)})
+    for words, why in (
+        ([run], "name a checkpoint of the same recipe"),
+        ([run, "--verdicts", other], "differs in network, augment"),
+        ([smoke_run, "--verdicts", smoke_checkpoint], "are not needed"),
+    ):
+        refused = run_module("training.export", words[0], final, *words[1:], *data)
+        assert refused.returncode == 2
+        assert why in refused.stderr
+        assert not final.exists()
+
+    done = run_module("training.export", run, final, "--verdicts", smoke_checkpoint, *data)
+    assert done.returncode == 0, done.stderr
+    spec, lent = read_spec(final), read_spec(smoke_checkpoint)
+    assert (spec.temperature, spec.thresholds) == (lent.temperature, lent.thresholds)
+    assert spec.trained["on_all"]
+    assert not lent.trained["on_all"]
+    assert spec.trained["pictures"] == lent.trained["pictures"] + lent.trained["validation_pictures"]
+    refused = run_module("training.export", run, tmp_path / "third", "--verdicts", final, *data)
+    assert refused.returncode == 2
+    assert "held no fold out either" in refused.stderr
+
+    done = run_module("training.evaluate", final, *data, "--lab", "synthetic")
+    assert done.returncode == 0, done.stderr
+    assert (final / "figures" / "synthetic-test-photo" / "curves.png").exists()
+
+
+def other_recipe(run):
+    config = read_config(run / "config.toml").model_dump()
+    return {**config, "network": {**config["network"], "dropout": [0.2]}, "augment": {**config["augment"], "zoom": 0.2}}
 
 
 def test_temperature_is_the_one_that_made_the_labels():

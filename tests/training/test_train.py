@@ -16,7 +16,7 @@ from PIL import Image
 from leukoscope.preprocess import Framing
 from leukoscope.restain import NUCLEUS
 from tests.training.conftest import ROOT, SMOKE, run_module
-from training.config import read_config
+from training.config import ConfigError, read_config
 from training.data import load_examples
 from training.sources import DataError
 from training.train import (
@@ -26,6 +26,7 @@ from training.train import (
     framed,
     kept_epoch,
     load_state,
+    on_all,
     read_history,
     stopped_early,
     training_rows,
@@ -226,6 +227,16 @@ def test_a_recipe_names_the_kinds_it_trains_on(smoke_config):
         train, validation = training_rows(config.model_copy(update={"data": data}), examples)
         assert set(train["kind"]) == wanted
         assert set(validation["kind"]) == ({"copy"} if kind == "copy" else {"photo"})
+
+
+def test_of_all_photos_none_is_held_out(smoke_config):
+    config, examples = read_config(smoke_config), load_examples("synthetic:80")
+    train, validation = training_rows(on_all(config), examples)
+    assert len(validation) == 0
+    assert len(train) == sum(map(len, training_rows(config, examples)))
+    by_validation = config.model_copy(update={"fit": config.fit.model_copy(update={"patience": 2})})
+    with pytest.raises(ConfigError, match="nothing is held out to stop by"):
+        on_all(by_validation)
 
 
 def test_validation_counts_labs_evenly():
