@@ -26,7 +26,7 @@ SETS = {
 FIGURES = {
     "confusion.png": "Confusion matrix: which type each cell had, and which it was given.",
     "reliability.png": "Reliability diagram: how often the model is right when it says how sure it is.",
-    "curves.png": "Accuracy and loss after each epoch: training pictures, and validation pictures if some were held out.",
+    "curves.png": "Accuracy and loss after each epoch, on training pictures and, where some were held out, on these.",
 }
 
 LIMITS = (

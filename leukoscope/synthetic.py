@@ -42,7 +42,7 @@ class Stain:
     blue_cytoplasm: Colour = (172, 178, 206)
     grey_cytoplasm: Colour = (176, 173, 192)
     fine_granule: Colour = (206, 168, 192)
-    red_granule: Colour = (224, 130, 112)
+    red_granule: Colour = (206, 112, 124)  # denser than red cells and not more yellow, as in photos of two labs
     dark_granule: Colour = (84, 48, 134)
 
     @classmethod

@@ -19,7 +19,7 @@ DOZEN_SIZE = (560, 420)  # px
 # What an adult's smear might hold, for the dozen photos; a basophil is none of the four.
 DOZEN = {"neutrophil": 27, "lymphocyte": 14, "monocyte": 4, "eosinophil": 2, "basophil": 1}
 # Chosen by eye, typical of their type; never by what a model says of them.
-SEEDS = {"eosinophil": 10, "lymphocyte": 4, "monocyte": 4, "neutrophil": 4}
+SEEDS = {"eosinophil": 16, "lymphocyte": 12, "monocyte": 6, "neutrophil": 3}
 
 
 def draw_examples(folder: Path = FOLDER) -> None:

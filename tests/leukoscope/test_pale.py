@@ -117,13 +117,13 @@ def test_strengthened_multiplies_densities():
 def test_real_photos_that_are_pale(blood_cells, paler, classifier):
     from leukoscope.images import read_image
 
-    files = sorted((blood_cells / "dataset-master/dataset-master/JPEGImages").glob("*.jpg"))[::12]
+    files = sorted((blood_cells / "dataset-master/dataset-master/JPEGImages").glob("*.jpg"))[::3]
     photos = [photo for photo in map(read_image, files) if len(locate(photo)) == 1]
-    assert len(photos) > 20
+    assert len(photos) > 100
     answers = [(classifier.predict(photo), classifier.predict(paler(photo))) for photo in photos]
     assert all(pale.label for _, pale in answers)
     same = [usual.label == pale.label for usual, pale in answers]
-    assert sum(same) >= 0.9 * len(same)
+    assert sum(same) >= 0.88 * len(same)
 
 
 def test_red_cells_alone_stay_nothing_when_they_are_pale(blood_cells):
