@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.visitors import BenchVisitor, Busy, Failed, PageVisitor, Program, ask
+from benchmarks.visitors import SECONDS, BenchVisitor, Busy, Failed, PageVisitor, Program, ask
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "space" / "examples"
@@ -107,8 +107,8 @@ def run(app: str, clients: int, seconds: float) -> Outcome:
         return visits(app, url, process.pid, clients, seconds)
 
 
-def visits(app: str, url: str, pid: int, clients: int, seconds: float) -> Outcome:
-    """Let visitors at an app that is being served."""
+def visits(app: str, url: str, pid: int, clients: int, seconds: float, patience: float = SECONDS) -> Outcome:
+    """Let visitors at an app that is being served, and wait so many seconds at the end for answers under way."""
     pictures = [(path.name, path.read_bytes()) for path in sorted(PICTURES.glob("*.[pw]*"))]
     kinds, outcome = KINDS[app], Outcome()
     alone = {(kind, name): kind(url).visit(name, picture) for kind in kinds for name, picture in pictures}
@@ -134,10 +134,13 @@ def visits(app: str, url: str, pid: int, clients: int, seconds: float) -> Outcom
     threads = [threading.Thread(target=live, args=(number,), daemon=True) for number in range(clients)]
     for thread in threads:
         thread.start()
-    while any(thread.is_alive() for thread in threads):
+    # A server that sends signs of life and no answer would be waited for without end.
+    while any(thread.is_alive() for thread in threads) and time.monotonic() < began + seconds + patience:
         outcome.memory.append((time.monotonic() - began, _memory(pid)))
         time.sleep(0.25)
     outcome.lasted = time.monotonic() - began
+    if hanging := sum(thread.is_alive() for thread in threads):
+        outcome.failures[f"no answer within {patience} s"] += hanging
     return outcome
 
 

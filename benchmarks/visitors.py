@@ -10,6 +10,7 @@ import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 from urllib.parse import urlsplit
 
 FILE = {"_type": "gradio.FileData"}
@@ -41,7 +42,7 @@ def ask(url: str, body: object = None, kind: str = "application/json") -> bytes:
         if error.code == 503 and "ahead of you" in words:
             raise Busy(words) from None
         raise Failed(f"{error.code}: {words[:200]}") from None
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         raise Failed(f"{type(error).__name__}: {error}") from None
 
 

@@ -25,6 +25,7 @@ from differential_tab import differential_tab
 from ending import serve_until_told
 from guard import Guard, Traffic
 from one_photo import example_paths, one_photo
+from sessions import keep_sessions
 from starlette.middleware import Middleware
 from uploads import Uploads
 
@@ -36,7 +37,7 @@ PIN_FILE = Path(__file__).parent / "pinned.json"  # in a published Space: the mo
 MAX_UPLOAD_MB = 64  # of one file, a .zip of photos among them
 KEEP_SECONDS = 1800  # uploads that no page's end took away are deleted when they are older than this
 MOST_WAITING = 32
-SESSIONS = 500  # pages whose last answer is remembered
+SESSIONS = 500  # pages and callers whose last answer is remembered
 
 
 def load_model() -> tuple[Classifier, str]:
@@ -82,6 +83,8 @@ def build_page(classifier: Classifier, notice: str = "") -> gr.Blocks:
             page.state_holder.session_data.pop(request.session_hash, None)
 
         page.unload(leave)
+    page.queue(max_size=MOST_WAITING)
+    keep_sessions(page, SESSIONS)
     return page
 
 
@@ -92,7 +95,7 @@ def main() -> None:
         classifier.scan(path)
     traffic = Traffic()
     default_name = "0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1"  # a Space has a wall of its own  # nosec B104
-    page = build_page(classifier, notice).queue(max_size=MOST_WAITING)
+    page = build_page(classifier, notice)
     page.launch(
         prevent_thread_lock=True,
         server_name=os.environ.get("GRADIO_SERVER_NAME", default_name),

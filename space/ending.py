@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 from guard import Traffic
+from sessions import forget_sessions
 from uploads import sweep
 
 PATIENCE_SECONDS = 60  # for the answers under way; who waits longer has gone
@@ -37,6 +38,7 @@ def serve_until_told(page: gr.Blocks, traffic: Traffic, keep_seconds: float) -> 
         time.sleep(LOOK_SECONDS)  # looks again: a signal that another thread took does not wake a longer wait
         if time.monotonic() - swept > SWEEP_SECONDS:
             sweep(folder, own, keep_seconds)
+            forget_sessions(page)
             swept = time.monotonic()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)  # who cannot wait says so a second time

@@ -1,12 +1,14 @@
 """The load test, short: the page under more visitors than its queue takes; and that it tells bad from good."""
 
 import os
+import socket
+import threading
 
 import pytest
 
 from benchmarks import load
 from benchmarks.load import Outcome, visits
-from benchmarks.visitors import Busy, Failed
+from benchmarks.visitors import Busy, Failed, ask
 from tests.space.conftest import EXAMPLES
 
 
@@ -44,6 +46,31 @@ def test_failed_busy_and_other_answers_are_counted(monkeypatch):
     assert outcome.busy == 1
     assert outcome.different == 1
     assert outcome.bad == 3
+
+
+def test_who_is_never_answered_is_counted(monkeypatch):
+    class Hanging(Moody):
+        def visit(self, name: str, picture: bytes) -> object:
+            return "good" if threading.current_thread() is threading.main_thread() else threading.Event().wait()
+
+    monkeypatch.setitem(load.KINDS, "gradio", (Hanging,))
+    outcome = visits("gradio", "", os.getpid(), clients=3, seconds=0.1, patience=0.2)
+    assert outcome.failures == {"no answer within 0.2 s": 3}
+    assert outcome.bad == 3
+
+
+def test_an_answer_that_breaks_off_is_a_failure():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=break_off, args=(server,), daemon=True).start()
+        with pytest.raises(Failed, match="IncompleteRead"):
+            ask(f"http://127.0.0.1:{server.getsockname()[1]}")
+
+
+def break_off(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
 
 
 def test_the_report_holds_what_was_met(capsys):

@@ -1,0 +1,91 @@
+"""Gradio keeps the messages of so many sessions; who waits for an answer is never among those that go."""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import gradio as gr
+import pytest
+from app import build_page
+from sessions import Messages, forget_sessions, keep_sessions
+
+from benchmarks.visitors import ask, events
+from tests.ports import free_port
+
+MOST = 3
+
+
+@pytest.fixture
+def served():
+    """(page, address, what may go on): an endpoint that waits before it answers, and one that does not."""
+    going_on = threading.Event()
+
+    def wait(text: str) -> str:
+        assert going_on.wait(60)
+        return text
+
+    with gr.Blocks(analytics_enabled=False) as page:
+        text = gr.Textbox()
+        gr.Button().click(wait, text, text, api_name="wait", concurrency_limit=1)
+        gr.Button().click(str.upper, text, text, api_name="upper", concurrency_limit=None)
+    page.queue(max_size=32)
+    keep_sessions(page, MOST)
+    _, url, _ = page.launch(prevent_thread_lock=True, server_port=free_port(), quiet=True, ssr_mode=False)
+    yield page, url.rstrip("/"), going_on
+    going_on.set()
+    page.close(verbose=False)
+
+
+def asked(url: str, endpoint: str, text: str) -> str:
+    """Ask an endpoint; the event whose answer can be fetched."""
+    return json.loads(ask(f"{url}/gradio_api/call/{endpoint}", {"data": [text]}))["event_id"]
+
+
+def answer(url: str, endpoint: str, event: str) -> str:
+    """Fetch it."""
+    given = events(ask(f"{url}/gradio_api/call/{endpoint}/{event}"))
+    return next(data[0] for kind, data in given if kind == "complete")
+
+
+def test_who_waits_is_answered_however_many_come_meanwhile(served):
+    page, url, going_on = served
+    waiting = [asked(url, "wait", f"number {i}") for i in range(2)]  # one is worked on, one is in the queue
+    with ThreadPoolExecutor(2) as pool:
+        fetched = [pool.submit(answer, url, "wait", event) for event in waiting]
+        for i in range(4 * MOST):
+            assert answer(url, "upper", asked(url, "upper", f"caller {i}")) == f"CALLER {i}"
+        assert not any(future.done() for future in fetched)
+        going_on.set()
+        assert [future.result(30) for future in fetched] == ["number 0", "number 1"]
+    assert answer(url, "upper", asked(url, "upper", "after all")) == "AFTER ALL"
+    assert len(page._queue.pending_messages_per_session) == MOST
+
+
+def test_answers_that_nobody_fetches_are_not_kept_for_good(served):
+    page, url, _ = served
+    for i in range(4 * MOST):
+        asked(url, "upper", f"caller {i}")
+    end = time.monotonic() + 30
+    while page._queue.event_ids_to_events and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not page._queue.event_ids_to_events, "all are answered"
+    forget_sessions(page)
+    assert len(page._queue.pending_messages_per_session) == MOST
+    assert set(page._queue.pending_event_ids_session) <= set(page._queue.pending_messages_per_session)
+
+
+def test_sessions_that_wait_for_nothing_are_forgotten(served):
+    page, url, going_on = served
+    event = asked(url, "wait", "patient")
+    answer(url, "upper", asked(url, "upper", "quick"))
+    forget_sessions(page)
+    assert list(page._queue.pending_event_ids_session.values()) == [{event}]
+    going_on.set()
+    assert answer(url, "wait", event) == "patient"
+
+
+def test_the_page_keeps_its_sessions_so(classifier):
+    queue = build_page(classifier)._queue
+    assert isinstance(queue.pending_messages_per_session, Messages)
+    assert queue.pending_messages_per_session.most > 10 * queue.max_size
