@@ -46,6 +46,8 @@ def keep_sessions(page: gr.Blocks, most: int) -> None:
     """Have a page that has a queue keep the messages of so many sessions, and of all that wait for an answer."""
     page._queue.pending_messages_per_session = Messages(page._queue, most)
     page._queue.pending_event_ids_session = defaultdict(set)
+    # Gradio makes a table of the last 10,000 answers every few, also where nobody may look at it.
+    page._queue.ANALYTICS_MAX_EVENTS = most
 
 
 def forget_sessions(page: gr.Blocks) -> None:

@@ -60,6 +60,7 @@ def test_who_waits_is_answered_however_many_come_meanwhile(served):
         assert [future.result(30) for future in fetched] == ["number 0", "number 1"]
     assert answer(url, "upper", asked(url, "upper", "after all")) == "AFTER ALL"
     assert len(page._queue.pending_messages_per_session) == MOST
+    assert len(page._queue.event_analytics) == MOST
 
 
 def test_answers_that_nobody_fetches_are_not_kept_for_good(served):
@@ -70,6 +71,7 @@ def test_answers_that_nobody_fetches_are_not_kept_for_good(served):
     while page._queue.event_ids_to_events and time.monotonic() < end:
         time.sleep(0.05)
     assert not page._queue.event_ids_to_events, "all are answered"
+    assert answer(url, "upper", asked(url, "upper", "the next")) == "THE NEXT"
     forget_sessions(page)
     assert len(page._queue.pending_messages_per_session) == MOST
     assert set(page._queue.pending_event_ids_session) <= set(page._queue.pending_messages_per_session)
