@@ -165,13 +165,13 @@ def report(app: str, clients: int, outcome: Outcome) -> None:
         print(f"    {count:,} x {words}")
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run what is asked for, by default both apps."""
     parser = argparse.ArgumentParser(description="Many visitors at once, on loopback.")
     parser.add_argument("--app", choices=list(KINDS), help="default: both; with --clients the page alone")
     parser.add_argument("--clients", type=int, help=f"default: {CLIENTS['gradio']} and {CLIENTS['streamlit']}")
     parser.add_argument("--seconds", type=float, default=60.0)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if (args.clients is not None and not 1 <= args.clients <= MOST_CLIENTS) or not 1 <= args.seconds <= MOST_SECONDS:
         parser.error(f"at most {MOST_CLIENTS} clients and {MOST_SECONDS} seconds")
     apps = [args.app] if args.app else ["gradio"] if args.clients else list(KINDS)

@@ -321,7 +321,7 @@ def write_history(folder: Path, history: list[dict[str, float]]) -> None:
     with open(partial, "w", newline="") as file:
         writer = csv.DictWriter(file, HISTORY_COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(history)
+        writer.writerows({**row, "epoch": int(row["epoch"])} for row in history)
     os.replace(partial, folder / "history.csv")
 
 

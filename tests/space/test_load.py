@@ -86,8 +86,7 @@ def test_the_report_holds_what_was_met(capsys):
 
 @pytest.mark.parametrize("words", [["--clients", "0"], ["--clients", "9999"], ["--seconds", "99999"]])
 def test_it_is_bounded(monkeypatch, words):
-    monkeypatch.setattr("sys.argv", ["load", *words])
     monkeypatch.setattr(load, "run", lambda *_: pytest.fail("it began"))
     with pytest.raises(SystemExit) as stop:
-        load.main()
+        load.main(words)
     assert stop.value.code == 2

@@ -79,7 +79,7 @@ def test_killed_mid_epoch_it_goes_on_and_ends_as_if_never_stopped(smoke_config, 
     again = run_module("training.train", smoke_config, "--data", "synthetic:80", "--out", folder)
     assert again.returncode == 0, again.stderr
     assert "going on after epoch 1" in again.stdout
-    assert [row["epoch"] for row in read_history(folder)] == [1, 2, 3]
+    assert [line.split(",")[0] for line in (folder / "history.csv").read_text().split()] == ["epoch", "1", "2", "3"]
     for resumed, straight in zip(read_history(folder), read_history(smoke_run), strict=True):
         assert {**resumed, "seconds": 0} == {**straight, "seconds": 0}
     for resumed, straight in zip(kept_weights(folder), kept_weights(smoke_run), strict=True):
