@@ -65,6 +65,20 @@ def upload(url: str, name: str, picture: bytes) -> dict:
     return {"path": path, "orig_name": name, "meta": FILE}
 
 
+def called(url: str, endpoint: str, *data: object) -> str:
+    """Call an endpoint of the API; the event whose answer can be fetched."""
+    event: str = json.loads(ask(f"{url}/gradio_api/call/{endpoint}", {"data": data}))["event_id"]
+    return event
+
+
+def fetched(url: str, endpoint: str, event: str) -> object:
+    """The answer to such an event: the JSON that the endpoint gives."""
+    for kind, data in events(ask(f"{url}/gradio_api/call/{endpoint}/{event}")):
+        if kind == "complete":
+            return data
+    raise Failed("the endpoint gave an error")
+
+
 class Program:
     """Calls /scan."""
 
@@ -73,12 +87,7 @@ class Program:
 
     def visit(self, name: str, picture: bytes) -> object:
         """The answer to one picture: the JSON that the endpoint gives."""
-        asked = {"data": [upload(self.url, name, picture)]}
-        event = json.loads(ask(f"{self.url}/gradio_api/call/scan", asked))["event_id"]
-        for kind, data in events(ask(f"{self.url}/gradio_api/call/scan/{event}")):
-            if kind == "complete":
-                return data
-        raise Failed("the endpoint gave an error")
+        return fetched(self.url, "scan", called(self.url, "scan", upload(self.url, name, picture)))
 
 
 class PageVisitor:

@@ -18,7 +18,7 @@ LOOK_SECONDS = 0.2
 
 
 def serve_until_told(page: gr.Blocks, traffic: Traffic, keep_seconds: float) -> None:
-    """Wait for SIGTERM or Ctrl-C, sweeping old uploads now and then, then end the page that was launched.
+    """Wait for SIGTERM or Ctrl-C, sweeping old uploads and sessions now and then, then end the page that was launched.
 
     Args:
         page: launched with `prevent_thread_lock=True`.

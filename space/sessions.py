@@ -2,7 +2,7 @@
 
 Gradio keeps the messages of the 2,000 sessions that began last, and every call of the API is a session. A page that was
 opened earlier loses its own while it waits; Gradio's loop over all questions then ends with a KeyError, and from there
-on nobody is answered. `make load` for three minutes shows it.
+on nobody is answered. `python -m benchmarks.load --clients 50 --seconds 240` shows it.
 """
 
 from __future__ import annotations
@@ -44,10 +44,11 @@ class Messages(OrderedDict):
 
 def keep_sessions(page: gr.Blocks, most: int) -> None:
     """Have a page that has a queue keep the messages of so many sessions, and of all that wait for an answer."""
-    page._queue.pending_messages_per_session = Messages(page._queue, most)
-    page._queue.pending_event_ids_session = defaultdict(set)
+    queue = page._queue
+    queue.pending_messages_per_session = Messages(queue, most)
+    queue.pending_event_ids_session = defaultdict(set)  # a session that `forget_sessions` dropped may ask again
     # Gradio makes a table of the last 10,000 answers every few, also where nobody may look at it.
-    page._queue.ANALYTICS_MAX_EVENTS = most
+    queue.ANALYTICS_MAX_EVENTS = most
 
 
 def forget_sessions(page: gr.Blocks) -> None:

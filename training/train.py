@@ -511,10 +511,14 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        config = on_all(read_config(args.config)) if args.all else read_config(args.config)
+        config = read_config(args.config)
+        text, name = args.config.read_text(), config.name
+        if args.all:
+            config = on_all(config)
+            text, name = to_toml(config), f"{name}-all"
         examples = load_examples(args.data, pbc=args.pbc, kinds=config.data.kinds, seed=config.seed)
-        folder = args.out or Path("runs") / (f"{config.name}-all" if args.all else config.name)
-        open_run(folder, to_toml(config) if args.all else args.config.read_text(), config, examples)
+        folder = args.out or Path("runs") / name
+        open_run(folder, text, config, examples)
         kept = train(config, examples, folder, args.distribute)
     except (ConfigError, DataError, DistributeError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -123,7 +123,7 @@ def test_real_photos_that_are_pale(blood_cells, paler, classifier):
     answers = [(classifier.predict(photo), classifier.predict(paler(photo))) for photo in photos]
     assert all(pale.label for _, pale in answers)
     same = [usual.label == pale.label for usual, pale in answers]
-    assert sum(same) >= 0.88 * len(same)
+    assert sum(same) >= 0.9 * len(same)
 
 
 def test_red_cells_alone_stay_nothing_when_they_are_pale(blood_cells):

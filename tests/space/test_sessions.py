@@ -1,6 +1,5 @@
 """Gradio keeps the messages of so many sessions; who waits for an answer is never among those that go."""
 
-import json
 import subprocess
 import sys
 import threading
@@ -11,7 +10,7 @@ import gradio as gr
 import pytest
 from sessions import forget_sessions, keep_sessions
 
-from benchmarks.visitors import ask, events
+from benchmarks.visitors import called, fetched
 from tests.ports import free_port
 from tests.space.conftest import ROOT
 
@@ -39,28 +38,17 @@ def served():
     page.close(verbose=False)
 
 
-def asked(url: str, endpoint: str, text: str) -> str:
-    """Ask an endpoint; the event whose answer can be fetched."""
-    return json.loads(ask(f"{url}/gradio_api/call/{endpoint}", {"data": [text]}))["event_id"]
-
-
-def answer(url: str, endpoint: str, event: str) -> str:
-    """Fetch it."""
-    given = events(ask(f"{url}/gradio_api/call/{endpoint}/{event}"))
-    return next(data[0] for kind, data in given if kind == "complete")
-
-
 def test_who_waits_is_answered_however_many_come_meanwhile(served):
     page, url, going_on = served
-    waiting = [asked(url, "wait", f"number {i}") for i in range(2)]  # one is worked on, one is in the queue
+    waiting = [called(url, "wait", f"number {i}") for i in range(2)]  # one is worked on, one is in the queue
     with ThreadPoolExecutor(2) as pool:
-        fetched = [pool.submit(answer, url, "wait", event) for event in waiting]
+        answers = [pool.submit(fetched, url, "wait", event) for event in waiting]
         for i in range(4 * MOST):
-            assert answer(url, "upper", asked(url, "upper", f"caller {i}")) == f"CALLER {i}"
-        assert not any(future.done() for future in fetched)
+            assert fetched(url, "upper", called(url, "upper", f"caller {i}")) == [f"CALLER {i}"]
+        assert not any(future.done() for future in answers)
         going_on.set()
-        assert [future.result(30) for future in fetched] == ["number 0", "number 1"]
-    assert answer(url, "upper", asked(url, "upper", "after all")) == "AFTER ALL"
+        assert [future.result(30) for future in answers] == [["number 0"], ["number 1"]]
+    assert fetched(url, "upper", called(url, "upper", "after all")) == ["AFTER ALL"]
     assert len(page._queue.pending_messages_per_session) == MOST
     assert len(page._queue.event_analytics) == MOST
 
@@ -68,12 +56,12 @@ def test_who_waits_is_answered_however_many_come_meanwhile(served):
 def test_answers_that_nobody_fetches_are_not_kept_for_good(served):
     page, url, _ = served
     for i in range(4 * MOST):
-        asked(url, "upper", f"caller {i}")
+        called(url, "upper", f"caller {i}")
     end = time.monotonic() + 30
     while page._queue.event_ids_to_events and time.monotonic() < end:
         time.sleep(0.05)
     assert not page._queue.event_ids_to_events, "all are answered"
-    assert answer(url, "upper", asked(url, "upper", "the next")) == "THE NEXT"
+    assert fetched(url, "upper", called(url, "upper", "the next")) == ["THE NEXT"]
     forget_sessions(page)
     assert len(page._queue.pending_messages_per_session) == MOST
     assert set(page._queue.pending_event_ids_session) <= set(page._queue.pending_messages_per_session)
@@ -81,12 +69,12 @@ def test_answers_that_nobody_fetches_are_not_kept_for_good(served):
 
 def test_sessions_that_wait_for_nothing_are_forgotten(served):
     page, url, going_on = served
-    event = asked(url, "wait", "patient")
-    answer(url, "upper", asked(url, "upper", "quick"))
+    event = called(url, "wait", "patient")
+    fetched(url, "upper", called(url, "upper", "quick"))
     forget_sessions(page)
     assert list(page._queue.pending_event_ids_session.values()) == [{event}]
     going_on.set()
-    assert answer(url, "wait", event) == "patient"
+    assert fetched(url, "wait", event) == ["patient"]
 
 
 PAGE = """
