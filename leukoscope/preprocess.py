@@ -10,7 +10,7 @@ import numpy as np
 
 from leukoscope.locate import Cell
 from leukoscope.restain import restain
-from leukoscope.stain import glass_colour, strengthened
+from leukoscope.stain import empty_edge, glass_colour, strengthened
 
 FRAMING_KINDS = ("cell", "photo")
 
@@ -77,7 +77,9 @@ def frame(
         glass: `glass_colour` of the photo, where it is known already; None: it is measured if the framing asks for it.
 
     Returns:
-        RGB uint8 (S, S, 3), S = framing.size + 2 * margin. What lies outside the photo is black.
+        RGB uint8 (S, S, 3), S = framing.size + 2 * margin. What lies outside the photo, and black beside it, is glass:
+        a cell cut by the edge then looks as if it ended there, and nothing darker than it stands beside it. Without a
+        framing.glass it is black.
     """
     side = framing.size + 2 * margin
     if framing.glass and glass is None:
@@ -89,7 +91,7 @@ def frame(
     if cell is None:
         raise ValueError("framing kind 'cell' needs the cell to frame")
     left, top, reach = framed_square(framing, cell, margin)
-    cut = _cut(image, left, top, reach)
+    cut = _cut(image, left, top, reach, glass if framing.glass else None)
     if reach >= 2 * side:  # halves are averaged far faster than other shares; an odd pixel at the edge falls away
         cut = cv2.resize(cut[: reach // 2 * 2, : reach // 2 * 2], (reach // 2,) * 2, interpolation=cv2.INTER_AREA)
     crop = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if reach > side else cv2.INTER_LINEAR)
@@ -101,11 +103,15 @@ def frame(
 
 
 def _to_glass(crop: np.ndarray, glass: np.ndarray | None, level: float) -> np.ndarray:
-    """Divide the colour of the photo's glass out of a crop, if there is a level to bring it to; black stays black."""
+    """Divide the colour of the photo's glass out of a crop, if there is a level to bring it to."""
     if not level or glass is None:
         return crop
     brightened = np.arange(256)[:, None] * (level / glass)
-    return cv2.LUT(crop, np.minimum(brightened + 0.5, 255).astype(np.uint8)[:, None, :])
+    brought = cv2.LUT(crop, np.minimum(brightened + 0.5, 255).astype(np.uint8)[:, None, :])
+    edge = empty_edge(crop)
+    if edge is not None:
+        brought[edge > 0] = round(level)
+    return brought
 
 
 def is_flat(crop: np.ndarray, framing: Framing) -> bool:
@@ -129,12 +135,14 @@ def framed_square(framing: Framing, cell: Cell, margin: int = 0) -> tuple[int, i
     return round((x0 + x1 - reach) / 2), round((y0 + y1 - reach) / 2), max(1, round(reach))
 
 
-def _cut(image: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
-    """A square of the photo, black where it reaches outside."""
+def _cut(image: np.ndarray, left: int, top: int, side: int, outside: np.ndarray | None) -> np.ndarray:
+    """A square of the photo; where it reaches outside of this colour (3,), or black."""
     inside = image[max(top, 0) : top + side, max(left, 0) : left + side]
     if inside.shape[:2] == (side, side):
         return inside
     cut = np.zeros((side, side, 3), np.uint8)
+    if outside is not None:
+        cut[:] = np.round(outside)
     y, x = max(-top, 0), max(-left, 0)
     cut[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
     return cut

@@ -12,7 +12,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from leukoscope.stain import BLACK, compared, optical_density
+from leukoscope.stain import compared, empty_edge, optical_density
 
 NUCLEUS = np.array([0.70, 1.10, 0.15])  # densities of red, green and blue light, between those of the labs at hand
 RED_CELL = np.array([0.17, 0.29, 0.20])
@@ -32,28 +32,28 @@ def restain(crop: np.ndarray, glass: np.ndarray, level: float, margin: int = 0) 
     """Bring the stain of a framed cell to the one that all are brought to.
 
     Args:
-        crop: RGB uint8 (S, S, 3), the nucleus near its middle; black outside the photo.
+        crop: RGB uint8 (S, S, 3), the nucleus near its middle.
         glass: colour of the photo's glass, float (3,), 0-255.
         level: 0-255, what the glass is brought to.
         margin: px on each side that are not measured, so that a wider crop of the same cell has the same colours.
 
     Returns:
-        RGB uint8 (S, S, 3). Where no nucleus stands out only the glass is changed; black stays black.
+        RGB uint8 (S, S, 3). Where no nucleus stands out only the glass is changed. Where there is nothing but black it
+        is glass.
     """
     densities = optical_density(crop, glass)
-    black = cv2.inRange(crop, (0, 0, 0), (BLACK - 1,) * 3)
-    densities[black > 0] = 0.0
+    edge = empty_edge(crop)
+    if edge is not None:
+        densities[edge > 0] = 0.0
     inner = slice(margin, crop.shape[0] - margin)
-    mixing = _mixing(densities[inner, inner], cv2.bitwise_not(black[inner, inner]))
+    mixing = _mixing(densities[inner, inner])
     light = cv2.exp(cv2.transform(densities, -mixing.astype(np.float32)))
-    restained = cv2.convertScaleAbs(light, alpha=level)
-    restained[black > 0] = 0
-    return restained
+    return cv2.convertScaleAbs(light, alpha=level)
 
 
-def _mixing(densities: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Matrix (3, 3) from measured to wanted densities: float32 (H, W, 3), and 255 where there is light to measure."""
-    side, area = seen.shape[0], seen.size
+def _mixing(densities: np.ndarray) -> np.ndarray:
+    """Matrix (3, 3) from measured to wanted densities, float32 (H, W, 3)."""
+    side, area = densities.shape[0], densities.shape[0] * densities.shape[1]
     green = cv2.extractChannel(densities, 1)
     difference = cv2.subtract(green, cv2.extractChannel(densities, 2))
     densest = cv2.resize(difference, (side // 4, side // 4), interpolation=cv2.INTER_AREA).max()
@@ -64,7 +64,7 @@ def _mixing(densities: np.ndarray, seen: np.ndarray) -> np.ndarray:
     if measured[1] < LEAST_NUCLEUS_DENSITY:
         return np.eye(3)
     reach = 2 * round(AROUND_NUCLEUS * side) + 1
-    away = cv2.bitwise_and(seen, cv2.bitwise_not(cv2.dilate(nucleus, np.ones((reach, reach), np.uint8))))
+    away = cv2.bitwise_not(cv2.dilate(nucleus, np.ones((reach, reach), np.uint8)))
     red = cv2.bitwise_and(away, compared(green, RED_GREEN, cv2.CMP_GT))
     red = cv2.bitwise_and(red, compared(difference, RED_DIFFERENCE, cv2.CMP_LT))
     red_cell = _median(densities, red) if cv2.countNonZero(red) >= LEAST_RED * area else RED_CELL
@@ -75,7 +75,7 @@ def _mixing(densities: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 
 def _median(densities: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Median colour (3,) of a mask: edges of what is black, and dirt, are dark enough to shift a mean."""
+    """Median colour (3,) of a mask: dirt is dark enough to shift a mean."""
     chosen = densities[mask > 0]
     middle = len(chosen) // 2
     median: np.ndarray = np.partition(chosen, middle, axis=0)[middle].astype(np.float64)

@@ -118,6 +118,19 @@ def strengthened(image: np.ndarray, glass: np.ndarray, strength: float) -> np.nd
     return cv2.LUT(image, np.minimum(stronger + 0.5, 255).astype(np.uint8)[:, None, :])
 
 
+def empty_edge(crop: np.ndarray) -> np.ndarray | None:
+    """Where a crop shows nothing but black, as beside a turned photo or around the field of an eyepiece.
+
+    Returns:
+        uint8 (H, W), 255 in the black and on its rim, which is darkened by it; None if there is none. A dark speck, as
+        in a dense nucleus, is not meant.
+    """
+    black = cv2.inRange(crop, (0, 0, 0), (BLACK - 1,) * 3)
+    if not cv2.countNonZero(black):
+        return None
+    return cv2.dilate(cv2.erode(black, np.ones((3, 3), np.uint8)), np.ones((5, 5), np.uint8))
+
+
 def compared(values: np.ndarray, level: float, how: int) -> np.ndarray:
     """`cv2.compare` with a number, of which its type stubs do not know: uint8, 255 where it holds, else 0."""
     return cv2.compare(values, level, how)  # type: ignore[call-overload, no-any-return]

@@ -41,6 +41,8 @@ def augment(picture: np.ndarray, size: int, settings: Augment, rng: np.random.Ge
         crop[outside] = 0
     if settings.wedge and rng.random() < settings.wedge:
         _blacken_edge(crop, rng)
+    if settings.close and rng.random() < settings.close:
+        _blacken_around(crop, rng)
     return crop
 
 
@@ -102,3 +104,14 @@ def _blacken_edge(crop: np.ndarray, rng: np.random.Generator) -> None:
     distance = rng.uniform(0.15, 0.6) * size  # from the centre to the line
     y, x = np.mgrid[:size, :size] - (size - 1) / 2
     crop[x * np.cos(angle) + y * np.sin(angle) > distance] = 0
+
+
+def _blacken_around(crop: np.ndarray, rng: np.random.Generator) -> None:
+    """Blacken what lies beyond a rectangle about the centre: as much as lies outside a picture of one cell alone."""
+    size = crop.shape[0]
+    left, top, right, bottom = np.round(rng.uniform(0.25, 0.55, 4) * size).astype(int)  # from the centre to each side
+    middle = size // 2
+    inside = np.s_[max(0, middle - top) : middle + bottom, max(0, middle - left) : middle + right]
+    kept = crop[inside].copy()
+    crop[:] = 0
+    crop[inside] = kept

@@ -91,6 +91,7 @@ class Augment(_Section):
     coarse: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # chance of up to 2.5 times fewer pixels
     noise: Annotated[float, Field(ge=0.0, le=50.0)] = 0.0  # grey levels, largest sigma
     wedge: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # chance of a black edge, as rotation and shift leave
+    close: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # chance of black on all sides, as of a picture cut close
     border: Literal["black", "nearest"] = "black"  # what stands outside the picture
 
 

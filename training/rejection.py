@@ -12,7 +12,6 @@ patches are cut between the annotated cells of the Kaggle set's TEST photos, whi
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -21,11 +20,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from leukoscope.checkpoint import METRICS_FILE, ONNX_FILE, sha256, write_json
+from leukoscope.checkpoint import METRICS_FILE, write_json
 from leukoscope.errors import CheckpointError, ImageError
 from leukoscope.images import read_image
 from leukoscope.synthetic import draw_photo
 from training.boxes import annotations
+from training.card import CardError, read_metrics
 from training.sources import PHOTO_FOLDER, DataError, photo_table
 
 PATCHES = 300
@@ -129,22 +129,19 @@ def main(argv: list[str] | None = None) -> int:
         if not args.data:
             raise DataError("no data given: pass --data DIR or set BLOOD_CELLS_DIR")
         classifier = Classifier.from_pretrained(args.checkpoint)
-        path = args.checkpoint / METRICS_FILE
-        metrics = json.loads(path.read_text()) if path.exists() else {}
-        if metrics.get("model_sha256") != sha256(args.checkpoint / ONNX_FILE):
-            raise DataError(f"{path} is missing or of other weights: run python -m training.evaluate first")
+        metrics = read_metrics(args.checkpoint)
         counts = measure(classifier, args.data)
-    except (CheckpointError, DataError) as error:
+    except (CardError, CheckpointError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     metrics["rejection"] = counts
-    write_json(path, metrics)
+    write_json(args.checkpoint / METRICS_FILE, metrics)
     total = {key: sum(row[key] for row in counts.values()) for key in ("n", "cell_found", "confident")}
     for kind, row in [*counts.items(), ("all", total)]:
         print(
             f"{kind:<34}n {row['n']:>5}   something found in {row['cell_found']:>4}   confident {row['confident']:>4}"
         )
-    print(f"confident in {total['confident'] / total['n']:.2%} -> {path}")
+    print(f"confident in {total['confident'] / total['n']:.2%} -> {args.checkpoint / METRICS_FILE}")
     return 0
 
 

@@ -6,7 +6,7 @@ from leukoscope.cells import CELL_TYPES
 from leukoscope.locate import Cell, principal_cell
 from leukoscope.preprocess import FLAT_SHARE, Framing, Normalisation, frame, framed_square, is_flat, normalise
 from leukoscope.restain import restain
-from leukoscope.stain import glass_colour
+from leukoscope.stain import empty_edge, glass_colour
 from leukoscope.synthetic import draw_photo
 
 
@@ -136,6 +136,7 @@ def test_levels_are_rounded_and_end_at_white():
 
 def test_the_stain_is_mapped_with_the_glass_that_is_given():
     photo, _ = draw_photo(["monocyte"], seed=2)
+    photo = np.pad(photo, ((100, 100), (100, 100), (0, 0)), "symmetric")  # nothing beyond it comes into the margin
     cell, framing = principal_cell(photo), Framing("cell", 64, 2.2, glass=235.0, stain=True)
     crop = frame(photo, framing, cell, 16)
     np.testing.assert_array_equal(frame(photo, framing, cell, 16, glass_colour(photo)), crop)
@@ -153,7 +154,7 @@ def test_normalise():
     assert shifted.dtype == np.float32
 
 
-def test_the_glass_is_brought_to_one_level_and_black_stays_black():
+def test_the_glass_is_brought_to_one_level():
     photo = np.full((120, 160, 3), (220, 200, 150), np.uint8)
     photo[40:80, 60:100] = (110, 50, 75)
     framing = Framing("cell", 32, 2.0, glass=235.0)
@@ -161,10 +162,33 @@ def test_the_glass_is_brought_to_one_level_and_black_stays_black():
     assert np.abs(crop[1, 1].astype(int) - 235).max() <= 1
     expected = np.array([110, 50, 75]) * 235 / np.array([220, 200, 150])
     assert np.abs(crop[16, 16] - expected).max() <= 1
-    corner = frame(photo, framing, Cell((0, 0, 40, 40), 80.0))
-    assert (corner[0, 0] == 0).all()
     with pytest.raises(ValueError, match="glass must be 0-255"):
         Framing("cell", 32, 2.0, glass=300.0)
+
+
+@pytest.mark.parametrize("stain", [False, True], ids=["as dyed", "restained"])
+def test_beyond_the_photo_there_is_glass_and_so_there_is_in_the_black_beside_it(stain):
+    photo, _ = draw_photo(["neutrophil"], seed=3)
+    x0, y0, x1, y1 = principal_cell(photo).box
+    middle, reach = (x0 + x1) // 2, int(x1 - x0)
+    cut = np.ascontiguousarray(photo[:, max(0, middle - reach) : middle])  # through the nucleus
+    beside = np.pad(cut, ((0, 0), (0, 100), (0, 0)))
+    cell, framing = Cell((cut.shape[1] - 20, y0, cut.shape[1] + 20, y1), 60.0), Framing("cell", 64, 2.2, 235.0, stain)
+    crop, black = (frame(each, framing, cell, glass=glass_colour(cut)).astype(int) for each in (cut, beside))
+    assert np.abs(crop[:, 36:] - 235).max() <= 1
+    assert crop[:, :30].min() < 120, "nucleus"
+    # Of the black a rim goes with it, and no dark line is left between.
+    assert np.abs(black[:, 36:] - 235).max() <= 1
+    assert np.median(np.abs(black - crop)[:, :28]) <= 2
+
+
+def test_a_dark_speck_is_not_taken_for_what_lies_beside_a_photo():
+    crop = np.full((64, 64, 3), 120, np.uint8)
+    assert empty_edge(crop) is None
+    crop[30:32, 30:32] = 5
+    assert not empty_edge(crop).any()
+    crop[:, :10] = 5
+    np.testing.assert_array_equal(empty_edge(crop)[20:40] > 0, np.arange(64)[None].repeat(20, 0) < 11)
 
 
 def test_a_nucleus_of_one_colour_is_told_from_one_that_was_photographed():

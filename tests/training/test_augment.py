@@ -100,6 +100,20 @@ def test_a_wedge_blackens_an_edge_and_never_the_centre():
     assert 0 < np.mean(black) < 0.4
 
 
+def test_a_picture_cut_close_is_black_on_all_sides_and_never_in_the_middle():
+    left = []
+    for seed in range(50):
+        variant = augment(np.full((64, 64, 3), 200, np.uint8), 64, Augment(close=1.0), rng(seed))
+        kept = (variant == 200).all(axis=2)
+        assert kept[17:47, 17:47].all()
+        rows, columns = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))
+        assert kept[np.ix_(rows, columns)].all(), "a rectangle"
+        left.append(kept.mean())
+    assert 0.4 < np.mean(left) < 0.8
+    assert min(left) < 0.45
+    assert max(left) > 0.75
+
+
 def test_borders():
     inside = np.full((32, 32, 3), 99, np.uint8)
     settings = {"shift": 0.5, "rotation": 45.0}
