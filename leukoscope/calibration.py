@@ -9,6 +9,7 @@ import numpy as np
 from leukoscope.cells import CELL_TYPES
 
 LYMPHOCYTE, MONOCYTE = map(CELL_TYPES.index, ("lymphocyte", "monocyte"))
+DOUBT = 0.25  # so much of the doubt between the four types counts as unfamiliar
 CLEAR = 0.6  # of the logarithm of a width over the one that speaks for neither; what is clearer counts no more
 
 
@@ -57,7 +58,13 @@ def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def unfamiliarity(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Probability of "none of the four": logits (N, 4 or 5) -> float64 (N,); 0 from a network not taught it."""
-    if logits.shape[1] == len(CELL_TYPES):
-        return np.zeros(len(logits))
-    return softmax(logits, temperature)[:, len(CELL_TYPES)]
+    """How little each cell looks like any of the four types: logits (N, 4 or 5) -> float64 (N,), 0-1.
+
+    The probability of "none of the four", where that was taught, and a part of the doubt between the four: a kind of
+    cell that was never taught is seldom taken for none of them, but it is doubted more (after Hendrycks and Gimpel
+    2017, arXiv 1610.02136).
+    """
+    shares = softmax(logits, temperature)
+    none, named = shares[:, len(CELL_TYPES) :].sum(axis=1), shares[:, : len(CELL_TYPES)].max(axis=1)
+    score: np.ndarray = none + DOUBT * (1 - none - named)
+    return score

@@ -26,6 +26,7 @@ from leukoscope.synthetic import draw_photo
 from tests.mutants import LEAST, MODULES, RESULTS, noticed
 from tests.mutants import table as mutants_table
 from training.compare import markdown, read_table
+from training.cropped import ways
 from training.sources import copy_table, photo_table
 
 ROOT = Path(__file__).parents[1]
@@ -58,6 +59,7 @@ RUN_BY = {
     "test_a_trial_that_is_done_runs_again_only_if_told_to",
     "python -m training.audit": "tests/training/test_audit.py::test_the_sheet_shows_the_first_of_the_table",
     "python -m training.sizes": "tests/training/test_sizes.py::test_the_grid_shows_what_the_evidence_brings",
+    "python -m training.cropped": "tests/training/test_cropped.py::test_each_way_is_asked_of_each_cell",
     "python -m training.finetune": "tests/training/test_finetune.py::"
     "test_a_new_lab_is_learned_and_the_old_one_scored_beside_it",
     "python -m training.publish": "tests/test_readme.py::test_publishing_as_the_readme_says",
@@ -232,6 +234,22 @@ def test_the_second_lab_is_as_measured():
     assert f"Of {sum(row['n'] for row in rejected):,} pictures without a white cell" in text
     confident = sum(row["confident"] for row in rejected)
     assert re.search(rf"\b{confident} {'gets' if confident == 1 else 'get'} a confident answer", text)
+
+
+def test_pictures_cut_close_are_answered_as_measured():
+    counts = json.loads((EMBEDDED / METRICS_FILE).read_text())["cropped"]
+    assert list(counts) == list(ways())
+    dyed = [row for name, row in counts.items() if "quick" not in name]
+    quick = [row for name, row in counts.items() if "quick" in name]
+    found = [row["found"] / row["n"] for row in dyed]
+    for words, shares in (
+        ("cell found", found),
+        ("right, as dyed", [row["right"] / row["n"] for row in dyed]),
+        ("right, quick stain", [row["right"] / row["n"] for row in quick]),
+        ("marked `confident`, as dyed", [row["confident"] / row["n"] for row in dyed]),
+        ("of these right", [row["confident_right"] / row["confident"] for row in dyed]),
+    ):
+        assert f"| {words} | {' | '.join(f'{share:.3f}' for share in shares)} |" in README, words
 
 
 def test_the_data_is_counted_as_it_is():

@@ -162,6 +162,17 @@ def checked(values: dict, source: str) -> Config:
     return config
 
 
+def recorded(trained: dict, source: str) -> Config:
+    """The settings that a checkpoint was trained with: `trained` of its `Spec`.
+
+    Raises:
+        ConfigError: naming the source, if it records none or they are no longer valid.
+    """
+    if not isinstance(trained.get("config"), dict):
+        raise ConfigError(f"{source} does not say with what settings it was trained")
+    return checked(trained["config"], f"the settings of {source}")
+
+
 def to_toml(config: Config) -> str:
     """The settings as a file that `read_config` reads."""
     values = config.model_dump()

@@ -38,7 +38,7 @@ from leukoscope.checkpoint import (
     write_spec,
 )
 from leukoscope.errors import CheckpointError
-from training.config import Config, ConfigError, checked, read_config
+from training.config import Config, ConfigError, read_config, recorded
 from training.data import NONE, add_data_arguments, load_examples, targets_of
 from training.sources import DataError
 from training.train import (
@@ -55,6 +55,7 @@ from training.train import (
 PARITY_CROPS = 256
 PARITY_TOLERANCE = 1e-4  # of a probability
 CONFIDENT_ACCURACY = 0.99  # of answers marked confident on the validation fold, half a point above what is promised
+LEAST_CONFIDENT = 0.9  # probability of such an answer: in labs never seen they are less often right than held-out ones
 UNFAMILIAR_SHARE = 0.02  # of validation cells of the four types that may be called unfamiliar
 ONNX_OUTPUTS = ("logits", "features", "feature_map")
 
@@ -157,7 +158,7 @@ def _lent_verdicts(config: Config, verdicts: Path | None) -> Spec | None:
     if not verdicts:
         raise RunError("the run held no fold out: name a checkpoint of the same recipe that did, by --verdicts")
     lent = read_spec(verdicts)
-    theirs = checked(lent.trained["config"], str(verdicts))
+    theirs = recorded(lent.trained, str(verdicts))
     if theirs.data.folds == 1:
         raise RunError(f"{verdicts} held no fold out either")
     ours, theirs = config.model_dump(exclude={"name"}), on_all(theirs).model_dump(exclude={"name"})
@@ -249,7 +250,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def fit_confident(scaled: np.ndarray, labels: np.ndarray) -> float:
-    """The lowest probability from which upwards answers are right often enough; 1 if none is.
+    """The lowest probability, not below `LEAST_CONFIDENT`, from which upwards answers are right often enough; 1 if none
+    is.
 
     Args:
         scaled: logits over the temperature (N, 4).
@@ -263,8 +265,7 @@ def fit_confident(scaled: np.ndarray, labels: np.ndarray) -> float:
     order = np.argsort(-confidence)
     accuracy = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     enough = np.flatnonzero(accuracy >= CONFIDENT_ACCURACY)
-    # Never below a half: a label that is likelier wrong than right must not stand.
-    return round(max(0.5, float(confidence[order][enough[-1]])), 4) if len(enough) else 1.0
+    return round(max(LEAST_CONFIDENT, float(confidence[order][enough[-1]])), 4) if len(enough) else 1.0
 
 
 def write_golden(folder: Path, config: Config) -> None:

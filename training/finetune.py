@@ -13,7 +13,6 @@ The result is a checkpoint like any other. A run that was stopped goes on; see `
 from __future__ import annotations
 
 import argparse
-import copy
 import os
 import re
 import shutil
@@ -24,7 +23,7 @@ from pathlib import Path
 from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import KERAS_FILES
 from leukoscope.errors import LeukoscopeError
-from training.config import Config, ConfigError, checked, to_toml
+from training.config import Config, ConfigError, checked, recorded, to_toml
 from training.data import add_data_arguments, load_examples, only_cell_types, where
 from training.sources import LABELS, DataError, class_folder_rows, to_dataset
 from training.train import START_FILE, RunError, open_run, train, training_rows
@@ -61,16 +60,16 @@ def cells_of(folder: Path, lab: str, group: str | None):
     return to_dataset(rows)
 
 
-def finetuning(trained: dict, lab: str, labs: list[str], epochs: int) -> Config:
+def finetuning(recipe: Config, lab: str, labs: list[str], epochs: int) -> Config:
     """The settings of a checkpoint, as it was trained, for going on with a new lab.
 
     Args:
-        trained: `classifier.spec.trained`.
+        recipe: these settings.
         lab: the new one.
         labs: the earlier ones that are at hand.
         epochs: of 50 batches.
     """
-    values = copy.deepcopy(trained["config"])
+    values = recipe.model_dump()
     values["name"] = re.sub(r"[^a-z0-9]+", "-", f"{values['name']}-{lab}".lower()).strip("-")
     values["data"] |= {"labs": [*labs, lab], "folds": HELD_OUT_PARTS, "fold": 0, "drop_test_fields": bool(labs)}
     values["data"]["kind"] = "photo"  # copies of photos take minutes to read, and bring little to half an epoch
@@ -116,10 +115,11 @@ def finetune(
 
     before = Classifier.from_pretrained(checkpoint)
     lab = cells["lab"][0]
-    labs = [name for name in before.spec.trained["labs"] if earlier is not None and name in set(earlier["lab"])]
-    if lab in before.spec.trained["labs"]:
+    recipe = recorded(before.spec.trained, str(checkpoint))
+    labs = [name for name in recipe.data.labs if earlier is not None and name in set(earlier["lab"])]
+    if lab in recipe.data.labs:
         raise DataError(f"the checkpoint was trained on a lab called {lab!r} already: give another --lab")
-    config = finetuning(before.spec.trained, lab, labs, epochs)
+    config = finetuning(recipe, lab, labs, epochs)
     examples = datasets.concatenate_datasets([earlier, cells]) if labs else cells
     open_run(run, to_toml(config), config, examples)
     if not (run / START_FILE).exists():

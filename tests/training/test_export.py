@@ -16,6 +16,7 @@ from training.config import CONFIGS, read_config
 from training.data import load_examples, only_cell_types, pictures
 from training.export import (
     CONFIDENT_ACCURACY,
+    LEAST_CONFIDENT,
     ONNX_OUTPUTS,
     export_onnx,
     fit_confident,
@@ -141,8 +142,12 @@ def test_a_run_on_all_photos_takes_the_verdicts_of_one_that_held_some_out(
     other = tmp_path / "other"
     shutil.copytree(smoke_checkpoint, other)
     edit(other, trained={**read_spec(other).trained, "config": other_recipe(smoke_run)})
+    silent = tmp_path / "silent"
+    shutil.copytree(smoke_checkpoint, silent)
+    edit(silent, trained={})
     for words, why in (
         ([run], "name a checkpoint of the same recipe"),
+        ([run, "--verdicts", silent], f"{silent} does not say with what settings it was trained"),
         ([run, "--verdicts", other], "differs in network, augment"),
         ([smoke_run, "--verdicts", smoke_checkpoint], "are not needed"),
     ):
@@ -192,7 +197,8 @@ def test_confident_is_the_lowest_threshold_that_keeps_the_promise():
     lower = probabilities.max(axis=1) >= threshold - 0.03
     assert right[lower].mean() < CONFIDENT_ACCURACY
     assert fit_confident(scaled, (probabilities.argmax(axis=1) + 1) % 4) == 1.0, "never right: never confident"
-    assert fit_confident(np.tile([0.1, 0, 0, 0], (9, 1)), np.zeros(9, int)) == 0.5, "never below a half"
+    always = np.tile([0.1, 0, 0, 0], (9, 1)), np.zeros(9, int)
+    assert fit_confident(*always) == LEAST_CONFIDENT, "however often such an answer is right"
 
 
 def test_spec_json_is_readable(smoke_checkpoint):

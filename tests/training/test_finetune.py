@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -9,8 +10,11 @@ import pytest
 
 from leukoscope import Classifier
 from leukoscope.cells import CELL_TYPES
+from leukoscope.checkpoint import read_spec
 from leukoscope.synthetic import draw_cell
+from tests.leukoscope.test_checkpoint import edit
 from tests.training.conftest import ROOT, run_module
+from training.config import recorded
 from training.data import load_examples
 from training.finetune import ENOUGH, cells_of, finetuning, warnings
 from training.own_lab import RESULT_FILE, drawn_cells
@@ -78,7 +82,8 @@ def test_done_already_the_same_command_only_scores_again(tuned, smoke_checkpoint
 def test_files_of_one_slide_stay_on_one_side(lab, smoke_checkpoint):
     cells = cells_of(lab, "yellow", r"slide\d+")
     assert len(set(cells["field"])) == 6
-    config = finetuning(Classifier.from_pretrained(smoke_checkpoint).spec.trained, "yellow", [], 4)
+    recipe = recorded(read_spec(smoke_checkpoint).trained, "it")
+    config = finetuning(recipe, "yellow", [], 4)
     train, held_out = training_rows(config, cells)
     assert set(train["field"]).isdisjoint(held_out["field"])
     assert len(train) + len(held_out) == len(cells)
@@ -112,6 +117,15 @@ def test_what_cannot_be_used_is_named(smoke_checkpoint, lab, tmp_path, words, sa
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run-checkpoint").exists()
+
+
+def test_a_checkpoint_that_does_not_say_how_it_was_trained_is_refused(smoke_checkpoint, lab, tmp_path):
+    silent = tmp_path / "silent"
+    shutil.copytree(smoke_checkpoint, silent)
+    edit(silent, trained={})
+    done = run_module("training.finetune", silent, "--cells", lab, *DATA, "--run", tmp_path / "run")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"error: {silent} does not say with what settings it was trained"
 
 
 def test_cells_to_learn_from_are_not_scored_on(pbc):
