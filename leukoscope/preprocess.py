@@ -10,7 +10,7 @@ import numpy as np
 
 from leukoscope.locate import Cell
 from leukoscope.restain import restain
-from leukoscope.stain import empty_edge, glass_colour, strengthened
+from leukoscope.stain import empty_edge, glass_colour, strengthened, without_frame
 
 FRAMING_KINDS = ("cell", "photo")
 
@@ -77,9 +77,9 @@ def frame(
         glass: `glass_colour` of the photo, where it is known already; None: it is measured if the framing asks for it.
 
     Returns:
-        RGB uint8 (S, S, 3), S = framing.size + 2 * margin. What lies outside the photo, and black beside it, is glass:
-        a cell cut by the edge then looks as if it ended there, and nothing darker than it stands beside it. Without a
-        framing.glass it is black.
+        RGB uint8 (S, S, 3), S = framing.size + 2 * margin. What lies outside the photo, the page around it and the
+        black beside it are glass: a cell cut by the edge then looks as if it ended there. Without a framing.glass what
+        lies outside is black.
     """
     side = framing.size + 2 * margin
     if framing.glass and glass is None:
@@ -91,7 +91,11 @@ def frame(
     if cell is None:
         raise ValueError("framing kind 'cell' needs the cell to frame")
     left, top, reach = framed_square(framing, cell, margin)
-    cut = _cut(image, left, top, reach, glass if framing.glass else None)
+    if framing.glass:
+        rows, columns = without_frame(image)
+        cut = _cut(image[rows, columns], left - columns.start, top - rows.start, reach, glass)
+    else:
+        cut = _cut(image, left, top, reach, None)
     if reach >= 2 * side:  # halves are averaged far faster than other shares; an odd pixel at the edge falls away
         cut = cv2.resize(cut[: reach // 2 * 2, : reach // 2 * 2], (reach // 2,) * 2, interpolation=cv2.INTER_AREA)
     crop = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if reach > side else cv2.INTER_LINEAR)

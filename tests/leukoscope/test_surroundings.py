@@ -140,7 +140,7 @@ def test_real_photos_on_a_white_page(blood_cells):
         on_page = [cell.moved(-90, -60) for cell in locate(page)]
         # Where glass at a photo's edge is as white as the page, a line of it may go with the page.
         np.testing.assert_allclose([c.box for c in on_page], [c.box for c in cells], atol=2)
-        for cell in cells:
-            if not cell.cut(photo.shape):
-                apart = frame(page, framing, cell.moved(90, 60)) - frame(photo, framing, cell).astype(int)
-                assert np.median(np.abs(apart)) <= 1
+        for cell in cells:  # of what is cut by the photo's edge the page is no more part than what lies outside
+            apart = frame(page, framing, cell.moved(90, 60)) - frame(photo, framing, cell).astype(int)
+            assert np.median(np.abs(apart)) <= 1
+            assert np.quantile(np.abs(apart), 0.9) <= 12
