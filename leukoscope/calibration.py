@@ -10,6 +10,7 @@ from leukoscope.cells import CELL_TYPES
 
 LYMPHOCYTE, MONOCYTE = map(CELL_TYPES.index, ("lymphocyte", "monocyte"))
 DOUBT = 0.25  # so much of the doubt between the four types counts as unfamiliar
+WIDEST = 3.0  # red cells, some 22 um: no nucleus is wider; if it seems so, what was measured were pieces of red cells
 CLEAR = 0.6  # of the logarithm of a width over the one that speaks for neither; what is clearer counts no more
 
 
@@ -31,12 +32,13 @@ class SizeEvidence:
 
         Args:
             logits: (N, 4 or 5).
-            widths: of the nuclei, in red cells, (N,); 0 where it is not known, which changes nothing.
+            widths: of the nuclei, in red cells, (N,); 0 where it is not known, which changes nothing, nor does what is
+                above `WIDEST`.
 
         Returns:
             float (N, 4 or 5).
         """
-        ratio = np.where(widths > 0, widths, self.even) / self.even
+        ratio = np.where((widths > 0) & (widths <= WIDEST), widths, self.even) / self.even
         half = self.weight * np.clip(np.log(ratio), -CLEAR, CLEAR) / 2
         with_sizes = logits.copy()
         with_sizes[:, MONOCYTE] += half
