@@ -141,15 +141,16 @@ def framed_square(framing: Framing, cell: Cell, margin: int = 0) -> tuple[int, i
 
 def _cut(image: np.ndarray, left: int, top: int, side: int, outside: np.ndarray | None) -> np.ndarray:
     """A square of the photo; where it reaches outside of this colour (3,), or black."""
-    inside = image[max(top, 0) : top + side, max(left, 0) : left + side]
-    if inside.shape[:2] == (side, side):
+    inside = image[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
+    height, width = inside.shape[:2]
+    if (height, width) == (side, side):
         return inside
-    cut = np.zeros((side, side, 3), np.uint8)
-    if outside is not None:
-        cut[:] = np.round(outside)
-    y, x = max(-top, 0), max(-left, 0)
-    cut[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
-    return cut
+    colour = (0.0, 0.0, 0.0) if outside is None else np.round(outside).tolist()
+    if not inside.size:
+        return np.full((side, side, 3), colour, np.uint8)
+    above, before = max(-top, 0), max(-left, 0)
+    below, behind = side - above - height, side - before - width
+    return cv2.copyMakeBorder(inside, above, below, before, behind, cv2.BORDER_CONSTANT, value=colour)
 
 
 def normalise(crops: np.ndarray, normalisation: Normalisation) -> np.ndarray:
