@@ -167,7 +167,7 @@ def test_a_batch_is_counted_corrected_and_restored(app, tmp_path, classifier):
 
 
 def test_a_saved_session_is_restored_into_an_empty_count(app, tmp_path):
-    app.file_uploader(key="files").upload("one.jpg", drawn(1), "image/jpeg").run()
+    app.file_uploader(key="files").upload("one.jpg", drawn(6), "image/jpeg").run()
     file = tmp_path / "sessions" / "session.jsonl"
     count = counted(app, file, 1)
     app.text_input(key="session_name").set_value("another").run()
@@ -235,7 +235,7 @@ def test_a_model_that_cannot_be_had_is_said_and_the_embedded_one_answers(app, tm
     (tmp_path / "empty").mkdir()
     app.text_input(key="model_folder").set_value(str(tmp_path / "empty")).run()
     assert "The embedded model answers" in app.warning[0].value
-    app.file_uploader(key="picture").upload("a.jpg", drawn(1), "image/jpeg").run()
+    app.file_uploader(key="picture").upload("a.jpg", drawn(6), "image/jpeg").run()
     assert "Predicted type" in page(app)
 
 

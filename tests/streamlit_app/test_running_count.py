@@ -86,7 +86,7 @@ def test_cancelled_it_keeps_what_is_done_and_goes_on_later(classifier):
 
 def test_decisions_are_kept(classifier, tmp_path):
     count = RunningCount(tmp_path / "c.jsonl")
-    count.add(classifier, given(photo(1)))
+    count.add(classifier, given(photo(6)))
     count.wait()
     before = count.differential.counted
     count.decide("photo 1.jpg", 1, NOT_COUNTED)
