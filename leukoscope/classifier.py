@@ -30,7 +30,7 @@ from leukoscope.images import ImageSource, read_image
 from leukoscope.locate import locate
 from leukoscope.preprocess import frame, is_flat, normalise
 from leukoscope.process import prepare
-from leukoscope.stain import glass_colour
+from leukoscope.stain import glass_colour, without_frame
 
 if TYPE_CHECKING:
     import keras
@@ -251,8 +251,9 @@ class Classifier:
         glass = glass_colour(image) if framing.glass or framing.kind == "cell" else None
         if framing.kind == "photo":
             return [Framed(frame(image, framing, glass=glass), None, False, 0.0)]
-        cells = locate(image, glass)[: 1 if first else None]
-        return [Framed(frame(image, framing, c, glass=glass), c.box, c.cut(image.shape), c.width) for c in cells]
+        cells, within = locate(image, glass)[: 1 if first else None], without_frame(image)
+        crops = (frame(image, framing, cell, glass=glass, within=within) for cell in cells)
+        return [Framed(crop, c.box, c.cut(image.shape), c.width) for crop, c in zip(crops, cells, strict=True)]
 
     def answer(self, framed: list[Framed]) -> list[Prediction]:
         """One prediction for each framed cell."""

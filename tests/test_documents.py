@@ -26,7 +26,7 @@ from leukoscope.synthetic import draw_photo
 from tests.mutants import LEAST, MODULES, RESULTS, noticed
 from tests.mutants import table as mutants_table
 from training.compare import markdown, read_table
-from training.cropped import ways
+from training.cropped import WAYS
 from training.sources import copy_table, photo_table
 
 ROOT = Path(__file__).parents[1]
@@ -238,7 +238,7 @@ def test_the_second_lab_is_as_measured():
 
 def test_pictures_cut_close_are_answered_as_measured():
     counts = json.loads((EMBEDDED / METRICS_FILE).read_text())["cropped"]
-    assert list(counts) == list(ways())
+    assert list(counts) == list(WAYS)
     dyed = [row for name, row in counts.items() if "quick" not in name]
     quick = [row for name, row in counts.items() if "quick" in name]
     found = [row["found"] / row["n"] for row in dyed]

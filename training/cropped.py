@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -31,7 +30,11 @@ YELLOW = np.array([225.0, 215.0, 150.0])  # glass under a quick stain
 PALE = 0.3  # of their density keep red cells there ...
 REACH = 0.75  # ... from so many widths of the nucleus about its middle on
 
-Made = Callable[[np.ndarray, Cell], np.ndarray]
+WAYS = {  # name -> whether quickly stained, and the side of the cut; None: the whole photo
+    (f"{nuclei:g} nuclei" if nuclei else "whole photo") + (", quick stain" if quick else ""): (quick, nuclei)
+    for quick in (False, True)
+    for nuclei in (None, *NUCLEI)
+}
 
 
 def middle(cell: Cell) -> tuple[int, int]:
@@ -57,28 +60,19 @@ def quickly_stained(photo: np.ndarray, cell: Cell) -> np.ndarray:
     return np.clip(YELLOW * np.exp(-density) + 0.5, 0, 255).astype(np.uint8)
 
 
-def ways() -> dict[str, Made]:
-    """Name -> what is made of a photo and the cell in it."""
-    made: dict[str, Made] = {"whole photo": lambda photo, cell: photo}
-    made |= {f"{n:g} nuclei": lambda photo, cell, n=n: cut(photo, cell, n) for n in NUCLEI}
-    return made | {
-        f"{name}, quick stain": lambda photo, cell, make=make: make(quickly_stained(photo, cell), cell)
-        for name, make in made.items()
-    }
-
-
 def measure(classifier, examples) -> dict[str, dict[str, int]]:
     """{way: {n, found, right, confident, confident_right}}, with a progress bar."""
     from tqdm import tqdm
 
-    counts = {name: dict.fromkeys(("n", "found", "right", "confident", "confident_right"), 0) for name in ways()}
+    counts = {name: dict.fromkeys(("n", "found", "right", "confident", "confident_right"), 0) for name in WAYS}
     labels = [CELL_TYPES[i] for i in labels_of(examples)]
     photos = zip(labels, pictures(examples), strict=True)
     for label, photo in tqdm(photos, "cutting", len(labels), unit=" cells", leave=False, disable=None):
         cell = principal_cell(photo)
         if cell is None:
             continue
-        made = [np.ascontiguousarray(make(photo, cell)) for make in ways().values()]
+        dyed = photo, quickly_stained(photo, cell)
+        made = [cut(dyed[quick], cell, nuclei) if nuclei else dyed[quick] for quick, nuclei in WAYS.values()]
         for row, answer in zip(counts.values(), classifier.predict_batch(made), strict=True):
             right, sure = answer.label == label, answer.verdict == "confident"
             row["n"] += 1

@@ -144,3 +144,5 @@ def test_real_photos_on_a_white_page(blood_cells):
             apart = frame(page, framing, cell.moved(90, 60)) - frame(photo, framing, cell).astype(int)
             assert np.median(np.abs(apart)) <= 1
             assert np.quantile(np.abs(apart), 0.9) <= 12
+            given = frame(page, framing, cell.moved(90, 60), within=without_frame(page))
+            np.testing.assert_array_equal(given, frame(page, framing, cell.moved(90, 60)))

@@ -39,7 +39,7 @@ def test_a_quick_stain_is_yellow_between_cells_and_leaves_red_cells_pale_and_the
 def test_each_way_is_asked_of_each_cell(classifier):
     rows = load_examples("synthetic:20")
     counts = cropped.measure(classifier, rows)
-    assert list(counts) == list(cropped.ways())
+    assert list(counts) == list(cropped.WAYS)
     assert len(counts) == 2 * (1 + len(cropped.NUCLEI))
     for row in counts.values():
         assert row["n"] == 20 >= row["found"] >= row["right"] >= row["confident_right"] <= row["confident"] <= 20
