@@ -23,6 +23,8 @@ THEME = gr.themes.Default(
     checkbox_label_text_color="*body_text_color",
 )
 
+UPLOAD_HEIGHT = 240  # px: fixed, so that nothing jumps
+
 CSS = (
     wording.STYLE
     + charts.STYLE
@@ -63,6 +65,8 @@ CSS = (
 footer .divider { display: none; }
 :focus-visible { outline: 3px solid var(--primary-500) !important; outline-offset: 2px; }
 """
+    # Gradio adds the upload field after what stands below it: until then its place is kept.
+    + f'#given:not(:has(#picture))::before {{ content: ""; height: {UPLOAD_HEIGHT}px; }}\n'
 )
 
 # Rules for Gradio's own frame, which `CSS` cannot reach: less room around it on a phone, and no scroll area of its own,

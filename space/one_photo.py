@@ -19,7 +19,6 @@ from leukoscope.images import FORMATS, read_image
 
 EXAMPLES = Path(__file__).parent / "examples"
 THUMBNAIL = 96  # px of an example's button
-HEIGHT = 240  # px of the upload field: fixed, so that nothing jumps
 
 WAITING = wording.message_html(
     "No picture yet", "Choose one, or click one of the drawn cells. The answer appears here.", "Waiting"
@@ -48,12 +47,12 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
     """Build the tab."""
     remembered = gr.State()
     with gr.Row():
-        with gr.Column(scale=3, min_width=280):
+        with gr.Column(scale=3, min_width=280, elem_id="given"):
             picture = gr.Image(
                 label="Your picture",
                 sources=["upload", "clipboard", "webcam"],
                 type="filepath",
-                height=HEIGHT,
+                height=look.UPLOAD_HEIGHT,
                 buttons=[],
                 webcam_options=gr.WebcamOptions(mirror=False),
                 alt_text="Your picture as you gave it.",

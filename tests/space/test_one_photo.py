@@ -179,7 +179,7 @@ def test_nothing_jumps_while_an_answer_arrives(visit):
         "window.jumps = 0; new PerformanceObserver(list => { for (const entry of list.getEntries()) "
         "window.jumps += entry.value }).observe({ type: 'layout-shift', buffered: false })"
     )
-    parts = ["#photo", "#verdict", "#bars", "#crop", "#heat"]
+    parts = ["#picture", "#classify", "#examples", "#photo", "#verdict", "#bars", "#crop", "#heat"]
     for part in parts:  # the page is put together one after the other
         seen.page.locator(part).wait_for(state="attached")
     places = f"{parts}.map(id => document.querySelector(id).offsetTop)"
@@ -188,3 +188,13 @@ def test_nothing_jumps_while_an_answer_arrives(visit):
     seen.wait_for_crop("Cell 1 of")
     assert seen.page.evaluate(places) == before
     assert seen.page.evaluate("window.jumps") < 0.02
+
+
+def test_the_upload_field_has_its_place_before_it_is_there(visit):
+    seen = visit()
+    seen.page.locator("#picture").wait_for()
+    seen.page.locator("#classify").wait_for()
+    places = "['#classify', '#examples'].map(id => document.querySelector(id).offsetTop)"
+    before = seen.page.evaluate(places)
+    seen.page.evaluate("document.querySelector('#picture').remove()")
+    assert seen.page.evaluate(places) == before
