@@ -29,7 +29,7 @@ from leukoscope.patches import (
 )
 from leukoscope.redcells import red_cell_density, red_cell_width, typical
 from leukoscope.restain import RED_CELL
-from leukoscope.stain import Stain, compared, glass_colour, to_density, to_level, without_frame
+from leukoscope.stain import Stain, compared, glass_colour, times, to_density, to_level, without_frame
 
 SMALL_PHOTO = 960  # px; a photo no longer than this shows few, large cells ...
 GLANCE_SIDE = 160  # px; ... and is halved until it is shorter than this; if it is not plain there that there is one
@@ -46,6 +46,8 @@ SEARCH_BLUR = (0.8, 1.2)  # px of the copy that is searched
 
 DENSITY_RANGE = (0.28, 0.5)  # the threshold between nucleus and the rest follows each nucleus's stain within these
 CORE = to_level(2 * DENSITY_RANGE[1])  # the level above which a core is so dark that the threshold is the highest
+DEEP = 0.85  # density difference of the nuclei's cores above which a photo's densities are divided by what is too much ...
+DEEP_SHARE = 0.75  # ... their cores: what so much of all that is above the highest threshold stays below
 NUCLEUS_FLOOR = 0.36  # least mean density difference of a nucleus; red cells stay below 0.25
 SECOND_FLOOR = 0.42  # ... the least in a second search, where noise is multiplied too
 LEAST_BLOB = 20  # px of a photo 480 px long, or of a smaller one; what is smaller is noise
@@ -162,12 +164,14 @@ def _search(copies: list[np.ndarray], stain: Stain, glance: bool = False) -> lis
     small, level = copies[-1], len(copies) - 1
     sigma = min(max(max(small.shape[:2]) * BLUR, SEARCH_BLUR[0]), SEARCH_BLUR[1])
     density, absorbed, seen = stain.measure(small, sigma)
+    floor = NUCLEUS_FLOOR if stain.strength == 1.0 else SECOND_FLOOR
+    if (depth := _depth(density)) > DEEP:
+        stain, density = stain.times(DEEP / depth), times(density, DEEP / depth)
     mask = _stained(density, _least_blob(copies, level))
     nuclei, red, smallest, plain = _nuclei(mask, density, absorbed, seen)
     if glance and not plain:
         return []
     found: dict[Cell, float] = {}
-    floor = NUCLEUS_FLOOR if stain.strength == 1.0 else SECOND_FLOOR
     for nucleus in nuclei:
         # What reaches into the corners too is a coloured or noisy picture, not a nucleus that fills it.
         if cv2.contourArea(nucleus.hull) > FILLED * mask.size:
@@ -236,6 +240,19 @@ def _finer(
 
 
 # --- stain -----------------------------------------------------------------------------------------------
+
+
+def _depth(density: np.ndarray) -> float:
+    """How deeply the cores of nuclei are stained, given uint8 (H, W); 0 where there is none.
+
+    Between stains and exposures it differs threefold, and red cells and cytoplasm with it: where nuclei are deep, what a
+    fixed threshold takes for one has red cells, granules and cytoplasm too.
+    """
+    counts = cv2.calcHist([density], [0], None, [256], [0, 256]).ravel()[to_level(DENSITY_RANGE[1]) + 1 :].cumsum()
+    if not counts[-1]:
+        return 0.0
+    rank = int(np.searchsorted(counts, DEEP_SHARE * counts[-1]))
+    return to_density(to_level(DENSITY_RANGE[1]) + 1 + rank)
 
 
 def _least_blob(copies: list[np.ndarray], level: int) -> float:

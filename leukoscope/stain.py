@@ -146,6 +146,12 @@ def to_density(level: float) -> float:
     return (level - ZERO) / STEPS
 
 
+def times(density: np.ndarray, factor: float) -> np.ndarray:
+    """So many times the densities, which are kept in bytes: uint8 of that shape."""
+    levels = ZERO + factor * (np.arange(256) - ZERO)
+    return cv2.LUT(density, levels.clip(0, 255).astype(np.uint8))
+
+
 class Stain:
     """The densities of one photo, in bytes: `STEPS` levels to a unit, `ZERO` for the glass.
 
@@ -155,9 +161,14 @@ class Stain:
     def __init__(self, glass: np.ndarray, strength: float = 1.0) -> None:
         """Take the photo's `glass_colour`, and how many times its densities to measure."""
         self.strength = strength
+        self._glass = glass
         levels = _NO_STAIN + STEPS * strength * (np.log(glass[1:, None]) - _LOG)
         self._green, self._blue = levels.clip(0, 255).astype(np.uint8)
         self._least = max(BLACK, round(DARK * float(glass[1:].max())))
+
+    def times(self, factor: float) -> Stain:
+        """The same photo with so many times the densities."""
+        return Stain(self._glass, self.strength * factor)
 
     def measure(self, image: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Measure a picture or a part of it.

@@ -33,6 +33,8 @@ def augment(picture: np.ndarray, size: int, settings: Augment, rng: np.random.Ge
         sigma = settings.blur * rng.random() ** 2
         if sigma > 0.2:
             crop = cv2.GaussianBlur(crop, (0, 0), sigma)
+    if settings.sharpen:
+        crop = _sharpen(crop, settings.sharpen * rng.random() ** 2)
     if settings.noise:
         outside = (crop == 0).all(axis=2)
         sigma = np.float32(settings.noise * rng.random() ** 2)
@@ -65,7 +67,8 @@ def random_matrix(side: int, size: int, settings: Augment, rng: np.random.Genera
 
 def _recolour(crop: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
     restained = settings.stain or settings.gain or settings.mix or settings.gamma
-    if not (settings.brightness or settings.contrast or settings.channel or settings.grey or restained):
+    lit = settings.brightness or settings.contrast or settings.channel or settings.saturation or settings.grey
+    if not (lit or restained):
         return crop
     values = crop.astype(np.float32) / 255.0
     outside = (crop == 0).all(axis=2)
@@ -73,6 +76,9 @@ def _recolour(crop: np.ndarray, settings: Augment, rng: np.random.Generator) -> 
         values = np.exp(-_restain(-np.log(np.maximum(values, 1 / 255)), settings, rng))
     if settings.channel:
         values = values * rng.uniform(1 - settings.channel, 1 + settings.channel, 3).astype(np.float32)
+    if settings.saturation:
+        grey = values.mean(axis=2, keepdims=True)
+        values = grey + (values - grey) * np.float32(rng.uniform(1 - settings.saturation, 1 + settings.saturation))
     if settings.contrast:
         mean = values.mean()
         values = mean + (values - mean) * np.float32(rng.uniform(1 - settings.contrast, 1 + settings.contrast))
@@ -95,6 +101,13 @@ def _restain(density: np.ndarray, settings: Augment, rng: np.random.Generator) -
     if settings.gamma:
         density = np.maximum(density, 0.0) ** np.float32(rng.uniform(1 - settings.gamma, 1 + settings.gamma))
     return density
+
+
+def _sharpen(crop: np.ndarray, amount: float) -> np.ndarray:
+    """What differs from its surroundings does so by `amount` more, as cameras do it; black stays black."""
+    sharpened = cv2.addWeighted(crop, 1 + amount, cv2.GaussianBlur(crop, (0, 0), 1.0), -amount, 0)
+    sharpened[(crop == 0).all(axis=2)] = 0
+    return sharpened
 
 
 def _blacken_edge(crop: np.ndarray, rng: np.random.Generator) -> None:

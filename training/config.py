@@ -82,12 +82,14 @@ class Augment(_Section):
     brightness: Fraction = 0.0  # factor 1 - b to 1 + b
     contrast: Fraction = 0.0  # factor about the picture's mean
     channel: Fraction = 0.0  # factor of each colour channel by itself: white balance
+    saturation: Fraction = 0.0  # factor of how far colours lie from grey
     stain: Fraction = 0.0  # factor of each optical density by itself
     gain: Fraction = 0.0  # factor of all optical densities alike: stain strength
     mix: Fraction = 0.0  # largest spread of what each optical density lends the others: another dye, another camera
     gamma: Fraction = 0.0  # exponent of the optical densities, 1 - g to 1 + g
     grey: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # chance of a crop without colours: form alone must tell
     blur: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0  # px, largest sigma
+    sharpen: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0  # largest share of the difference from a blur that is added
     coarse: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # chance of up to 2.5 times fewer pixels
     noise: Annotated[float, Field(ge=0.0, le=50.0)] = 0.0  # grey levels, largest sigma
     wedge: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # chance of a black edge, as rotation and shift leave
