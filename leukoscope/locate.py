@@ -46,8 +46,9 @@ SEARCH_BLUR = (0.8, 1.2)  # px of the copy that is searched
 
 DENSITY_RANGE = (0.28, 0.5)  # the threshold between nucleus and the rest follows each nucleus's stain within these
 CORE = to_level(2 * DENSITY_RANGE[1])  # the level above which a core is so dark that the threshold is the highest
-DEEP = 0.85  # density difference of the nuclei's cores above which a photo's densities are divided by what is too much ...
-DEEP_SHARE = 0.75  # ... their cores: what so much of all that is above the highest threshold stays below
+DEEP = 0.85  # a photo whose nuclei are deeper is measured as if they were so deep, else red cells and granules are
+# taken for nuclei; so deep is a photo as ...
+DEEP_SHARE = 0.75  # ... this share of all that is above the highest threshold stays below
 NUCLEUS_FLOOR = 0.36  # least mean density difference of a nucleus; red cells stay below 0.25
 SECOND_FLOOR = 0.42  # ... the least in a second search, where noise is multiplied too
 LEAST_BLOB = 20  # px of a photo 480 px long, or of a smaller one; what is smaller is noise
@@ -245,8 +246,8 @@ def _finer(
 def _depth(density: np.ndarray) -> float:
     """How deeply the cores of nuclei are stained, given uint8 (H, W); 0 where there is none.
 
-    Between stains and exposures it differs threefold, and red cells and cytoplasm with it: where nuclei are deep, what a
-    fixed threshold takes for one has red cells, granules and cytoplasm too.
+    Between stains and exposures it differs threefold, and red cells, granules and cytoplasm with it: where nuclei are
+    deep, a fixed threshold takes these for nuclei too.
     """
     counts = cv2.calcHist([density], [0], None, [256], [0, 256]).ravel()[to_level(DENSITY_RANGE[1]) + 1 :].cumsum()
     if not counts[-1]:

@@ -576,9 +576,9 @@ def test_red_cells_are_looked_for_away_from_nuclei_and_in_the_light(monkeypatch)
     assert set(np.unique(usable)) == {0, 255}
 
 
-@pytest.mark.parametrize(("smallest", "found"), [(0.0, 1), (20.0, 1), (20.5, 0)])
+@pytest.mark.parametrize(("smallest", "found"), [(0.0, 1), (19.9, 1), (20.1, 0)])
 def test_what_is_too_small_when_measured_anew_is_none(monkeypatch, smallest, found):
-    """The nucleus is 81 px wide, and so 20.2 px of the copy that is searched."""
+    """The nucleus is 80 px wide, and so 20 px of the copy that is searched."""
     photo = smear((200, 180, 40))
     half = module._halved(photo)
     copies = [photo, half, module._halved(half)]
@@ -598,7 +598,7 @@ def test_sizes_are_given_in_pixels_of_the_photo_from_any_copy(monkeypatch):
     for _ in range(3):
         copies.append(module._halved(copies[-1]))
     (nucleus,) = patches.joined(discs((25, 22, 5), shape=copies[-1].shape[:2]))
-    for smallest, found in ((10.0, 1), (10.5, 0)):  # it is 81 px wide, and so 10.1 px of the copy that is searched
+    for smallest, found in ((9.9, 1), (10.1, 0)):  # it is 80 px wide, and so 10 px of the copy that is searched
         given = ([nucleus], 6.0, smallest, True)
         monkeypatch.setattr(module, "_nuclei", lambda *measured, given=given: given)
         cells = module._search(copies, Stain(GLASS.astype(np.float32)))

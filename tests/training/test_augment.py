@@ -73,7 +73,7 @@ def test_matrix_keeps_the_centre_and_the_ranges():
     assert np.abs(shifts).max() > 4
 
 
-@pytest.mark.parametrize("kind", ["brightness", "contrast", "channel", "stain"])
+@pytest.mark.parametrize("kind", ["brightness", "contrast", "channel", "saturation", "stain"])
 def test_colour_changes_leave_black_borders_black(kind):
     image = picture()
     image[:10] = 0
@@ -127,3 +127,29 @@ def test_grey_crops_keep_their_form_and_lose_their_colours():
     assert 10 < len(grey) < 30, "about half"
     assert all(np.array_equal(v, picture()) for v in variants if not (v == v[..., :1]).all())
     np.testing.assert_allclose(grey[0][..., 0], picture().mean(axis=2), atol=1)
+
+
+def test_saturation_moves_colours_to_grey_and_from_it():
+    image = np.full((64, 64, 3), (150, 100, 80), np.uint8)
+    spreads = []
+    for seed in range(50):
+        colour = augment(image, 64, Augment(saturation=0.5), rng(seed))[5, 5].astype(float)
+        assert colour.mean() == pytest.approx(110, abs=1), "as bright as before"
+        spreads.append((colour[0] - colour[2]) / 70)
+    assert 0.48 < min(spreads) < 0.6
+    assert 1.4 < max(spreads) < 1.52
+
+
+def test_sharpening_raises_edges_and_leaves_what_is_even():
+    image = np.full((64, 64, 3), 150, np.uint8)
+    image[:, 32:] = 100
+    image[:8] = 0
+    steps = []
+    for seed in range(50):
+        variant = augment(image, 64, Augment(sharpen=1.0), rng(seed))
+        assert (variant[:8] == 0).all(), "black stays black"
+        assert (variant[20:, 5] == 150).all()
+        assert (variant[20:, 60] == 100).all()
+        steps.append(int(variant[40, 31, 0]) - int(variant[40, 32, 0]))
+    assert min(steps) >= 50
+    assert 60 < max(steps) <= 90
