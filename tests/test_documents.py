@@ -25,8 +25,8 @@ from leukoscope.hub import EMBEDDED
 from leukoscope.synthetic import draw_photo
 from tests.mutants import LEAST, MODULES, RESULTS, noticed
 from tests.mutants import table as mutants_table
+from training.altered import CUTS, OTHERS, WAYS
 from training.compare import markdown, read_table
-from training.cropped import WAYS
 from training.sources import copy_table, photo_table
 
 ROOT = Path(__file__).parents[1]
@@ -59,7 +59,7 @@ RUN_BY = {
     "test_a_trial_that_is_done_runs_again_only_if_told_to",
     "python -m training.audit": "tests/training/test_audit.py::test_the_sheet_shows_the_first_of_the_table",
     "python -m training.sizes": "tests/training/test_sizes.py::test_the_grid_shows_what_the_evidence_brings",
-    "python -m training.cropped": "tests/training/test_cropped.py::test_each_way_is_asked_of_each_cell",
+    "python -m training.altered": "tests/training/test_altered.py::test_each_way_is_asked_of_each_cell",
     "python -m training.finetune": "tests/training/test_finetune.py::"
     "test_a_new_lab_is_learned_and_the_old_one_scored_beside_it",
     "python -m training.publish": "tests/test_readme.py::test_publishing_as_the_readme_says",
@@ -237,10 +237,10 @@ def test_the_second_lab_is_as_measured():
 
 
 def test_pictures_cut_close_are_answered_as_measured():
-    counts = json.loads((EMBEDDED / METRICS_FILE).read_text())["cropped"]
-    assert list(counts) == list(WAYS)
-    dyed = [row for name, row in counts.items() if "quick" not in name]
-    quick = [row for name, row in counts.items() if "quick" in name]
+    counts = json.loads((EMBEDDED / METRICS_FILE).read_text())["altered"]
+    assert tuple(counts) == WAYS
+    dyed = [counts[name] for name in CUTS if "quick" not in name]
+    quick = [counts[name] for name in CUTS if "quick" in name]
     found = [row["found"] / row["n"] for row in dyed]
     for words, shares in (
         ("cell found", found),
@@ -250,6 +250,16 @@ def test_pictures_cut_close_are_answered_as_measured():
         ("of these right", [row["confident_right"] / row["confident"] for row in dyed]),
     ):
         assert f"| {words} | {' | '.join(f'{share:.3f}' for share in shares)} |" in README, words
+
+
+def test_other_stains_and_cameras_are_answered_as_measured():
+    counts = json.loads((EMBEDDED / METRICS_FILE).read_text())["altered"]
+    for name in ("whole photo", *OTHERS):
+        row = counts[name]
+        shares = (row["found"] / row["n"], row["right"] / row["n"], row["confident"] / row["n"])
+        shares += (row["confident_right"] / row["confident"],)
+        words = "as it is" if name == "whole photo" else name
+        assert f"| {words} | {' | '.join(f'{share:.3f}' for share in shares)} |" in README, name
 
 
 def test_the_data_is_counted_as_it_is():
