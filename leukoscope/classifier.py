@@ -247,11 +247,12 @@ class Classifier:
     def framed(self, source: ImageSource, first: bool = False) -> list[Framed]:
         """Decode a picture and frame its cells, or the most prominent alone, or the picture as a whole."""
         image, framing = read_image(source), self.spec.framing
+        within = without_frame(image)
         # Measured once a photo: it tells where the cells are and what their colours are worth.
-        glass = glass_colour(image) if framing.glass or framing.kind == "cell" else None
+        glass = glass_colour(image, within) if framing.glass or framing.kind == "cell" else None
         if framing.kind == "photo":
             return [Framed(frame(image, framing, glass=glass), None, False, 0.0)]
-        cells, within = locate(image, glass)[: 1 if first else None], without_frame(image)
+        cells = locate(image, glass, within)[: 1 if first else None]
         crops = (frame(image, framing, cell, glass=glass, within=within) for cell in cells)
         return [Framed(crop, c.box, c.cut(image.shape), c.width) for crop, c in zip(crops, cells, strict=True)]
 
@@ -303,8 +304,7 @@ class Classifier:
         return given
 
     def _prediction(self, row: np.ndarray, strange: float, cell: Framed) -> Prediction:
-        best = int(row.argmax())
-        confidence = float(row[best])
+        best, confidence = int(row.argmax()), float(row.max())
         drawing = self.spec.framing.kind == "cell" and is_flat(cell.crop, self.spec.framing)
         if drawing or strange > self.spec.thresholds.unfamiliar:
             verdict = "unfamiliar"

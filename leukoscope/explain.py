@@ -13,7 +13,7 @@ from leukoscope.draw import crop, draw_heatmap
 from leukoscope.images import ImageSource, read_image
 from leukoscope.locate import Cell, locate
 from leukoscope.preprocess import Framing, frame, framed_square, normalise
-from leukoscope.stain import glass_colour
+from leukoscope.stain import glass_colour, without_frame
 
 CLASS_MAP = "class_map"
 
@@ -49,14 +49,15 @@ def heatmap(
     if label is not None and label not in classifier.spec.labels:
         raise ValueError(f"unknown cell type {label!r}: valid are {', '.join(classifier.spec.labels)}")
     image = read_image(source)
-    glass = glass_colour(image)
-    cells = [cell for cell in locate(image, glass) if box is None or cell.box == tuple(box)]
+    within = without_frame(image)
+    glass = glass_colour(image, within)
+    cells = [cell for cell in locate(image, glass, within) if box is None or cell.box == tuple(box)]
     if not cells:
         if box is not None:
             raise ValueError(f"no cell of this picture has the box {tuple(box)}")
         return np.zeros(image.shape[:2], np.float32)
     cell = cells[0]
-    framed = frame(image, classifier.spec.framing, cell, glass=glass)
+    framed = frame(image, classifier.spec.framing, cell, glass=glass, within=within)
     logits, maps = classifier.run(normalise(framed[None], classifier.spec.normalisation), ["logits", CLASS_MAP])
     predicted = int(classifier.probabilities(logits, np.array([cell.width])).argmax())
     chosen = predicted if label is None else classifier.spec.labels.index(label)

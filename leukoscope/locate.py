@@ -97,7 +97,7 @@ class Cell(NamedTuple):
         return x0 == 0 or y0 == 0 or x1 == shape[1] or y1 == shape[0]
 
 
-def locate(image: np.ndarray, glass: np.ndarray | None = None) -> list[Cell]:
+def locate(image: np.ndarray, glass: np.ndarray | None = None, within: tuple[slice, slice] | None = None) -> list[Cell]:
     """Find the white cells of a photo, the most prominent nucleus first.
 
     Where there is none, the densities are multiplied so that red cells have their usual one, and searched anew: a photo
@@ -106,12 +106,13 @@ def locate(image: np.ndarray, glass: np.ndarray | None = None) -> list[Cell]:
     Args:
         image: RGB uint8 (H, W, 3).
         glass: `glass_colour` of it, where it is known already.
+        within: `without_frame` of it, likewise.
 
     Returns:
         The cells; empty if no nucleus stands out.
     """
-    rows, columns = without_frame(image)
-    photo, colour = image[rows, columns], glass_colour(image) if glass is None else glass
+    rows, columns = within = within or without_frame(image)
+    photo, colour = image[within], glass_colour(image, within) if glass is None else glass
     cells = _located(photo, Stain(colour))
     if not cells and (strength := _strength(photo, colour)) != 1.0:
         cells = [cell._replace(strength=strength) for cell in _located(photo, Stain(colour, strength))]

@@ -23,7 +23,8 @@ LEAST_NUCLEUS = 0.01  # of the crop, else there is nothing to measure
 LEAST_NUCLEUS_DENSITY = 0.3  # of green light, for the same reason
 AROUND_NUCLEUS = 0.15  # of the crop's side: so far around the nucleus lies cytoplasm, and no red cell
 RED_GREEN = 0.15  # least density of green light in a red cell ...
-RED_DIFFERENCE = 0.2  # ... and largest difference of its green and blue densities
+RED_DIFFERENCE = 0.2  # ... and largest difference of its green and blue densities, or ...
+RED_SHARE = 0.2  # ... of that of the nucleus, where that is more: all may be deep
 LEAST_RED = 0.025  # of the crop, else the red cells are taken to be as in any other photo
 ALIKE = 0.985  # cosine of the two colours from which on they cannot be told apart
 
@@ -66,7 +67,8 @@ def _mixing(densities: np.ndarray) -> np.ndarray:
     reach = 2 * round(AROUND_NUCLEUS * side) + 1
     away = cv2.bitwise_not(cv2.dilate(nucleus, np.ones((reach, reach), np.uint8)))
     red = cv2.bitwise_and(away, compared(green, RED_GREEN, cv2.CMP_GT))
-    red = cv2.bitwise_and(red, compared(difference, RED_DIFFERENCE, cv2.CMP_LT))
+    most = max(RED_DIFFERENCE, RED_SHARE * float(measured[1] - measured[2]))
+    red = cv2.bitwise_and(red, compared(difference, most, cv2.CMP_LT))
     red_cell = _median(densities, red) if cv2.countNonZero(red) >= LEAST_RED * area else RED_CELL
     if measured @ red_cell > ALIKE * np.linalg.norm(measured) * np.linalg.norm(red_cell):
         return np.eye(3) * float(NUCLEUS[1] / measured[1])

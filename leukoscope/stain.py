@@ -65,9 +65,12 @@ def _spread(lines: np.ndarray) -> np.ndarray:
     return spread
 
 
-def glass_colour(image: np.ndarray) -> np.ndarray:
-    """Colour of the bright background: float32 (3,), 0-255. The median of the brightest tenth by green."""
-    image = image[without_frame(image)]
+def glass_colour(image: np.ndarray, within: tuple[slice, slice] | None = None) -> np.ndarray:
+    """Colour of the bright background: float32 (3,), 0-255. The median of the brightest tenth by green.
+
+    within: `without_frame` of the picture, where it is known already.
+    """
+    image = image[within or without_frame(image)]
     step = max(4, round((image.shape[0] * image.shape[1] / GLASS_SAMPLE) ** 0.5))
     sample = np.ascontiguousarray(image[::step])[:, ::step].reshape(-1, 3)
     green = np.ascontiguousarray(sample[:, 1])

@@ -3,7 +3,7 @@ import pytest
 
 from leukoscope.locate import principal_cell
 from leukoscope.preprocess import Framing, frame
-from leukoscope.restain import NUCLEUS, restain
+from leukoscope.restain import NUCLEUS, RED_CELL, restain
 from leukoscope.stain import glass_colour
 from leukoscope.synthetic import Stain, draw_photo
 
@@ -75,6 +75,16 @@ def test_a_colour_that_cannot_be_told_from_red_cells_changes_strength_alone():
     crop[20:44, 20:44] = np.round(235 * np.exp(-dye))
     density = np.log(235 / restain(crop, glass, 235.0)[32, 32].astype(float))
     np.testing.assert_allclose(density, dye * NUCLEUS[1] / dye[1], atol=0.03)
+
+
+def test_deep_red_cells_get_their_fixed_colour_too():
+    """Their green and blue densities differ by more than those of red cells in most photos do."""
+    crop = np.full((64, 64, 3), 235, np.uint8)
+    crop[22:42, 22:42] = np.round(235 * np.exp([-1.4, -2.2, -0.6]))
+    crop[:, :6] = crop[:, -6:] = np.round(235 * np.exp([-0.4, -0.75, -0.47]))
+    density = np.log(235 / restain(crop, np.full(3, 235.0), 235.0).astype(float))
+    np.testing.assert_allclose(density[32, 32], NUCLEUS, atol=0.03)
+    np.testing.assert_allclose(density[32, 2], RED_CELL, atol=0.03)
 
 
 def test_stain_needs_a_cell_and_a_glass():
