@@ -111,14 +111,17 @@ def nucleus_density(image: np.ndarray) -> np.ndarray:
 
 
 def strengthened(image: np.ndarray, glass: np.ndarray, strength: float) -> np.ndarray:
-    """A photo as it would look with so many times its densities: RGB uint8 (H, W, 3) of that shape; black stays black.
+    """A pale photo with so many times its difference from the glass: RGB uint8 (H, W, 3) of that shape.
+
+    What makes photos pale is light that was added, by haze, a screen or the exposure; multiplied densities would shift
+    the colours of what is dense against those of what is thin. Black stays black, and nothing else becomes it.
 
     glass: its colour, float (3,), 0-255.
     """
     levels = np.arange(256.0)[:, None]
-    stronger = glass * (levels / glass) ** strength
+    stronger = (glass - strength * (glass - levels)).clip(BLACK, 255)
     stronger[:BLACK] = levels[:BLACK]
-    return cv2.LUT(image, np.minimum(stronger + 0.5, 255).astype(np.uint8)[:, None, :])
+    return cv2.LUT(image, (stronger + 0.5).astype(np.uint8)[:, None, :])
 
 
 def empty_edge(crop: np.ndarray) -> np.ndarray | None:
