@@ -247,14 +247,14 @@ class Classifier:
     def framed(self, source: ImageSource, first: bool = False) -> list[Framed]:
         """Decode a picture and frame its cells, or the most prominent alone, or the picture as a whole."""
         image, framing = read_image(source), self.spec.framing
-        within = without_frame(image)
-        # Measured once a photo: it tells where the cells are and what their colours are worth.
-        glass = glass_colour(image, within) if framing.glass or framing.kind == "cell" else None
         if framing.kind == "photo":
-            return [Framed(frame(image, framing, glass=glass), None, False, 0.0)]
-        cells = locate(image, glass, within)[: 1 if first else None]
-        crops = (frame(image, framing, cell, glass=glass, within=within) for cell in cells)
-        return [Framed(crop, c.box, c.cut(image.shape), c.width) for crop, c in zip(crops, cells, strict=True)]
+            return [Framed(frame(image, framing), None, False, 0.0)]
+        within = without_frame(image)
+        glass = glass_colour(image, within)  # once a photo: it tells where cells are and what their colours are worth
+        return [
+            Framed(frame(image, framing, c, glass=glass, within=within), c.box, c.cut(image.shape), c.width)
+            for c in locate(image, glass, within)[: 1 if first else None]
+        ]
 
     def answer(self, framed: list[Framed]) -> list[Prediction]:
         """One prediction for each framed cell."""

@@ -250,11 +250,9 @@ def _depth(density: np.ndarray) -> float:
     Between stains and exposures it differs threefold, and red cells, granules and cytoplasm with it: where nuclei are
     deep, a fixed threshold takes these for nuclei too.
     """
-    counts = cv2.calcHist([density], [0], None, [256], [0, 256]).ravel()[to_level(DENSITY_RANGE[1]) + 1 :].cumsum()
-    if not counts[-1]:
-        return 0.0
-    rank = int(np.searchsorted(counts, DEEP_SHARE * counts[-1]))
-    return to_density(to_level(DENSITY_RANGE[1]) + 1 + rank)
+    least = to_level(DENSITY_RANGE[1]) + 1
+    counts = cv2.calcHist([density], [0], None, [256], [0, 256]).ravel()[least:].cumsum()
+    return to_density(least + int(np.searchsorted(counts, DEEP_SHARE * counts[-1]))) if counts[-1] else 0.0
 
 
 def _least_blob(copies: list[np.ndarray], level: int) -> float:

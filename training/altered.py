@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 
 from leukoscope.cells import CELL_TYPES
-from leukoscope.checkpoint import METRICS_FILE, write_json
+from leukoscope.checkpoint import METRICS_FILE
 from leukoscope.errors import CheckpointError
 from leukoscope.locate import Cell, principal_cell
 from leukoscope.stain import glass_colour, optical_density
-from training.card import CardError, read_metrics
+from training.card import CardError, add_counts
 from training.data import DataError, add_data_arguments, labels_of, load_examples, only_cell_types, pictures, where
 
 SIDE = 120  # px
@@ -157,6 +157,10 @@ def measure(classifier, examples) -> dict[str, dict[str, int]]:
     return counts
 
 
+def _held_out(data: str | None, pbc: Path):
+    return only_cell_types(where(load_examples(data, pbc=pbc), lab="barcelona", split="test"))
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training.altered", description="Count right answers to held-out cells in altered pictures."
@@ -164,20 +168,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path, help="checkpoint folder that was scored by training.evaluate")
     add_data_arguments(parser)
     args = parser.parse_args(argv)
-    from leukoscope.classifier import Classifier
-
     try:
         if not args.pbc:
             raise DataError("no data given: pass --pbc DIR or set PBC_DIR")
-        classifier = Classifier.from_pretrained(args.checkpoint)
-        metrics = read_metrics(args.checkpoint)
-        held_out = where(load_examples(args.data, pbc=args.pbc), lab="barcelona", split="test")
-        counts = measure(classifier, only_cell_types(held_out))
+        counts = add_counts(args.checkpoint, "altered", lambda c: measure(c, _held_out(args.data, args.pbc)))
     except (CardError, CheckpointError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    metrics["altered"] = counts
-    write_json(args.checkpoint / METRICS_FILE, metrics)
     for name, row in counts.items():
         sure = f"{row['confident_right'] / row['confident']:.1%} right" if row["confident"] else "–"
         print(

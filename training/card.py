@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from leukoscope import __version__
 from leukoscope.about import SETS
-from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, Spec, read_spec, sha256
+from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, Spec, read_spec, sha256, write_json
 from training.data import summary
 from training.sources import LABELS
+
+if TYPE_CHECKING:
+    from leukoscope.classifier import Classifier
 
 TEMPLATE = Path(__file__).parents[1] / "model_card.md"
 
@@ -126,6 +131,21 @@ def read_metrics(checkpoint: Path) -> dict:
     if not metrics.get("results"):
         raise CardError(f"{path} holds no result: run python -m training.evaluate {checkpoint}")
     return metrics
+
+
+def add_counts(checkpoint: Path, name: str, count: Callable[[Classifier], dict]) -> dict:
+    """Count with a checkpoint, and add what was counted to its metrics.json under a name.
+
+    Raises:
+        CardError: as `read_metrics`, before anything is counted.
+        CheckpointError: if the checkpoint cannot be loaded.
+    """
+    from leukoscope.classifier import Classifier
+
+    classifier, metrics = Classifier.from_pretrained(checkpoint), read_metrics(checkpoint)
+    metrics[name] = count(classifier)
+    write_json(checkpoint / METRICS_FILE, metrics)
+    return metrics[name]
 
 
 def _metadata(metrics: dict, repo_id: str, dataset: str | None):

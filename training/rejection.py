@@ -20,12 +20,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from leukoscope.checkpoint import METRICS_FILE, write_json
+from leukoscope.checkpoint import METRICS_FILE
 from leukoscope.errors import CheckpointError, ImageError
 from leukoscope.images import read_image
 from leukoscope.synthetic import draw_photo
 from training.boxes import annotations
-from training.card import CardError, read_metrics
+from training.card import CardError, add_counts
 from training.sources import PHOTO_FOLDER, DataError, photo_table
 
 PATCHES = 300
@@ -123,19 +123,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path, help="checkpoint folder that was scored by training.evaluate")
     parser.add_argument("--data", type=Path, default=os.environ.get("BLOOD_CELLS_DIR"), help="default $BLOOD_CELLS_DIR")
     args = parser.parse_args(argv)
-    from leukoscope.classifier import Classifier
-
     try:
         if not args.data:
             raise DataError("no data given: pass --data DIR or set BLOOD_CELLS_DIR")
-        classifier = Classifier.from_pretrained(args.checkpoint)
-        metrics = read_metrics(args.checkpoint)
-        counts = measure(classifier, args.data)
+        counts = add_counts(args.checkpoint, "rejection", lambda c: measure(c, args.data))
     except (CardError, CheckpointError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    metrics["rejection"] = counts
-    write_json(args.checkpoint / METRICS_FILE, metrics)
     total = {key: sum(row[key] for row in counts.values()) for key in ("n", "cell_found", "confident")}
     for kind, row in [*counts.items(), ("all", total)]:
         print(

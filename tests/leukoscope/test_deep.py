@@ -7,35 +7,19 @@ import pytest
 
 from leukoscope import CELL_TYPES
 from leukoscope.locate import DEEP, _depth, locate, principal_cell
-from leukoscope.stain import ZERO, Stain, glass_colour, optical_density, times, to_level
+from leukoscope.stain import ZERO, Stain, glass_colour, times, to_level
 from leukoscope.synthetic import draw_photo
+from training.altered import OTHERS, dyed
 from training.boxes import intersection_over_union as overlap
 from training.data import labels_of, load_examples, only_cell_types, pictures, where
 
-
-def dyed(photo: np.ndarray, *factors: float) -> np.ndarray:
-    """With so many times the densities of red, green and blue light."""
-    glass = glass_colour(photo)
-    density = np.maximum(optical_density(photo, glass), 0) * np.array(factors)
-    return np.clip(glass * np.exp(-density) + 0.5, 0, 255).astype(np.uint8)
-
-
-def contrasty(photo: np.ndarray) -> np.ndarray:
-    """As a camera's curve for vivid pictures makes it."""
-    return (255 * (photo / 255.0) ** 1.7 + 0.5).astype(np.uint8)
-
-
-def noisy(photo: np.ndarray) -> np.ndarray:
-    return np.clip(photo + np.random.default_rng(1).normal(0, 20, photo.shape), 0, 255).astype(np.uint8)
-
-
-WAYS = {
-    "deep": lambda photo: dyed(photo, 1.7, 1.7, 1.7),
-    "purple": lambda photo: dyed(photo, 1, 1.5, 1),
-    "blind to blue": lambda photo: dyed(photo, 1, 1, 0.5),
-    "contrasty": contrasty,
-    "noisy": noisy,
-}
+WAYS = (
+    "1.7 times the stain",
+    "half as much again in green",
+    "half as much in blue",
+    "darker and richer in contrast",
+    "noisy",
+)
 
 
 @pytest.mark.parametrize("cell_type", CELL_TYPES)
@@ -43,7 +27,7 @@ WAYS = {
 def test_a_deeper_stain_leaves_the_boxes_where_they_were(cell_type, seed):
     photo, _ = draw_photo([cell_type], seed=seed)
     (cell,) = locate(photo)
-    (deeper,) = locate(dyed(photo, 1.7, 1.7, 1.7))
+    (deeper,) = locate(dyed(photo, cell, (1.7, 1.7, 1.7)))
     assert overlap(cell.box, deeper.box) > 0.9
     assert deeper.nucleus_px == pytest.approx(cell.nucleus_px, rel=0.05)
     assert deeper.strength == 1.0, "of a second search"
@@ -56,7 +40,8 @@ def test_the_cells_of_a_lab_are_framed_as_they_are_however_deeply_dyed(way, pbc)
     assert set(labels_of(rows)) == {0, 1, 2, 3}
     overlaps = []
     for photo in pictures(rows):
-        cell, deeper = principal_cell(photo), principal_cell(WAYS[way](photo))
+        cell = principal_cell(photo)
+        deeper = principal_cell(OTHERS[way](photo, cell))
         overlaps.append(overlap(cell.box, deeper.box) if deeper else 0.0)
     assert np.mean(np.array(overlaps) >= 0.5) >= 0.98
     assert np.mean(np.array(overlaps) >= 0.75) >= 0.8
@@ -92,7 +77,7 @@ def test_a_stain_is_multiplied_wherever_it_is_measured():
 
 def test_what_is_not_deep_is_measured_as_it_is(monkeypatch):
     photo, _ = draw_photo(["neutrophil"], seed=0)
-    pale = dyed(photo, 0.6, 0.6, 0.6)
+    pale = dyed(photo, principal_cell(photo), (0.6, 0.6, 0.6))
     paler, usual = (_depth(Stain(glass_colour(each)).measure(each, 1.0)[0]) for each in (pale, photo))
     assert paler < DEEP < usual
     asked = []
