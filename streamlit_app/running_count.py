@@ -40,7 +40,7 @@ class Progress:
 
     @property
     def running(self) -> bool:
-        """Whether files wait."""
+        """Whether files wait or one is being scanned."""
         return self.done < self.total
 
 
@@ -99,7 +99,7 @@ class RunningCount:
             if idle and not self._queue:
                 self._done = self._total = 0
                 self._began = time.monotonic()
-                self._cancelled, self.problem = False, ""
+                self.problem = ""
             self._queue.extend((classifier, name, content) for name, content in files)
             self._total += len(files)
             if idle:
@@ -107,11 +107,11 @@ class RunningCount:
                 self._worker.start()
 
     def cancel(self) -> None:
-        """Scan no more of what was given; what is done stays."""
+        """Scan no more of what was given; what is done stays, and so does the photo that is being scanned."""
         with self._lock:
+            self._total -= len(self._queue)
             self._queue.clear()
             self._cancelled = True
-            self._total = self._done
 
     def wait(self, seconds: float = 600.0) -> None:
         """Until nothing waits."""
@@ -146,17 +146,23 @@ class RunningCount:
                     self._worker = None
                     return
                 classifier, name, content = self._queue.popleft()
+                self._cancelled = False  # what is given after a cancel is scanned
+            whole = False
             try:
                 for photo, data in _photos(name, content):
                     if self._cancelled:
                         break
                     self._scan(classifier, photo, data)
+                else:
+                    whole = True
             except OSError as error:  # of the session file: what is not kept must not seem done
                 self.cancel()
                 self.problem = f"The count stopped: {self.file} cannot be written ({error.strerror or error})."
             with self._lock:
-                if not self._cancelled:
+                if whole:
                     self._done += 1
+                else:
+                    self._total -= 1
 
     def _scan(self, classifier: Classifier, name: str, data: bytes | str) -> None:
         digest = hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()

@@ -1,4 +1,5 @@
 import io
+import threading
 import zipfile
 
 import pytest
@@ -82,6 +83,44 @@ def test_cancelled_it_keeps_what_is_done_and_goes_on_later(classifier):
     count.add(classifier, given(*photos))
     count.wait()
     assert len(count.differential.photos) == 4
+
+
+class Waiting:
+    """A classifier that answers when it is told to."""
+
+    def __init__(self, classifier):
+        self.scan_now = classifier.scan
+        self.at_work, self.go_on = threading.Event(), threading.Event()
+
+    def scan(self, image):
+        self.at_work.set()
+        assert self.go_on.wait(30)
+        return self.scan_now(image)
+
+
+def test_it_runs_until_the_photo_it_was_at_is_counted(classifier):
+    # A page that is told too early that it is over does not look again, and misses the last photo.
+    count, waiting = RunningCount(), Waiting(classifier)
+    count.add(waiting, given(photo(1), photo(2)))
+    assert waiting.at_work.wait(30)
+    count.cancel()
+    assert count.progress().running
+    waiting.go_on.set()
+    count.wait()
+    assert not count.progress().running
+    assert count.progress().done == len(count.differential.photos) == 1
+
+
+def test_what_is_given_after_a_cancel_is_counted(classifier):
+    count, waiting = RunningCount(), Waiting(classifier)
+    count.add(waiting, given(photo(1), photo(2)))
+    assert waiting.at_work.wait(30)
+    count.cancel()
+    count.add(classifier, given(photo(3), name="later {}.jpg"))
+    waiting.go_on.set()
+    count.wait()
+    assert count.differential.photos == ("photo 1.jpg", "later 1.jpg")
+    assert not count.progress().running
 
 
 def test_decisions_are_kept(classifier, tmp_path):
