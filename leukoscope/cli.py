@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 BAD_INPUT = 2
 ALL_BAD = 3
 INTERRUPTED = 130
+NOT_READ = 141  # as of other commands that a closed pipe ends
 MANY = 200  # pictures from which on starting more processes pays
 MOST_WORKERS = 256
 MOST_NAMED = 20  # bad pictures of a study; all are in its table
@@ -29,11 +31,15 @@ def main(argv: list[str] | None = None) -> int:
 
     Returns:
         0 if every picture was answered, 2 if an input or the model could not be used. `scan` gives 0 also if some
-        photos could not be read, and 3 if none could.
+        photos could not be read, and 3 if none could; 141 if what reads the output, such as `head`, has ended.
     """
-    parser = _parser()
-    args = parser.parse_args(argv)
-    status: int = args.run(args)
+    args = _parser().parse_args(argv)
+    try:
+        status: int = args.run(args)
+        sys.stdout.flush()  # here, where it can still be told that nobody reads on
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's own flush at exit would complain
+        return NOT_READ
     return status
 
 
@@ -318,12 +324,9 @@ def _complain(reason: object) -> int:
 def _line(name: str, prediction: Prediction) -> str:
     if prediction.label is None:
         return f"{name}: no white cell found"
-    others = ", ".join(
-        f"{cell} {p:.1%}"
-        for cell, p in sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
-        if cell != prediction.label
-    )
-    return f"{name}: {prediction.label} {prediction.confidence:.1%} ({prediction.verdict}; {others})"
+    _, *others = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
+    less_likely = ", ".join(f"{cell} {p:.1%}" for cell, p in others)
+    return f"{name}: {prediction.label} {prediction.confidence:.1%} ({prediction.verdict}; {less_likely})"
 
 
 def _info(args: argparse.Namespace) -> int:
@@ -343,7 +346,3 @@ def _load(model: str | None) -> Classifier | None:
     except LeukoscopeError as error:
         _complain(error)
         return None
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import time
@@ -22,6 +23,15 @@ def test_classify_prints_a_line_a_picture(cell, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     assert lines[0].startswith(f"{cell}: {Classifier.from_pretrained().predict(cell).label} ")
+
+
+def test_a_reader_that_ends_early_is_no_error(cell):
+    words = [sys.executable, "-m", "leukoscope", "classify", *[str(cell)] * 3]
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (cli.NOT_READ, "")
 
 
 def test_classify_json_holds_the_whole_prediction(cell, capsys):
