@@ -15,7 +15,6 @@ import argparse
 import os
 import random
 import re
-import socket
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.ports import free_port
 from benchmarks.visitors import SECONDS, BenchVisitor, Busy, Failed, PageVisitor, Program, ask
 
 ROOT = Path(__file__).parents[1]
@@ -42,9 +42,7 @@ WARM_UP = 0.1  # of the time; memory is looked at only then
 @contextmanager
 def serving(app: str) -> Iterator[tuple[str, subprocess.Popen]]:
     """An app of its own on a free port of loopback: its address and its process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     with tempfile.TemporaryDirectory() as folder:
         settings = {"PORT": port, "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_TEMP_DIR": folder}
         settings |= {"LEUKOSCOPE_SESSIONS": "off", "PYTHONPATH": str(ROOT)}

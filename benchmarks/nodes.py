@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,8 @@ import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
+
+from benchmarks.ports import free_port
 
 MARK = "LEUKOSCOPE_NODE"
 START_SECONDS = 120
@@ -57,7 +58,7 @@ class Cluster:
 
     def __enter__(self) -> Cluster:
         try:
-            port = _free_port()
+            port = free_port()
             self.address = f"{HOST}:{port}"
             self._wait(self._start("head", str(port), str(self.folder)))
             for _ in range(self.workers):  # one after the other: a busy machine is too slow for two at once
@@ -127,12 +128,6 @@ class Cluster:
 def _kill(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
 
 
 def _node(kind: str, *words: str) -> None:

@@ -14,8 +14,8 @@ import nbformat
 import pytest
 from PIL import Image
 
+from benchmarks.ports import free_port
 from leukoscope.synthetic import draw_photo
-from tests.ports import free_port
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 

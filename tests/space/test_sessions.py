@@ -10,8 +10,8 @@ import gradio as gr
 import pytest
 from sessions import forget_sessions, keep_sessions
 
+from benchmarks.ports import free_port
 from benchmarks.visitors import called, fetched
-from tests.ports import free_port
 from tests.space.conftest import ROOT
 
 MOST = 3

@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.ports import free_port
+from benchmarks.ports import free_port
 from tests.space.conftest import stop_app
 
 ROOT = Path(__file__).parents[2]

@@ -1,4 +1,4 @@
-"""A free port of this machine, for a server that a test starts."""
+"""A free port of this machine, for a server that a measurement or a test starts."""
 
 import socket
 
