@@ -157,7 +157,8 @@ def measure(classifier, examples) -> dict[str, dict[str, int]]:
     return counts
 
 
-def _held_out(data: str | None, pbc: Path):
+def held_out_cells(data: str | None, pbc: Path):
+    """The rows of PBC's cells of the four types that no model is trained on."""
     return only_cell_types(where(load_examples(data, pbc=pbc), lab="barcelona", split="test"))
 
 
@@ -171,7 +172,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if not args.pbc:
             raise DataError("no data given: pass --pbc DIR or set PBC_DIR")
-        counts = add_counts(args.checkpoint, "altered", lambda c: measure(c, _held_out(args.data, args.pbc)))
+        counts = add_counts(args.checkpoint, "altered", lambda c: measure(c, held_out_cells(args.data, args.pbc)))
     except (CardError, CheckpointError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -9,9 +9,9 @@ from leukoscope import CELL_TYPES
 from leukoscope.locate import DEEP, _depth, locate, principal_cell
 from leukoscope.stain import ZERO, Stain, glass_colour, times, to_level
 from leukoscope.synthetic import draw_photo
-from training.altered import OTHERS, dyed
+from training.altered import OTHERS, dyed, held_out_cells
 from training.boxes import intersection_over_union as overlap
-from training.data import labels_of, load_examples, only_cell_types, pictures, where
+from training.data import labels_of, pictures
 
 WAYS = (
     "1.7 times the stain",
@@ -35,7 +35,7 @@ def test_a_deeper_stain_leaves_the_boxes_where_they_were(cell_type, seed):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_cells_of_a_lab_are_framed_as_they_are_however_deeply_dyed(way, pbc):
-    held_out = only_cell_types(where(load_examples(None, pbc=pbc), lab="barcelona", split="test"))
+    held_out = held_out_cells(None, pbc)
     rows = held_out.select(range(0, len(held_out), 6))
     assert set(labels_of(rows)) == {0, 1, 2, 3}
     overlaps = []
