@@ -41,6 +41,14 @@ def test_stored_outputs_are_there_and_name_no_machine(path):
     assert str(Path.home()) not in path.read_text()
 
 
+DECIMAL = re.compile(r"\d+\.\d+(?:e-\d+)?")
+
+
+def words_and_numbers(text: str) -> tuple[list[str], list[float]]:
+    """Text without its decimals and without how many spaces align them, and the decimals."""
+    return DECIMAL.sub("#", text).split(), [float(number) for number in DECIMAL.findall(text)]
+
+
 def figures(notebook) -> int:
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     return sum("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
@@ -58,6 +66,16 @@ def test_training_learns_and_finetunes_on_drawn_cells(tmp_path, monkeypatch):
     assert after > before
     assert (tmp_path / "tuned" / "classifier.json").exists()
     assert figures(notebook) == 2, "the examples and the curves"
+
+
+def test_quickstart_shows_what_the_embedded_model_answers(tmp_path, monkeypatch):
+    for name in ("LEUKOSCOPE_PHOTOS", "LEUKOSCOPE_MODEL", "MPLBACKEND"):
+        monkeypatch.delenv(name, raising=False)
+    (path,) = [path for path in NOTEBOOKS if path.stem == "quickstart"]
+    stored, stored_numbers = words_and_numbers(outputs(nbformat.read(path, as_version=4)))
+    fresh, fresh_numbers = words_and_numbers(outputs(execute(path, tmp_path)))
+    assert stored == fresh, "run the notebook anew: jupyter nbconvert --execute --inplace"
+    assert stored_numbers == pytest.approx(fresh_numbers, abs=2e-3)  # as far as processors differ, and rounding
 
 
 def test_quickstart_answers_on_drawn_cells_and_on_a_users_folder(tmp_path, monkeypatch):
