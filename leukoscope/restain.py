@@ -52,24 +52,41 @@ def restain(crop: np.ndarray, glass: np.ndarray, level: float, margin: int = 0) 
     return cv2.convertScaleAbs(light, alpha=level)
 
 
-def _mixing(densities: np.ndarray) -> np.ndarray:
-    """Matrix (3, 3) from measured to wanted densities, float32 (H, W, 3)."""
+def dyes(densities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """The colours of a framed cell's nucleus and of the red cells around it.
+
+    Args:
+        densities: `optical_density` of the crop, float32 (S, S, 3).
+
+    Returns:
+        uint8 (S, S), 255 in what is nucleus, else 0; the two colours, as densities, float64 (3,). Where too few red
+        cells are to be seen theirs is the usual one. None if no nucleus stands out.
+    """
     side, area = densities.shape[0], densities.shape[0] * densities.shape[1]
     green = cv2.extractChannel(densities, 1)
     difference = cv2.subtract(green, cv2.extractChannel(densities, 2))
     densest = cv2.resize(difference, (side // 4, side // 4), interpolation=cv2.INTER_AREA).max()
     nucleus = compared(difference, max(LEAST_CORE, CORE * float(densest)), cv2.CMP_GT)
     if cv2.countNonZero(nucleus) < LEAST_NUCLEUS * area:
-        return np.eye(3)
+        return None
     measured = _median(densities, nucleus)
     if measured[1] < LEAST_NUCLEUS_DENSITY:
-        return np.eye(3)
+        return None
     reach = 2 * round(AROUND_NUCLEUS * side) + 1
     away = cv2.bitwise_not(cv2.dilate(nucleus, np.ones((reach, reach), np.uint8)))
     red = cv2.bitwise_and(away, compared(green, RED_GREEN, cv2.CMP_GT))
     most = max(RED_DIFFERENCE, RED_SHARE * float(measured[1] - measured[2]))
     red = cv2.bitwise_and(red, compared(difference, most, cv2.CMP_LT))
     red_cell = _median(densities, red) if cv2.countNonZero(red) >= LEAST_RED * area else RED_CELL
+    return nucleus, measured, red_cell
+
+
+def _mixing(densities: np.ndarray) -> np.ndarray:
+    """Matrix (3, 3) from measured to wanted densities, float32 (H, W, 3)."""
+    found = dyes(densities)
+    if found is None:
+        return np.eye(3)
+    _, measured, red_cell = found
     if measured @ red_cell > ALIKE * np.linalg.norm(measured) * np.linalg.norm(red_cell):
         return np.eye(3) * float(NUCLEUS[1] / measured[1])
     mixing: np.ndarray = _WANTED @ np.linalg.inv(_basis(measured, red_cell))

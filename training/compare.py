@@ -37,7 +37,7 @@ from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import write_json
 from training.config import CONFIGS, Config, ConfigError, checked, to_toml
 from training.data import add_data_arguments, labels_of, load_examples, where
-from training.sources import DataError
+from training.sources import OTHER_CELLS, DataError
 
 VARIANTS_FILE = CONFIGS / "variants.toml"
 RESULTS = Path(__file__).parent / "results"
@@ -178,9 +178,12 @@ def markdown(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield "# Recipes compared\n"
     yield "Written by `python -m training.compare`; each number is explained there. Balanced accuracy unless said"
     yield "otherwise; `confident` is the share of cells so marked and how many of these are right. Folds: mean accuracy"
-    yield "± standard deviation.\n"
-    yield "| variant | epochs | TRAIN folds | copies | PBC never seen | confident | Kaggle never seen | confident |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "± standard deviation. Other kinds: AUROC of the unfamiliarity score for PBC's basophils, erythroblasts and"
+    yield "immature granulocytes against its four types, where PBC was not trained on.\n"
+    columns = ("variant", "epochs", "TRAIN folds", "copies", "PBC never seen", "confident", "other kinds")
+    columns += ("Kaggle never seen", "confident")
+    yield f"| {' | '.join(columns)} |"
+    yield "|" + len(columns) * "---|"
     known = variants()
     for name in [v for v in known if any(r["variant"] == v for r in rows)]:
         mine = {r["trial"]: r for r in rows if r["variant"] == name}
@@ -189,6 +192,7 @@ def markdown(rows: list[dict[str, Any]]) -> Iterator[str]:
         cells += [_spread([r[key] for r in folds]) for key in ("accuracy", "copies_accuracy")]
         for trial in UNSEEN:
             cells += [_balanced(mine.get(trial)), _confident(mine.get(trial))]
+            cells += [_other_kinds(mine.get(trial))] if trial == "without-barcelona" else []
         yield f"| {name} | {' | '.join(cells)} |"
     yield "\n## What each changes\n"
     for name, changes in known.items():
@@ -205,6 +209,10 @@ def _balanced(row: dict[str, Any] | None) -> str:
 
 def _confident(row: dict[str, Any] | None) -> str:
     return f"{row['confident']['share']:.0%}, right {row['confident']['accuracy']:.1%}" if row else "–"
+
+
+def _other_kinds(row: dict[str, Any] | None) -> str:
+    return " / ".join(f"{row['unfamiliarity_auroc'][kind]['auroc']:.2f}" for kind in OTHER_CELLS) if row else "–"
 
 
 # --- command ---------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ class Data(_Section):
     labs: list[str]  # labs that are trained on
     others: list[str] = []  # classes beyond the four that teach "none of the four"
     empty: Annotated[int, Field(ge=0)] = 0  # crops without a white cell that teach it too
+    lookalikes: Annotated[int, Field(ge=0)] = 0  # ... and cells of other kinds, painted over those of the four types
     drop_test_fields: bool  # leave out training photos that overlap a TEST photo
     drop_doubted: bool = False  # leave out training photos whose label `training.audit` doubts
     folds: Annotated[int, Field(ge=1, le=20)]  # validation is one of so many folds, grouped by field; 1: there is none
@@ -38,7 +39,7 @@ class Data(_Section):
     @property
     def classes(self) -> int:
         """Outputs of the network: the four types, and "none of the four" where something teaches it."""
-        return 5 if self.others or self.empty else 4
+        return 5 if self.others or self.empty or self.lookalikes else 4
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -157,6 +158,8 @@ def checked(values: dict, source: str) -> Config:
         raise ConfigError(f"{source}: network.depth: kind 'residual' needs as many numbers as filters, not all 0")
     if network.kind != "residual" and len(network.filters) != 4:
         raise ConfigError(f"{source}: network.filters: kind {network.kind!r} needs four numbers")
+    if config.data.lookalikes and not config.framing.glass:
+        raise ConfigError(f"{source}: data.lookalikes: needs a framing.glass above 0, to measure densities by")
     if config.data.folds == 1 and config.fit.patience:
         raise ConfigError(f"{source}: fit.patience: must be 0 where data.folds is 1: nothing is held out to stop by")
     if config.data.fold >= config.data.folds:

@@ -146,6 +146,29 @@ def framed(examples, framing: Framing, margin: int, what: str) -> tuple[np.ndarr
     return crops[seen], examples.select(np.flatnonzero(seen)), widths[seen]
 
 
+def with_negatives(
+    crops: np.ndarray, rows, config: Config, framing: Framing, margin: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Add what no photo of a cell shows, and what the photos of a lab lack, as "none of the four".
+
+    Returns:
+        The crops, uint8 (N, S, S, 3); what each is taught as, int (N,); its lab, or how it was made (N,).
+    """
+    from training.data import NONE, targets_of
+    from training.lookalikes import lacking, lookalikes
+    from training.negatives import empty_crops
+
+    targets, labs = targets_of(rows), np.asarray(rows["lab"])
+    empty = empty_crops(rows, framing, margin, config.data.empty, config.seed)
+    to_paint = np.where(lacking(labs, targets), targets, NONE)
+    painted = lookalikes(crops, to_paint, framing, config.data.lookalikes, config.seed)
+    return (
+        np.concatenate([crops, empty, painted]),
+        np.concatenate([targets, np.full(len(empty) + len(painted), NONE)]),
+        np.concatenate([labs, np.full(len(empty), "empty"), np.full(len(painted), "painted")]),
+    )
+
+
 def framing_of(config: Config) -> Framing:
     """The serving library's framing for this run."""
     return Framing(**config.framing.model_dump())
@@ -378,8 +401,7 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
     import tensorflow as tf
     from tqdm import tqdm
 
-    from training.data import NONE, targets_of
-    from training.negatives import empty_crops
+    from training.data import targets_of
     from training.networks import NORMALISATION
     from training.replicas import Replicas
 
@@ -391,13 +413,7 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
     framing = framing_of(config)
     as_dyed = replace(framing, stain=False)
     crops, train_rows, _ = framed(train_rows, as_dyed, margin, "training")
-    empty = empty_crops(train_rows, as_dyed, margin, config.data.empty, config.seed)
-    batches = Batches(
-        np.concatenate([crops, empty]),
-        np.concatenate([targets_of(train_rows), np.full(len(empty), NONE)]),
-        np.concatenate([np.asarray(train_rows["lab"]), np.full(len(empty), "empty")]),
-        config,
-    )
+    batches = Batches(*with_negatives(crops, train_rows, config, as_dyed, margin), config)
     val_crops, val_rows, _ = framed(val_rows, framing, 0, "validation")
     val_inputs = normalise(val_crops, NORMALISATION) if len(val_rows) else val_crops
     val_labels = np.eye(config.data.classes, dtype=np.float32)[targets_of(val_rows)]

@@ -4,6 +4,7 @@ import pytest
 from training import compare
 from training.compare import TRIALS, configured, markdown, variants
 from training.config import ConfigError, read_config, to_toml
+from training.sources import OTHER_CELLS
 
 
 @pytest.fixture
@@ -25,6 +26,7 @@ def row(variant: str, trial: str, value: float) -> dict:
         "epochs": 80,
         "balanced_accuracy": value,
         "confident": {"share": 0.8, "accuracy": 0.9},
+        "unfamiliarity_auroc": {kind: {"auroc": value - 0.2, "n": 9} for kind in OTHER_CELLS},
     }
 
 
@@ -59,13 +61,15 @@ def test_the_table_keeps_the_newest_result_of_each_trial(table):
     compare.add_to_table(row("default", "fold-1", 0.9))
     compare.add_to_table(row("plain", "without-bccd", 0.61))
     compare.add_to_table(row("default", "fold-0", 0.7))
-    assert [r["accuracy"] for r in compare.read_table()] == [0.9, 0.61, 0.7]
+    compare.add_to_table(row("default", "without-barcelona", 0.8))
+    assert [r["accuracy"] for r in compare.read_table()] == [0.9, 0.61, 0.7, 0.8]
     lines = list(markdown(compare.read_table()))
     (default,) = [line for line in lines if line.startswith("| default")]
     (plain,) = [line for line in lines if line.startswith("| plain")]
     assert f"{np.mean([0.7, 0.9]):.3f} ± {np.std([0.7, 0.9]):.3f} (2 folds)" in default
     assert f"{np.mean([0.6, 0.8]):.3f} ± {np.std([0.6, 0.8]):.3f} (2 folds)" in default
-    assert "0.610 | 80%, right 90.0% |" in plain
+    assert "0.800 | 80%, right 90.0% | 0.60 / 0.60 / 0.60 | – | – |" in default
+    assert "| – | – | – | 0.610 | 80%, right 90.0% |" in plain
     assert (table / "results" / "comparison.md").read_text().startswith("# Recipes compared")
 
 

@@ -33,6 +33,7 @@ def test_the_reference_is_the_published_recipe():
         ("seed = 0", "seed = 0\nsped = 1", "unknown key 'sped'"),
         ("shift = 0.15", "shift = 1.5", "augment.shift"),
         ('kind = "reference"', 'kind = "residual"', "network.depth.*as many numbers"),
+        ("fold = 0", "fold = 0\nlookalikes = 9", "data.lookalikes.*framing.glass"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(tmp_path, old, new, named):

@@ -17,19 +17,21 @@ from leukoscope.preprocess import Framing
 from leukoscope.restain import NUCLEUS
 from tests.training.conftest import ROOT, SMOKE, run_module
 from training.config import ConfigError, read_config
-from training.data import load_examples
+from training.data import NONE, load_examples, targets_of
 from training.sources import DataError
 from training.train import (
     KEPT_FILE,
     Batches,
     even_labs,
     framed,
+    framing_of,
     kept_epoch,
     load_state,
     on_all,
     read_history,
     stopped_early,
     training_rows,
+    with_negatives,
 )
 
 
@@ -168,6 +170,21 @@ def test_batches(smoke_config, balance, steps):
     for one, two in zip(epoch, batches.epoch(0), strict=True):
         np.testing.assert_array_equal(one[0], two[0])
     assert not np.array_equal(epoch[0][1], next(batches.epoch(1))[1])
+
+
+def test_none_of_the_four_is_taught_with_what_photos_lack(smoke_config):
+    config = read_config(smoke_config)
+    framing = config.framing.model_copy(update={"glass": 235.0})
+    data = config.data.model_copy(update={"empty": 6, "lookalikes": 9})
+    config = config.model_copy(update={"data": data, "framing": framing})
+    crops, rows, _ = framed(load_examples("synthetic:40"), framing_of(config), 8, "drawn")
+    types = targets_of(rows)
+    taught, targets, labs = with_negatives(crops, rows, config, framing_of(config), 8)
+    np.testing.assert_array_equal(taught[:-15], crops)
+    np.testing.assert_array_equal(targets, np.append(types, [NONE] * 15))
+    assert labs.tolist() == ["synthetic"] * len(types) + ["empty"] * 6 + ["painted"] * 9
+    as_they_are = {crop.tobytes() for crop in crops}
+    assert not any(crop.tobytes() in as_they_are for crop in taught[-9:])
 
 
 def test_labs_are_drawn_in_equal_parts(smoke_config):
