@@ -212,7 +212,8 @@ def _confident(row: dict[str, Any] | None) -> str:
 
 
 def _other_kinds(row: dict[str, Any] | None) -> str:
-    return " / ".join(f"{row['unfamiliarity_auroc'][kind]['auroc']:.2f}" for kind in OTHER_CELLS) if row else "–"
+    found = row["unfamiliarity_auroc"] if row else {}
+    return " / ".join(f"{found[kind]['auroc']:.2f}" if kind in found else "–" for kind in OTHER_CELLS) if found else "–"
 
 
 # --- command ---------------------------------------------------------------------------------------------

@@ -73,6 +73,14 @@ def test_the_table_keeps_the_newest_result_of_each_trial(table):
     assert (table / "results" / "comparison.md").read_text().startswith("# Recipes compared")
 
 
+def test_kinds_that_a_set_lacks_leave_a_dash():
+    result = row("default", "without-barcelona", 0.8)
+    del result["unfamiliarity_auroc"]["erythroblast"]
+    assert "| 0.60 / – / 0.60 |" in "\n".join(markdown([result]))
+    result["unfamiliarity_auroc"] = {}
+    assert "right 90.0% | – | – | – |" in "\n".join(markdown([result]))
+
+
 def test_the_command_names_what_is_unknown(table, capsys):
     assert compare.main(["--variants", "best"]) == 2
     assert "unknown variant best: valid are default, plain" in capsys.readouterr().err
