@@ -158,8 +158,8 @@ def checked(values: dict, source: str) -> Config:
         raise ConfigError(f"{source}: network.depth: kind 'residual' needs as many numbers as filters, not all 0")
     if network.kind != "residual" and len(network.filters) != 4:
         raise ConfigError(f"{source}: network.filters: kind {network.kind!r} needs four numbers")
-    if config.data.lookalikes and not config.framing.glass:
-        raise ConfigError(f"{source}: data.lookalikes: needs a framing.glass above 0, to measure densities by")
+    if config.data.lookalikes and not (config.framing.kind == "cell" and config.framing.glass):
+        raise ConfigError(f"{source}: data.lookalikes: needs framing.kind 'cell' and a framing.glass above 0")
     if config.data.folds == 1 and config.fit.patience:
         raise ConfigError(f"{source}: fit.patience: must be 0 where data.folds is 1: nothing is held out to stop by")
     if config.data.fold >= config.data.folds:

@@ -79,8 +79,7 @@ def lacking(labs: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
     labs: its name for each row (N,). targets: what is taught, int (N,), `training.data.NONE` for other kinds.
     """
-    shares = {lab: np.mean(targets[labs == lab] == NONE) for lab in np.unique(labs)}
-    return np.array([shares[lab] < ENOUGH for lab in labs])
+    return np.isin(labs, [lab for lab in np.unique(labs) if np.mean(targets[labs == lab] == NONE) < ENOUGH])
 
 
 def photographed(crop: np.ndarray, framing: Framing) -> Photographed | None:
@@ -124,7 +123,7 @@ def erythroblast(cell: Photographed, rng: Rng) -> np.ndarray:
     # The cell that was there goes, the red cells beside it stay.
     green, blue = cell.densities[..., 1:2], cell.densities[..., 2:3]
     own = ((green < 0.8 * cell.red_cell[1]) | (green - blue > 0.15 * (cell.dye[1] - cell.dye[2]))).astype(np.uint8)
-    gone = _grown(np.maximum(cell.nucleus, nucleus), 0.3 * cell.width)[..., None] * _soft(255 * own[..., 0])
+    gone = _grown(np.maximum(cell.nucleus, nucleus), 0.3 * cell.width) * _soft(255 * own[..., 0])
     colour = cell.red_cell * rng.uniform(0.8, 1.4) + cell.dye * rng.uniform(0, 0.35)
     colour = colour * (1 + 0.08 * smooth_noise(side, 0.06 * cell.width, rng)[..., None])
     clumps = np.tanh(1.5 * smooth_noise(side, cell.width * rng.uniform(0.03, 0.08), rng))[..., None]
@@ -144,7 +143,7 @@ def immature(cell: Photographed, rng: Rng) -> np.ndarray:
     texture = [rng.uniform(0, 0.12) * smooth_noise(side, cell.width * grain, rng) for grain in (0.1, 0.04)]
     chromatin = cell.dye * pale * (1 + np.sum(texture, axis=0))[..., None]
     chromatin = _over(chromatin, pale * cell.densities, cell.lobes * rng.uniform(0.2, 0.6))
-    around = _grown(nucleus, cell.width * rng.uniform(0.15, 0.35))[..., None]
+    around = _grown(nucleus, cell.width * rng.uniform(0.15, 0.35))
     young = cell.densities * (1 + around * rng.uniform(0, 0.5) * cell.dye / cell.dye.max())  # bluer than a ripe one's
     return _over(young, chromatin, nucleus)
 
@@ -167,6 +166,6 @@ def _patch(side: int, curve: np.ndarray) -> np.ndarray:
 
 
 def _grown(mask: np.ndarray, by: float) -> np.ndarray:
-    """A mask (S, S, 1) and what lies no further from it than so many px: float32 (S, S), 0-1, with soft edges."""
+    """A mask (S, S, 1) and what lies no further from it than so many px, with soft edges."""
     distance = cv2.distanceTransform((mask[..., 0] < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    return softened(255 * (distance <= by).astype(np.uint8), 0.8)
+    return _soft(255 * (distance <= by).astype(np.uint8))

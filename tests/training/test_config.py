@@ -34,6 +34,11 @@ def test_the_reference_is_the_published_recipe():
         ("shift = 0.15", "shift = 1.5", "augment.shift"),
         ('kind = "reference"', 'kind = "residual"', "network.depth.*as many numbers"),
         ("fold = 0", "fold = 0\nlookalikes = 9", "data.lookalikes.*framing.glass"),
+        (
+            "fold = 0\n\n[framing]\n",
+            "fold = 0\nlookalikes = 9\n\n[framing]\nglass = 235.0\n",
+            "data.lookalikes.*kind 'cell'",
+        ),
     ],
 )
 def test_a_wrong_key_or_value_is_named(tmp_path, old, new, named):
