@@ -1,6 +1,7 @@
 """The app as a person at a bench meets it: Streamlit in a process of its own, and a browser."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -87,17 +88,31 @@ class BenchVisit:
         self.page.goto(url)
         expect(self.page.get_by_role("heading", name="Leukoscope")).to_be_visible()
         expect(self.page.locator(".lk-verdict h2").first).to_be_visible()
+        self.settled()
 
     def _note_request(self, request) -> None:
         parts = urlparse(request.url)
         if parts.scheme not in ("data", "blob", "ws") and parts.netloc != self.host:
             self.foreign.append(request.url)
 
+    def settled(self) -> None:
+        """Wait until the app has built the page: what is chosen in a part still being loaded is lost."""
+        expect(self.page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+        self.page.wait_for_load_state("networkidle")
+
     def tab(self, name: str) -> None:
         """Open a tab."""
         self.page.get_by_role("tab", name=name).click()
 
+    def name_count(self, name: str) -> None:
+        """Begin or go on with another count; the page shows it when this returns."""
+        self.page.get_by_label("Name of the count").fill(name)
+        self.page.keyboard.press("Enter")
+        expect(self.page.get_by_text(re.compile(rf"Kept in .*{re.escape(name)}\.jsonl"))).to_be_visible()
+        self.settled()
+
     def upload(self, label: str, *paths: Path) -> None:
-        """Give an uploader files."""
+        """Give an uploader files; it has them, or some of many, when this returns."""
         field = self.page.get_by_test_id("stFileUploader").filter(has_text=label)
-        field.locator("input[type=file]").set_input_files([str(path) for path in paths])
+        with self.page.expect_request(lambda request: "/_stcore/upload_file/" in request.url):
+            field.locator("input[type=file]").set_input_files([str(path) for path in paths])

@@ -69,8 +69,7 @@ def test_upload_read_label_and_bars_then_a_differential(bench, browser, classifi
 def test_a_cell_is_reclassified_in_the_table(bench, browser):
     seen = BenchVisit(browser, bench.url)
     page = seen.page
-    page.get_by_label("Name of the count").fill("by hand")
-    page.keyboard.press("Enter")
+    seen.name_count("by hand")
     seen.tab("Differential")
     seen.upload("Photos of one smear", PHOTOS)
     expect(page.get_by_text("1 file done.", exact=True)).to_be_visible()
