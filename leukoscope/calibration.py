@@ -39,7 +39,7 @@ class SizeEvidence:
             float (N, 4 or 5).
         """
         ratio = np.where((widths > 0) & (widths <= WIDEST), widths, self.even) / self.even
-        half = self.weight * np.clip(np.log(ratio), -CLEAR, CLEAR) / 2
+        half = self.weight * np.log(ratio).clip(-CLEAR, CLEAR) / 2
         with_sizes = logits.copy()
         with_sizes[:, MONOCYTE] += half
         with_sizes[:, LYMPHOCYTE] -= half

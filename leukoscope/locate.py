@@ -178,14 +178,15 @@ def _search(copies: list[np.ndarray], stain: Stain, glance: bool = False) -> lis
         # What reaches into the corners too is a coloured or noisy picture, not a nucleus that fills it.
         if cv2.contourArea(nucleus.hull) > FILLED * mask.size:
             continue
-        inside = nucleus.of(density)[nucleus.within(mask) > 0]
-        depth = to_density(float(inside.mean())) if len(inside) else 0.0
+        inside = nucleus.within(mask)
+        stained = cv2.countNonZero(inside)
+        depth = to_density(cv2.mean(nucleus.of(density), inside)[0]) if stained else 0.0
         if depth < floor:
             continue
         cell, area = _measured(copies, stain, nucleus)
-        if 2 * np.sqrt((area or len(inside) * 4**level) / np.pi) >= smallest * 2**level:
+        if 2 * np.sqrt((area or stained * 4**level) / np.pi) >= smallest * 2**level:
             cell = cell._replace(red_cell_px=red * 2**level)
-            found[cell] = max(found.get(cell, 0.0), len(inside) * depth)
+            found[cell] = max(found.get(cell, 0.0), stained * depth)
     return sorted(found, key=found.__getitem__, reverse=True)
 
 
@@ -266,6 +267,7 @@ def _stained(density: np.ndarray, least: float) -> np.ndarray:
     low, high = map(to_level, DENSITY_RANGE)
     _, above = cv2.threshold(density, low, 1, cv2.THRESH_BINARY)
     _, core = cv2.threshold(density, CORE, 1, cv2.THRESH_BINARY)
+    _, darker = cv2.threshold(density, to_level(2 * DENSITY_RANGE[0]), 1, cv2.THRESH_BINARY)
     blobs, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     thresholds = np.full_like(density, high)
     for index, blob in enumerate(blobs):
@@ -276,9 +278,11 @@ def _stained(density: np.ndarray, least: float) -> np.ndarray:
             # Most nuclei have so dark a core that the highest threshold is theirs.
             if cv2.countNonZero(core[rows, columns]) > 0.12 * area:
                 continue
-            own = np.zeros((h, w), np.uint8)
-            cv2.drawContours(own, blobs, index, 1, -1, offset=(-x, -y))
-            threshold = _threshold(density[rows, columns][cv2.min(own, above[rows, columns]) > 0])
+            threshold = low
+            if cv2.countNonZero(darker[rows, columns]):  # else even the darkest asks for the lowest
+                own = np.zeros((h, w), np.uint8)
+                cv2.drawContours(own, blobs, index, 1, -1, offset=(-x, -y))
+                threshold = _threshold(density[rows, columns][cv2.min(own, above[rows, columns]) > 0])
         cv2.drawContours(thresholds, blobs, index, threshold, -1)
     return cv2.threshold(cv2.compare(density, thresholds, cv2.CMP_GT), 0, 1, cv2.THRESH_BINARY)[1]
 

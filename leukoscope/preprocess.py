@@ -10,7 +10,7 @@ import numpy as np
 
 from leukoscope.locate import Cell
 from leukoscope.restain import restain
-from leukoscope.stain import empty_edge, glass_colour, strengthened, without_frame
+from leukoscope.stain import empty_edge, glass_colour, median_colour, strengthened, without_frame
 
 FRAMING_KINDS = ("cell", "photo")
 
@@ -129,7 +129,7 @@ def is_flat(crop: np.ndarray, framing: Framing) -> bool:
     """
     middle, half = framing.size // 2, round(NUCLEUS_MIDDLE * framing.size / framing.field / 2)
     colours = crop[middle - half : middle + half, middle - half : middle + half]
-    typical = np.median(np.ascontiguousarray(colours.reshape(-1, 3).T), axis=1)
+    typical = median_colour(colours.reshape(-1, 3))
     alike = cv2.inRange(colours, np.ceil(typical - 1), np.floor(typical + 1))
     return cv2.countNonZero(alike) > FLAT_SHARE * alike.size
 

@@ -9,6 +9,8 @@ itself, where it is known what is a nucleus).
 
 from __future__ import annotations
 
+from math import sqrt
+
 import cv2
 import numpy as np
 
@@ -87,7 +89,7 @@ def _mixing(densities: np.ndarray) -> np.ndarray:
     if found is None:
         return np.eye(3)
     _, measured, red_cell = found
-    if measured @ red_cell > ALIKE * np.linalg.norm(measured) * np.linalg.norm(red_cell):
+    if measured @ red_cell > ALIKE * sqrt(measured @ measured) * sqrt(red_cell @ red_cell):
         return np.eye(3) * float(NUCLEUS[1] / measured[1])
     mixing: np.ndarray = _WANTED @ np.linalg.inv(_basis(measured, red_cell))
     return mixing
@@ -95,7 +97,7 @@ def _mixing(densities: np.ndarray) -> np.ndarray:
 
 def _median(densities: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Median colour (3,) of a mask: dirt is dark enough to shift a mean."""
-    chosen = densities[mask > 0]
+    chosen = densities.reshape(-1, 3)[np.flatnonzero(mask)]
     middle = len(chosen) // 2
     median: np.ndarray = np.partition(chosen, middle, axis=0)[middle].astype(np.float64)
     return median
@@ -105,7 +107,7 @@ def _basis(nucleus: np.ndarray, red_cell: np.ndarray) -> np.ndarray:
     """The two colours and what neither has, as columns (3, 3)."""
     (a, b, c), (d, e, f) = nucleus.tolist(), red_cell.tolist()
     neither = np.array([b * f - c * e, c * d - a * f, a * e - b * d])  # np.cross takes fifty microseconds
-    return np.column_stack([nucleus, red_cell, neither / np.linalg.norm(neither)])
+    return np.array([nucleus, red_cell, neither / sqrt(neither @ neither)]).T
 
 
 _WANTED = _basis(NUCLEUS, RED_CELL)

@@ -16,7 +16,7 @@ from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import ONNX_FILE
 from leukoscope.locate import locate
 from leukoscope.preprocess import frame
-from leukoscope.stain import glass_colour
+from leukoscope.stain import glass_colour, median_colour
 from leukoscope.synthetic import draw_photo
 from training.boxes import intersection_over_union
 
@@ -44,6 +44,12 @@ def test_cells_are_found_where_they_were(case):
         assert best.nucleus_px == pytest.approx(nucleus_px, rel=0.08)
     if len(found) == 1:
         assert intersection_over_union(found[0].box, case["cells"][0][0]) > 0.85
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 11, 1000, 1001])
+def test_a_median_is_what_numpy_says(count):
+    colours = np.random.default_rng(count).integers(0, 256, (count, 3), np.uint8)
+    np.testing.assert_array_equal(median_colour(colours), np.median(colours, axis=0))
 
 
 def step_by_step(classifier, image: np.ndarray) -> list[tuple]:
