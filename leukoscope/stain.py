@@ -77,11 +77,11 @@ def glass_colour(image: np.ndarray, within: tuple[slice, slice] | None = None) -
     light = green >= BLACK
     if not light.all():
         light |= (sample[:, 0] >= BLACK) | (sample[:, 2] >= BLACK)
-    seen = green[light]
-    if len(seen) < 10:
+        sample, green = sample[light], green[light]
+    if len(green) < 10:
         return np.full(3, 255.0, np.float32)
-    rank = -(-9 * (len(seen) - 1) // 10)  # of the least level at or above the 90th percentile
-    bright = sample[np.flatnonzero((green >= np.partition(seen, rank)[rank]) & light)]
+    rank = -(-9 * (len(green) - 1) // 10)  # of the least level at or above the 90th percentile
+    bright = sample[np.flatnonzero(green >= np.partition(green, rank)[rank])]
     colour: np.ndarray = median_colour(bright).clip(32)
     return colour
 
