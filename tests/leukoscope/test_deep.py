@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from leukoscope import CELL_TYPES
-from leukoscope.locate import DEEP, _depth, locate, principal_cell
-from leukoscope.stain import ZERO, Stain, glass_colour, times, to_level
+from leukoscope.locate import DEEP, DENSITY_RANGE, _depth, locate, principal_cell
+from leukoscope.stain import ZERO, Stain, glass_colour, times, to_density, to_level
 from leukoscope.synthetic import draw_photo
 from training.altered import OTHERS, dyed, held_out_cells
 from training.boxes import intersection_over_union as overlap
@@ -57,6 +57,12 @@ def test_the_depth_is_what_three_quarters_of_the_cores_stay_below():
     assert _depth(density) == pytest.approx(0.7, abs=0.02)
     density[14] = to_level(1.4)
     assert _depth(density) == pytest.approx(1.4, abs=0.02)
+
+
+@pytest.mark.parametrize("level", [to_level(DENSITY_RANGE[1]) + 1, 100, 254, 255])
+def test_the_depth_of_one_level_is_its_own(level):
+    assert _depth(np.full((20, 20), level, np.uint8)) == to_density(level)
+    assert _depth(np.full((20, 20), to_level(DENSITY_RANGE[1]), np.uint8)) == 0.0
 
 
 def test_densities_in_bytes_are_multiplied_about_the_glass():

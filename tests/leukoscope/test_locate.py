@@ -341,6 +341,21 @@ def test_a_few_dark_pixels_are_no_core(dark, kept):
     assert module._stained(density, 20.0).sum() == kept
 
 
+def test_what_a_pale_ring_encloses_is_not_stained():
+    density = np.full((40, 40), to_level(0.1), np.uint8)
+    density[10:30, 10:30] = to_level(0.4)
+    density[15:25, 15:25] = to_level(0.1)
+    assert module._stained(density, 20.0).sum() == 400 - 100
+
+
+def test_a_mask_is_closed_up_to_the_edge_of_the_picture():
+    mask = np.zeros((40, 60), np.uint8)
+    mask[10:20, 0:6] = mask[10:20, 8:14] = 1
+    closed = patches.closed(mask, 3.0)
+    assert closed[mask > 0].all()
+    assert closed[13:17, 6:8].all()
+
+
 @pytest.mark.parametrize("reach", [1.5, 4.4, 9.7, 30.0])
 def test_a_mask_is_closed_as_by_a_disc(reach):
     mask = discs((30, 40, 12), (58, 44, 10), (75, 90, 6), (4, 3, 3), (150, 60, 9))

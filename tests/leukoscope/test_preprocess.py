@@ -40,6 +40,39 @@ def test_what_lies_outside_the_photo_is_black():
     assert not elsewhere.any()
 
 
+@pytest.mark.parametrize("box", [(-500, 20, -480, 40), (20, -500, 40, -480)])
+def test_where_nothing_of_the_photo_is_seen_there_is_glass(box):
+    photo = np.full((50, 50, 3), (240, 220, 200), np.uint8)
+    crop = frame(photo, Framing("cell", 40, 2.0, glass=235.0), Cell(box, 20.0))
+    assert crop.dtype == np.uint8
+    assert (crop == 235).all()
+
+
+def test_of_a_photo_on_a_page_its_own_pixels_are_framed_and_glass_beyond():
+    photo, _ = draw_photo(["lymphocyte"], seed=4)
+    page = cv2.copyMakeBorder(photo, 9, 31, 23, 12, cv2.BORDER_CONSTANT, value=(40, 80, 40))
+    cell = principal_cell(photo)
+    corner = Cell((0, 0, 30, 30), 20.0)  # its square reaches out of the photo
+    for each in (cell, corner):
+        for stain in (False, True):
+            framing = Framing("cell", 64, 2.2, glass=235.0, stain=stain)
+            alone = frame(photo, framing, each, glass=glass_colour(photo))
+            np.testing.assert_array_equal(frame(page, framing, each.moved(23, 9), glass=glass_colour(photo)), alone)
+
+
+def test_black_beside_a_turned_photo_becomes_glass():
+    photo, _ = draw_photo(["lymphocyte"], seed=4)
+    cell = principal_cell(photo)
+    framing = Framing("cell", 64, 2.2, glass=235.0)
+    crop = frame(photo, framing, cell)
+    left = round((cell.box[0] + cell.box[2] - framing.field * cell.nucleus_px) / 2)
+    dark = photo.copy()
+    dark[:, : left + round(0.25 * framing.field * cell.nucleus_px)] = 0
+    beside = frame(dark, framing, cell, glass=glass_colour(photo))
+    assert (beside[:, :15] == 235).all()
+    np.testing.assert_array_equal(beside[:, 20:], crop[:, 20:])
+
+
 def test_a_margin_adds_surroundings_at_the_same_scale():
     image = noise()
     framing, cell = Framing("cell", 20, 2.0), Cell((50, 40, 60, 50), 10.0)
@@ -225,6 +258,13 @@ def test_more_than_a_share_of_one_colour_in_the_middle_is_flat(size, field, half
     outside[middle - half : middle + half, middle - half : middle + half] = crop[:side, :side]
     assert is_flat(inside, framing)
     assert not is_flat(outside, framing)
+
+
+def test_what_is_two_levels_below_the_median_is_another_colour():
+    levels = np.repeat(np.array([90, 118, 120, 200], np.uint8), [60, 80, 130, 130])  # of the 400 px in the middle
+    crop = np.zeros((64, 64, 3), np.uint8)
+    crop[22:42, 22:42] = levels.reshape(20, 20, 1)
+    assert not is_flat(crop, Framing("cell", 64, 2.2))
 
 
 def recompressed(picture: np.ndarray) -> np.ndarray:
