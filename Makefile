@@ -19,7 +19,7 @@ help:
 	@echo "make notebook         open the notebooks in JupyterLab"
 	@echo "make test             set everything up, browser included, and run all tests (WORKERS=2 at a time)"
 	@echo "make coverage         which lines and branches of the library the tests run; below 95 % it fails"
-	@echo "make mutants          which small faults in the core the tests notice; ARGS=locate: in a module (a quarter of an hour)"
+	@echo "make mutants          which small faults in the core the tests notice; ARGS=locate: in a module (twenty minutes)"
 	@echo "make lint             ruff, mypy (strict, on the library), bandit, and known faults of the packages (pip-audit)"
 	@echo "make api              list the public names anew in docs/api.md"
 	@echo "make fuzz             100,000 changed files through every reader of untrusted bytes"

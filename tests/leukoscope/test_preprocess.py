@@ -65,12 +65,14 @@ def test_black_beside_a_turned_photo_becomes_glass():
     cell = principal_cell(photo)
     framing = Framing("cell", 64, 2.2, glass=235.0)
     crop = frame(photo, framing, cell)
-    left = round((cell.box[0] + cell.box[2] - framing.field * cell.nucleus_px) / 2)
+    left, top, reach = framed_square(framing, cell)
     dark = photo.copy()
-    dark[:, : left + round(0.25 * framing.field * cell.nucleus_px)] = 0
+    y, x = np.mgrid[: photo.shape[0], : photo.shape[1]]
+    dark[(x - left) + (y - top) < 0.35 * reach] = 0
     beside = frame(dark, framing, cell, glass=glass_colour(photo))
-    assert (beside[:, :15] == 235).all()
-    np.testing.assert_array_equal(beside[:, 20:], crop[:, 20:])
+    row, column = np.mgrid[:64, :64]
+    assert (beside[row + column < 20] == 235).all()
+    np.testing.assert_array_equal(beside[row + column > 28], crop[row + column > 28])
 
 
 def test_a_margin_adds_surroundings_at_the_same_scale():
