@@ -112,7 +112,7 @@ class BenchVisit:
         self.settled()
 
     def upload(self, label: str, *paths: Path) -> None:
-        """Give an uploader files; it has them, or some of many, when this returns."""
+        """Give an uploader files; it has begun to send them when this returns."""
         field = self.page.get_by_test_id("stFileUploader").filter(has_text=label)
         with self.page.expect_request(lambda request: "/_stcore/upload_file/" in request.url):
             field.locator("input[type=file]").set_input_files([str(path) for path in paths])
