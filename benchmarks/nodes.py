@@ -23,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.ports import free_port
+from leukoscope.ray_start import start_patiently
 
 MARK = "LEUKOSCOPE_NODE"
 START_SECONDS = 120
@@ -60,9 +61,9 @@ class Cluster:
         try:
             port = free_port()
             self.address = f"{HOST}:{port}"
-            self._wait(self._start("head", str(port), str(self.folder)))
+            self._add("head", str(port), str(self.folder))
             for _ in range(self.workers):  # one after the other: a busy machine is too slow for two at once
-                self._wait(self._start("worker", self.address))
+                self._add("worker", self.address)
         except BaseException:
             self.__exit__()
             raise
@@ -98,8 +99,21 @@ class Cluster:
             process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _start(self, *words: str) -> int:
+    def _add(self, *words: str) -> None:
+        """Start a node and wait until it has joined."""
         node = len(self.started)
+
+        def start() -> None:
+            self._start(node, *words)
+            self._wait(node)
+
+        def clear(_: Exception) -> None:
+            self.kill(node)
+            self.started.pop()
+
+        start_patiently(start, clear)
+
+    def _start(self, node: int, *words: str) -> None:
         core = None if self.cores is None else {self.cores[node]}
         command = [sys.executable, "-m", "benchmarks.nodes", *words]
         self.started.append(
@@ -113,7 +127,6 @@ class Cluster:
                 preexec_fn=(lambda: os.sched_setaffinity(0, core)) if core else None,
             )
         )
-        return node
 
     def _wait(self, node: int) -> None:
         """Until a node says that it has joined."""

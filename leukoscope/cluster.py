@@ -27,6 +27,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import astuple, dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from leukoscope import __version__
@@ -34,6 +35,7 @@ from leukoscope.classifier import Classifier
 from leukoscope.errors import NO_RAY, LeukoscopeError
 from leukoscope.hub import Source
 from leukoscope.process import processors
+from leukoscope.ray_start import start_patiently
 from leukoscope.stores import Portion, Root, find_roots, list_photos
 
 try:
@@ -126,7 +128,9 @@ def connected(address: str | None, workers: int | None) -> Iterator[Any]:
             "_temp_dir": folder,
         }
         try:
-            ray.init(address=address or "local", **quiet, **({} if address else alone))
+            start_patiently(
+                lambda: ray.init(address=address or "local", **quiet, **({} if address else alone)), _end_half_started
+            )
         except Exception as error:  # Ray raises many kinds, plain ones too
             what = f"no Ray cluster at {address}" if address else "Ray did not start"
             raise LeukoscopeError(f"{what}: {_reason(error)}") from None
@@ -134,6 +138,17 @@ def connected(address: str | None, workers: int | None) -> Iterator[Any]:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _end_half_started(error: Exception) -> None:
+    """End the processes of a node that did not come up. Ray has lost sight of it by then, the error's frames have not.
+
+    They would end with this process, but too late for the folder in which they write.
+    """
+    for frame, _ in walk_tb(error.__traceback__):
+        node: Any = frame.f_locals.get("self")
+        if hasattr(node, "kill_all_processes"):
+            node.kill_all_processes(check_alive=False, wait=True)
 
 
 def _check_reachable(address: str | None) -> None:

@@ -110,8 +110,10 @@ def unseen_labs(spec: Spec) -> list[dict]:
 
 
 def _same_recipe(spec: Spec, config) -> bool:
-    """Whether a checkpoint was trained as these settings say, but for its name, labs and fold."""
-    ours, theirs = spec.trained.get("config", {}), config.model_dump()
+    """Whether a checkpoint was trained as these settings say, but for its name, labs, fold and arithmetic."""
+    ours, theirs = dict(spec.trained.get("config", {})), config.model_dump()
+    for settings in (ours, theirs):
+        settings["fit"] = {key: value for key, value in settings.get("fit", {}).items() if key != "precision"}
     parts = ("framing", "network", "augment", "fit")
     return all(ours.get(part) == theirs[part] for part in parts) and ours["data"]["kind"] == theirs["data"]["kind"]
 

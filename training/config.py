@@ -109,7 +109,7 @@ class Fit(_Section):
     label_smoothing: Fraction = 0.0
     average: Fraction = 0.0  # momentum of the weights' moving average; 0: none
     patience: Annotated[int, Field(ge=0)]  # epochs without a lower validation loss before stopping; 0: never stop
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"  # auto: see `training.precision`
 
 
 class Config(_Section):
@@ -176,6 +176,11 @@ def recorded(trained: dict, source: str) -> Config:
     if not isinstance(trained.get("config"), dict):
         raise ConfigError(f"{source} does not say with what settings it was trained")
     return checked(trained["config"], f"the settings of {source}")
+
+
+def in_precision(config: Config, precision: str) -> Config:
+    """The same recipe in another arithmetic, which follows the processor and is no part of what tells recipes apart."""
+    return config.model_copy(update={"fit": config.fit.model_copy(update={"precision": precision})})
 
 
 def to_toml(config: Config) -> str:

@@ -38,7 +38,7 @@ from leukoscope.checkpoint import (
     write_spec,
 )
 from leukoscope.errors import CheckpointError
-from training.config import Config, ConfigError, read_config, recorded
+from training.config import Config, ConfigError, in_precision, read_config, recorded
 from training.data import NONE, add_data_arguments, load_examples, targets_of
 from training.sources import DataError
 from training.train import (
@@ -47,6 +47,7 @@ from training.train import (
     framed,
     framing_of,
     on_all,
+    precision_of,
     read_history,
     size_evidence_of,
     training_rows,
@@ -139,6 +140,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
                 "parameters": model.count_params(),
                 "parity": {"crops": len(parity_crops), "largest_difference": difference},
                 "config": config.model_dump(),
+                "precision": precision_of(run, config),  # what "auto" meant where it was trained
                 "commit": source_commit(),
                 "versions": {name: version(name) for name in ("keras", "tensorflow", "onnxruntime", "numpy")},
             },
@@ -161,7 +163,7 @@ def _lent_verdicts(config: Config, verdicts: Path | None) -> Spec | None:
     theirs = recorded(lent.trained, str(verdicts))
     if theirs.data.folds == 1:
         raise RunError(f"{verdicts} held no fold out either")
-    ours, theirs = config.model_dump(exclude={"name"}), on_all(theirs).model_dump(exclude={"name"})
+    ours, theirs = (in_precision(c, "auto").model_dump(exclude={"name"}) for c in (config, on_all(theirs)))
     if changed := [part for part in ours if ours[part] != theirs[part]]:
         raise RunError(f"{verdicts} is of another recipe: it differs in {', '.join(changed)}")
     return lent

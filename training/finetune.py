@@ -31,6 +31,7 @@ from training.train import START_FILE, RunError, open_run, train, training_rows
 ENOUGH = 20  # cells of a type, below which what is learned hangs on single cells
 HELD_OUT_PARTS = 5
 FIT = {"epochs": 16, "steps": 50, "learning_rate": 1.5e-3, "average": 0.99}
+FIT |= {"precision": "auto"}  # of the processor at hand, not of the one that the checkpoint was trained on
 # The lab's own stain is there to be seen: colours need to vary little, beside what they do in a recipe for any lab.
 COLOURS = {"stain": 0.08, "gain": 0.1, "mix": 0.05, "channel": 0.05}
 

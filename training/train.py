@@ -34,13 +34,15 @@ from leukoscope.calibration import SizeEvidence
 from leukoscope.cells import CELL_TYPES
 from leukoscope.preprocess import Framing, frame, normalise
 from leukoscope.restain import restain
-from training.config import Config, ConfigError, checked, read_config, to_toml
+from training.config import Config, ConfigError, checked, in_precision, read_config, to_toml
 from training.data import add_data_arguments, load_examples
+from training.precision import native_bfloat16, resolved
 from training.replicas import DistributeError
 from training.sources import LABELS, OTHER_CELLS, DataError, doubted_photos
 
 KEPT_FILE = "kept.weights.h5"
 START_FILE = "start.weights.h5"  # if it is there, of the run folder: weights to start from, instead of random ones
+TIMED_STEPS = 10  # from which a run's time is told beforehand
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
 
@@ -244,6 +246,8 @@ class Batches:
 def open_run(folder: Path, config_text: str, config: Config, examples) -> None:
     """Make the run folder, or check that the one there holds the same run.
 
+    run.json keeps the settings with the precision that "auto" meant here, so that the run goes on in it anywhere.
+
     Raises:
         RunError: if it holds a run with other settings or other data.
     """
@@ -256,16 +260,31 @@ def open_run(folder: Path, config_text: str, config: Config, examples) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.toml").write_text(config_text)
-    record.write_text(json.dumps(_identity(config, examples), indent=1) + "\n")
+    begun = in_precision(config, resolved(config.fit.precision))
+    record.write_text(json.dumps(_identity(begun, examples), indent=1) + "\n")
 
 
 def changes_since(folder: Path, config: Config, examples) -> list[str]:
-    """What differs between the run in a folder and one with these settings and this data; empty if nothing does."""
+    """What differs between the run in a folder and one with these settings and this data; empty if nothing does.
+
+    "auto" goes with whatever precision the run began in.
+    """
     before = json.loads((folder / "run.json").read_text())
     # A setting that is newer than the run had its default then.
-    before["config"] = checked(before["config"], str(folder)).model_dump()
+    begun = checked(before["config"], str(folder))
+    before["config"] = begun.model_dump()
+    if config.fit.precision == "auto":
+        config = in_precision(config, begun.fit.precision)
     now = json.loads(json.dumps(_identity(config, examples)))
     return [key for key in before | now if before.get(key) != now.get(key)]
+
+
+def precision_of(folder: Path, config: Config) -> str:
+    """The arithmetic that a run is in: what it began in, else what its settings mean on this processor."""
+    record = folder / "run.json"
+    if not record.exists():
+        return resolved(config.fit.precision)
+    return checked(json.loads(record.read_text())["config"], str(folder)).fit.precision
 
 
 def _identity(config: Config, examples) -> dict:
@@ -357,7 +376,7 @@ def compiled(config: Config, steps: int, replicas: int = 1):
 
     from training.networks import build
 
-    keras.config.set_dtype_policy(config.fit.precision)
+    keras.config.set_dtype_policy(resolved(config.fit.precision))
     model = build(config, synchronized=replicas > 1)
     keras.config.set_dtype_policy("float32")
     rate = config.fit.learning_rate
@@ -405,6 +424,7 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
     from training.networks import NORMALISATION
     from training.replicas import Replicas
 
+    config = in_precision(config, precision_of(folder, config))
     replicas = Replicas(distribute)
     tf.config.experimental.enable_op_determinism()  # the same seed gives the same weights, to the last bit
     train_rows, val_rows = training_rows(config, examples)
@@ -431,6 +451,7 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
         average = model.get_weights()
     board = tf.summary.create_file_writer(str(folder / "tensorboard"))
     kept = folder / KEPT_FILE
+    clock: list[float] = []
 
     for epoch in range(done, config.fit.epochs):
         if stopped_early(history, config.fit.patience):
@@ -447,6 +468,11 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
                 keep = min(config.fit.average, (1 + step) / (10 + step))
                 average = [keep * a + (1 - keep) * w for a, w in zip(average, model.get_weights(), strict=True)]
             bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
+            if len(clock) <= TIMED_STEPS:  # the first step builds the graph, and is not timed
+                clock.append(time.perf_counter())
+                if len(clock) > TIMED_STEPS:
+                    with bar.external_write_mode():
+                        print(expected(config, np.diff(clock), (config.fit.epochs - done) * batches.steps), flush=True)
 
         own = model.get_weights()
         if average is not None:
@@ -482,6 +508,16 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
     if stopped_early(history, config.fit.patience):
         print(f"stopped: no lower validation loss in {config.fit.patience} epochs", flush=True)
     return kept
+
+
+def expected(config: Config, seconds: np.ndarray, steps: int) -> str:
+    """How long `steps` will take, from the seconds of some (N,), and the arithmetic that they are done in."""
+    step = float(np.median(seconds))
+    minutes = max(1, round(steps * step / 60))
+    words = f"{config.fit.precision}, {step:.2g} s a step: about {minutes:,} min for {steps:,} steps"
+    if config.fit.precision == "mixed_bfloat16" and not native_bfloat16():
+        words += "; float32 would take less, since this processor has no bfloat16 of its own"
+    return words
 
 
 def even_labs(labs: np.ndarray) -> np.ndarray:

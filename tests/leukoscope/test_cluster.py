@@ -21,7 +21,6 @@ from leukoscope.synthetic import draw_photo
 from leukoscope.tables import slide, slides, total
 
 pytest_plugins = ["tests.hub.fixtures"]
-pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
 PHOTOS = 200
 DRIVER = """
