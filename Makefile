@@ -6,18 +6,21 @@ RUNS ?= runs
 WORKERS ?= 2
 # Tests that lie together share what is dear to make, such as a trained run: each worker begins with a half of them.
 SHARED = --numprocesses $(WORKERS) --dist worksteal
+# ISA=avx2: as on a processor without AVX-512; BUSY=2: beside two processes that only compute.
+ELSEWHERE = $(if $(ISA)$(BUSY),$(BIN)/python -m benchmarks.elsewhere $(if $(ISA),--isa $(ISA)) $(if $(BUSY),--busy $(BUSY)) --)
 # A mirror of PyPI has the packages, but may know of no fault of any: this old one has dozens.
 KNOWN_FAULTS := 'import json, urllib.request as u; \
   assert json.load(u.urlopen("https://pypi.org/pypi/pillow/5.0.0/json", timeout=20))["vulnerabilities"]'
 export PORT ?= 7860
 
-.PHONY: help setup demo streamlit notebook test coverage mutants lint api fuzz bench load scale train train-reference browser screenshots clean
+.PHONY: help setup demo streamlit notebook test coverage mutants lint api fuzz bench steps load scale train train-reference browser screenshots clean
 
 help:
 	@echo "make demo             serve the Gradio page on http://127.0.0.1:$(PORT) (PORT=... changes it)"
 	@echo "make streamlit        serve the lab bench's app on http://127.0.0.1:8501"
 	@echo "make notebook         open the notebooks in JupyterLab"
 	@echo "make test             set everything up, browser included, and run all tests (WORKERS=2 at a time)"
+	@echo "                      ISA=avx2: as on an older processor; BUSY=2: beside processes that keep it busy"
 	@echo "make coverage         which lines and branches of the library the tests run; below 95 % it fails"
 	@echo "make mutants          which small faults in the core the tests notice; ARGS=locate: in a module (twenty minutes)"
 	@echo "make lint             ruff, mypy (strict, on the library), bandit, and known faults of the packages (pip-audit)"
@@ -25,6 +28,7 @@ help:
 	@echo "make fuzz             100,000 changed files through every reader of untrusted bytes"
 	@echo "make load             the page under 50 clients and the bench's app under 10, a minute each"
 	@echo "make bench            speed and memory, side by side with other networks (within 10 minutes)"
+	@echo "make steps            the first hundred steps of training, float32 against bfloat16 (ISA=avx2 too)"
 	@echo "make scale            a scan on a cluster of three nodes on this machine: speed, kills, memory (half an hour)"
 	@echo "make screenshots      take the pictures of docs/screenshots anew"
 	@echo "make train            train, export and score the default model (needs BLOOD_CELLS_DIR)"
@@ -67,7 +71,7 @@ browser:
 	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
 test: setup browser
-	$(BIN)/python -m pytest $(SHARED) $(ARGS)
+	$(ELSEWHERE) $(BIN)/python -m pytest $(SHARED) $(ARGS)
 
 # What covers the library; the apps' tests and those of training would only take longer. Two are left out: measuring
 # takes time of its own, and writes its records where the disk is to be full.
@@ -104,6 +108,9 @@ load: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks $(ARGS)
+
+steps: setup
+	$(ELSEWHERE) $(BIN)/python -m benchmarks.steps $(ARGS)
 
 scale: setup
 	$(BIN)/python -m benchmarks.scale $(ARGS)

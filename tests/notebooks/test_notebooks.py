@@ -62,8 +62,9 @@ def test_training_learns_and_finetunes_on_drawn_cells(tmp_path, monkeypatch):
     notebook = execute(path, path.parent)
     said = outputs(notebook)
     assert float(re.search(r"accuracy (\S+) \[", said).group(1)) > 0.7
+    # The network never met another lamp, so the new lab is hard for it whichever way its training went.
     before, after = map(float, re.search(r"my-lab, held out +\d+ +(\S+) +(\S+)", said).groups())
-    assert after > before
+    assert after > before + 0.1
     assert (tmp_path / "tuned" / "classifier.json").exists()
     assert figures(notebook) == 2, "the examples and the curves"
 

@@ -97,19 +97,25 @@ def test_a_cell_is_reclassified_in_the_table(bench, browser):
     page.close()
 
 
+def seconds_to_about(seen: BenchVisit) -> float:
+    began = time.monotonic()
+    seen.tab("About")
+    expect(seen.page.locator(".lk-results").first).to_be_visible()
+    return time.monotonic() - began
+
+
 def test_five_hundred_photos_stay_responsive_and_a_cancel_keeps_what_is_done(browser, tmp_path):
     bench = start_bench(tmp_path / "many")
     try:
         seen = BenchVisit(browser, bench.url)
         page = seen.page
+        idle = seconds_to_about(seen)
         seen.tab("Differential")
         seen.upload("Photos of one smear", *small_photos(tmp_path / "photos", 500))
         progress = page.get_by_text(re.compile(r"\d+ of 500 files done"))
         expect(progress).to_be_visible()
-        began = time.monotonic()
-        seen.tab("About")
-        expect(page.locator(".lk-results").first).to_be_visible()
-        assert time.monotonic() - began < 5, "the page answers while it counts"
+        # On a machine that is busy with something else a page that counts nothing is slow as well.
+        assert seconds_to_about(seen) < max(5, 10 * idle), "the page answers while it counts"
         seen.tab("Differential")
         told = int(re.search(r"(\d+) of 500", progress.inner_text())[1])
         done = len(session_file.read(bench.sessions / "session.jsonl").differential.photos)

@@ -1,10 +1,15 @@
 """A whole training run on drawn cells, made once: small, on the same code path as the real ones."""
 
+import contextlib
+import importlib
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import once
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,8 +55,16 @@ patience = 0
 def run_module(*words: str, **options) -> subprocess.CompletedProcess:
     """`python -m words...` in the project's root, output captured."""
     return subprocess.run(
-        [sys.executable, "-m", *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=300, **options
+        [sys.executable, "-m", *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=500, **options
     )
+
+
+def run_here(module: str, *words: str) -> subprocess.CompletedProcess:
+    """The same in this process, where TensorFlow need not be loaded anew."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = importlib.import_module(module).main([*map(str, words)])
+    return subprocess.CompletedProcess([module, *words], status, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="session")
@@ -64,18 +77,22 @@ def smoke_config(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def smoke_run(smoke_config, tmp_path_factory) -> Path:
     """A run folder, trained to its end."""
-    folder = tmp_path_factory.mktemp("runs") / "smoke"
-    done = run_module("training.train", smoke_config, "--data", "synthetic:80", "--out", folder)
-    assert done.returncode == 0, done.stderr
-    return folder
+
+    def make(folder: Path) -> None:
+        done = run_module("training.train", smoke_config, "--data", "synthetic:80", "--out", folder)
+        assert done.returncode == 0, done.stderr
+
+    return once(tmp_path_factory, "smoke-run", make)
 
 
 @pytest.fixture(scope="session")
 def smoke_checkpoint(smoke_run, tmp_path_factory) -> Path:
     """Its checkpoint, exported and scored."""
-    folder = tmp_path_factory.mktemp("checkpoints") / "smoke"
-    done = run_module("training.export", smoke_run, folder, "--data", "synthetic:80")
-    assert done.returncode == 0, done.stderr
-    done = run_module("training.evaluate", folder, "--data", "synthetic:80", "--lab", "synthetic")
-    assert done.returncode == 0, done.stderr
-    return folder
+
+    def make(folder: Path) -> None:
+        done = run_module("training.export", smoke_run, folder, "--data", "synthetic:80")
+        assert done.returncode == 0, done.stderr
+        done = run_module("training.evaluate", folder, "--data", "synthetic:80", "--lab", "synthetic")
+        assert done.returncode == 0, done.stderr
+
+    return once(tmp_path_factory, "smoke-checkpoint", make)

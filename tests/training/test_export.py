@@ -11,7 +11,7 @@ from leukoscope import Classifier
 from leukoscope.checkpoint import HISTORY_FILE, KERAS_FILES, read_spec
 from leukoscope.preprocess import frame, normalise
 from tests.leukoscope.test_checkpoint import edit
-from tests.training.conftest import run_module
+from tests.training.conftest import run_here
 from training.config import CONFIGS, read_config
 from training.data import load_examples, only_cell_types, pictures
 from training.export import (
@@ -103,7 +103,7 @@ def test_keras_opens_the_folder_and_agrees_with_the_classifier(smoke_checkpoint,
 
 
 def test_exporting_again_gives_the_same_answers(smoke_run, smoke_checkpoint, tmp_path, drawn_crops):
-    done = run_module("training.export", smoke_run, tmp_path / "again", "--data", "synthetic:80")
+    done = run_here("training.export", smoke_run, tmp_path / "again", "--data", "synthetic:80")
     assert done.returncode == 0, done.stderr
     np.testing.assert_array_equal(
         run_onnx(tmp_path / "again" / "model.onnx", drawn_crops[:8]),
@@ -116,7 +116,7 @@ def test_a_folder_that_is_no_checkpoint_is_not_replaced(smoke_run, tmp_path):
     target = tmp_path / "thesis"
     target.mkdir()
     (target / "chapter1.txt").write_text("years of work")
-    done = run_module("training.export", smoke_run, target, "--data", "synthetic:80")
+    done = run_here("training.export", smoke_run, target, "--data", "synthetic:80")
     assert done.returncode == 2
     assert "not replaced" in done.stderr
     assert os.listdir(target) == ["chapter1.txt"]
@@ -126,7 +126,7 @@ def test_a_folder_that_is_no_checkpoint_is_not_replaced(smoke_run, tmp_path):
 def test_a_run_without_weights_is_refused(smoke_run, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.toml").write_bytes((smoke_run / "config.toml").read_bytes())
-    done = run_module("training.export", tmp_path / "run", tmp_path / "out", "--data", "synthetic:80")
+    done = run_here("training.export", tmp_path / "run", tmp_path / "out", "--data", "synthetic:80")
     assert done.returncode == 2
     assert "no epoch was completed" in done.stderr
 
@@ -135,7 +135,7 @@ def test_a_run_on_all_photos_takes_the_verdicts_of_one_that_held_some_out(
     smoke_config, smoke_run, smoke_checkpoint, tmp_path
 ):
     run, final, data = tmp_path / "all", tmp_path / "final", ("--data", "synthetic:80")
-    done = run_module("training.train", smoke_config, *data, "--all", "--out", run)
+    done = run_here("training.train", smoke_config, *data, "--all", "--out", run)
     assert done.returncode == 0, done.stderr
     assert "val_loss" not in done.stdout
 
@@ -151,23 +151,23 @@ def test_a_run_on_all_photos_takes_the_verdicts_of_one_that_held_some_out(
         ([run, "--verdicts", other], "differs in network, augment"),
         ([smoke_run, "--verdicts", smoke_checkpoint], "are not needed"),
     ):
-        refused = run_module("training.export", words[0], final, *words[1:], *data)
+        refused = run_here("training.export", words[0], final, *words[1:], *data)
         assert refused.returncode == 2
         assert why in refused.stderr
         assert not final.exists()
 
-    done = run_module("training.export", run, final, "--verdicts", smoke_checkpoint, *data)
+    done = run_here("training.export", run, final, "--verdicts", smoke_checkpoint, *data)
     assert done.returncode == 0, done.stderr
     spec, lent = read_spec(final), read_spec(smoke_checkpoint)
     assert (spec.temperature, spec.thresholds) == (lent.temperature, lent.thresholds)
     assert spec.trained["on_all"]
     assert not lent.trained["on_all"]
     assert spec.trained["pictures"] == lent.trained["pictures"] + lent.trained["validation_pictures"]
-    refused = run_module("training.export", run, tmp_path / "third", "--verdicts", final, *data)
+    refused = run_here("training.export", run, tmp_path / "third", "--verdicts", final, *data)
     assert refused.returncode == 2
     assert "held no fold out either" in refused.stderr
 
-    done = run_module("training.evaluate", final, *data, "--lab", "synthetic")
+    done = run_here("training.evaluate", final, *data, "--lab", "synthetic")
     assert done.returncode == 0, done.stderr
     assert (final / "figures" / "synthetic-test-photo" / "curves.png").exists()
 

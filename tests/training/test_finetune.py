@@ -13,7 +13,7 @@ from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import read_spec
 from leukoscope.synthetic import draw_cell
 from tests.leukoscope.test_checkpoint import edit
-from tests.training.conftest import ROOT, run_module
+from tests.training.conftest import ROOT, run_here, run_module
 from training.config import recorded
 from training.data import load_examples
 from training.finetune import ENOUGH, cells_of, finetuning, warnings
@@ -73,7 +73,7 @@ def test_it_starts_from_the_checkpoint_and_not_from_chance(tuned):
 def test_done_already_the_same_command_only_scores_again(tuned, smoke_checkpoint, lab):
     done, run, out = tuned
     words = ("training.finetune", smoke_checkpoint, "--cells", lab, *DATA, "--epochs", 4, "--run", run, "--out", out)
-    again = run_module(*words)
+    again = run_here(*words)
     assert again.returncode == 0, again.stderr
     assert "nothing is left to train" in again.stdout
     assert again.stdout.splitlines()[-4:] == done.stdout.splitlines()[-4:]
@@ -112,7 +112,7 @@ def test_a_pattern_that_groups_nothing_is_refused(lab, group, said):
     ],
 )
 def test_what_cannot_be_used_is_named(smoke_checkpoint, lab, tmp_path, words, said):
-    done = run_module("training.finetune", smoke_checkpoint, "--cells", lab, *DATA, "--run", tmp_path / "run", *words)
+    done = run_here("training.finetune", smoke_checkpoint, "--cells", lab, *DATA, "--run", tmp_path / "run", *words)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -123,7 +123,7 @@ def test_a_checkpoint_that_does_not_say_how_it_was_trained_is_refused(smoke_chec
     silent = tmp_path / "silent"
     shutil.copytree(smoke_checkpoint, silent)
     edit(silent, trained={})
-    done = run_module("training.finetune", silent, "--cells", lab, *DATA, "--run", tmp_path / "run")
+    done = run_here("training.finetune", silent, "--cells", lab, *DATA, "--run", tmp_path / "run")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == f"error: {silent} does not say with what settings it was trained"
 

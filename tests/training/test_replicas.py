@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.training.conftest import SMOKE, run_module
+from tests.training.conftest import SMOKE, run_here, run_module
 from training.replicas import DistributeError, Replicas
 from training.train import read_history
 
@@ -26,7 +26,7 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def alone(config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "alone"
-    done = run_module("training.train", config, "--data", "synthetic:40", "--out", folder)
+    done = run_here("training.train", config, "--data", "synthetic:40", "--out", folder)
     assert done.returncode == 0, done.stderr
     return read_history(folder)
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from leukoscope.preprocess import Framing
 from leukoscope.restain import NUCLEUS
-from tests.training.conftest import ROOT, SMOKE, run_module
+from tests.training.conftest import ROOT, SMOKE, run_here, run_module
 from training.config import ConfigError, read_config
 from training.data import NONE, load_examples, targets_of
 from training.sources import DataError
@@ -90,7 +90,7 @@ def test_killed_mid_epoch_it_goes_on_and_ends_as_if_never_stopped(smoke_config, 
 
 def test_a_finished_run_started_again_trains_no_more(smoke_config, smoke_run):
     before = (smoke_run / "history.csv").read_bytes()
-    again = run_module("training.train", smoke_config, "--data", "synthetic:80", "--out", smoke_run)
+    again = run_here("training.train", smoke_config, "--data", "synthetic:80", "--out", smoke_run)
     assert again.returncode == 0, again.stderr
     assert (smoke_run / "history.csv").read_bytes() == before
     assert "nothing is left to train" in again.stdout
@@ -100,10 +100,10 @@ def test_a_finished_run_started_again_trains_no_more(smoke_config, smoke_run):
 def test_a_folder_of_another_run_is_not_touched(smoke_config, smoke_run, tmp_path):
     other = tmp_path / "other.toml"
     other.write_text(SMOKE.replace("seed = 3", "seed = 4"))
-    refused = run_module("training.train", other, "--data", "synthetic:80", "--out", smoke_run)
+    refused = run_here("training.train", other, "--data", "synthetic:80", "--out", smoke_run)
     assert refused.returncode == 2
     assert "another config" in refused.stderr
-    refused = run_module("training.train", smoke_config, "--data", "synthetic:40", "--out", smoke_run)
+    refused = run_here("training.train", smoke_config, "--data", "synthetic:40", "--out", smoke_run)
     assert refused.returncode == 2
     assert "another pictures and data_sha256" in refused.stderr
 
@@ -111,10 +111,10 @@ def test_a_folder_of_another_run_is_not_touched(smoke_config, smoke_run, tmp_pat
 def test_bad_settings_and_data_end_with_2(smoke_config, tmp_path):
     bad = tmp_path / "bad.toml"
     bad.write_text(SMOKE.replace("epochs", "epoch"))
-    refused = run_module("training.train", bad, "--data", "synthetic:80")
+    refused = run_here("training.train", bad, "--data", "synthetic:80")
     assert refused.returncode == 2
     assert "unknown key 'fit.epoch'" in refused.stderr
-    refused = run_module("training.train", smoke_config, "--data", str(tmp_path / "none" / "x"))
+    refused = run_here("training.train", smoke_config, "--data", str(tmp_path / "none" / "x"))
     assert refused.returncode == 2
     assert "Traceback" not in refused.stderr
 
