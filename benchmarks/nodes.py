@@ -52,7 +52,6 @@ class Cluster:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # the address of this machine is 127.0.0.1, for drivers too
             "RAY_worker_niceness": "0",  # else Ray lets every other process of the machine go first
-            "RAY_raylet_start_wait_time_s": str(START_SECONDS),
             "PYTHONPATH": str(ROOT),
         }
         self.started: list[subprocess.Popen] = []
@@ -71,9 +70,16 @@ class Cluster:
 
     def kill(self, node: int) -> None:
         """SIGKILL to every process of a node; 0 is the head."""
-        for pid in self.processes(node):
-            _kill(pid)
+        self._end(node)
         self.started[node].wait()
+
+    def _end(self, node: int | None = None) -> None:
+        """SIGKILL to every process of a node, or of all, until none is left that might still hold a port."""
+        end = time.monotonic() + 10
+        while (pids := self.processes(node)) and time.monotonic() < end:
+            for pid in pids:
+                _kill(pid)
+            time.sleep(0.05)
 
     def processes(self, node: int | None = None) -> list[int]:
         """Processes of a node, or of all."""
@@ -90,11 +96,7 @@ class Cluster:
         return found
 
     def __exit__(self, *_) -> None:
-        end = time.monotonic() + 10
-        while (pids := self.processes()) and time.monotonic() < end:
-            for pid in pids:
-                _kill(pid)
-            time.sleep(0.05)
+        self._end()
         for process in self.started:
             process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -149,6 +151,7 @@ def _node(kind: str, *words: str) -> None:
     from ray._private.parameter import RayParams
 
     shared = {"node_ip_address": HOST, "object_store_memory": OBJECT_STORE, "min_worker_port": 0, "max_worker_port": 0}
+    shared |= {"include_log_monitor": False}  # nobody reads what workers print, and a start is short of time
     if kind == "head":
         port, folder = words
         own = {"gcs_server_port": int(port), "temp_dir": folder, "num_cpus": 0, "include_dashboard": False}

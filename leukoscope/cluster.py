@@ -108,7 +108,6 @@ def connected(address: str | None, workers: int | None) -> Iterator[Any]:
     """
     if address is None:  # and is imported for the first time, it listens to 127.0.0.1 alone
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # 30 are too few on a machine that others use
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told what is scanned here
     # Below Python Ray prints a page for every machine that it loses and recovers from. What ends a scan is raised.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 # What Ray 2.60 says when its node did not come up. The node waits 15 s for helpers of its own to say their ports, which
-# no setting changes, and dies where both cores are busy with something else; `Node` notices after 30 s.
+# no setting changes, and dies where both cores are busy with something else; `Node` notices after 30 s, or after what
+# RAY_raylet_start_wait_time_s says, which therefore must not be raised.
 GIVEN_UP = "timed out during startup"
 STARTS = 3  # at most: a minute and a half, where one takes a few seconds
 
