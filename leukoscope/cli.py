@@ -54,8 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     classify = commands.add_parser(
         "classify",
         help="name the white cell in each picture",
-        description="Name the most prominent white cell of each picture: JPEG, PNG, TIFF, BMP, WebP or GIF, "
-        "of several pages the first. "
+        description="Name the most prominent white cell of each picture: JPEG, PNG, TIFF, BMP, WebP, GIF, AVIF, "
+        "JPEG 2000, or HEIC by leukoscope[microscopy]; of several pages the first. "
         "Exit status 0 if every picture was answered, 2 with a line on standard error for each that was not.",
     )
     classify.add_argument("image", nargs="+", metavar="IMAGE", help="picture file")
@@ -129,6 +129,7 @@ def _classify(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from leukoscope.errors import ImageError
+    from leukoscope.scanning import say_page
 
     classifier = _load(args.model)
     if classifier is None:
@@ -140,6 +141,7 @@ def _classify(args: argparse.Namespace) -> int:
             status = BAD_INPUT
             continue
         answers.append({"image": name, **asdict(prediction)})
+        say_page(name)
         if not args.json:
             print(_line(name, prediction))
     if args.json:

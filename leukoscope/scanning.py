@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,7 @@ from leukoscope.differential import Differential
 from leukoscope.draw import draw_cells
 from leukoscope.errors import ImageError
 from leukoscope.files import write_whole
-from leukoscope.images import read_image
+from leukoscope.images import page_note, read_image
 from leukoscope.report import Key, cells_to_show, thumbnail
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif"}
@@ -134,6 +135,12 @@ def _scan_chunk(
             write_annotated(annotated, name, image, predictions)
         answers.append((name, predictions))
     return answers
+
+
+def say_page(name: str) -> None:
+    """Say on standard error that a file holds more pictures than the one that is read."""
+    if note := page_note(name):
+        print(f"leukoscope: {ascii(name)[1:-1]}: {note}", file=sys.stderr)
 
 
 def thumbnails_from_files(differential: Differential) -> dict[Key, np.ndarray]:

@@ -19,6 +19,8 @@ from PIL import Image
 from tests.hostile import build
 from tests.hostile.build import FORMS, LARGE, READ, SMALL, UNKNOWN, Archive, changed, encode, noise
 
+NAMED = {"PSD": "a PSD file is not read", "DICOM": "DICOM is not read", "JPEG 2000": UNKNOWN + "|damaged"}
+
 
 def renamed():
     """What is no picture, under a picture's name."""
@@ -50,7 +52,8 @@ def renamed():
     }
     for name, data in others.items():
         for suffix in ("jpg", "png"):
-            yield f"{name} called .{suffix}", _file(f"cell.{suffix}", data), UNKNOWN
+            words = NAMED.get(name, UNKNOWN)
+            yield f"{name} called .{suffix}", _file(f"cell.{suffix}", data), words
     yield "a JPEG called .svg", _file("cell.svg", encode(noise(), "JPEG")), READ
 
 
