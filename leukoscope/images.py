@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from leukoscope import tiff_pages, tiff_samples
 from leukoscope.errors import ImageError
@@ -144,6 +144,12 @@ def _from_samples(pages: list[tiff_pages.Page]) -> np.ndarray:
 
 def _from_pil(image: Image.Image) -> np.ndarray:
     _check_size(*image.size)
+    if (
+        isinstance(image, TiffImagePlugin.TiffImageFile)
+        and image.tag_v2.get(tiff_pages.PLANAR) == 2
+        and 16 in _bits(image)
+    ):
+        raise ImageError("Pillow misreads a TIFF of 16 bits in planes: give the file's path or bytes")
     if image.mode == "F":
         raise ImageError("floating-point pictures are not supported: save it with 8 bits a channel")
     _check_memory(image.width, image.height, image.width * image.height * _decoding_bytes(image))
@@ -171,6 +177,11 @@ def _decoding_bytes(image: Image.Image) -> int:
         bits = image.tag_v2.get(BITS_PER_SAMPLE, (8,))  # type: ignore[attr-defined]
         return 4 + sum(bits) // 8 if isinstance(bits, tuple) else 8
     return 4
+
+
+def _bits(image: TiffImagePlugin.TiffImageFile) -> tuple[int, ...]:
+    bits = image.tag_v2.get(BITS_PER_SAMPLE, (8,))
+    return bits if isinstance(bits, tuple) else (8,)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -22,7 +22,8 @@ from leukoscope.files import write_whole
 from leukoscope.images import page_note, read_image
 from leukoscope.report import Key, cells_to_show, thumbnail
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif"}
+SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif"}
+SUFFIXES |= {".heic", ".heif", ".avif", ".jp2", ".j2k"}
 ANNOTATED = ".annotated.png"  # ends the name of every picture that this module writes, so that none is scanned again
 
 Bad = list[tuple[str, str]]  # name and reason of what could not be read

@@ -267,6 +267,9 @@ def _deep_tiffs() -> Iterator[Kind]:
     make = partial(one, of_bits(12), tags={281: (3, [65_535] * 3)})
     dark = lambda: (photo() / 16).round().astype(np.uint8)  # noqa: E731
     yield Kind("TIFF", "16 bits and dark, MaxSampleValue says so", make, levels=1, truth=dark)
+    for bits in (10, 12, 14):
+        make = partial(one, of_bits(16), tags={258: (3, [bits] * 3)})
+        yield Kind("TIFF", f"{bits} bits, packed", make, refused=f"a TIFF of 3 samples of {bits} bits is not read")
     signed = partial(one, deep(100), tags={339: (3, [2, 2, 2])})
     yield Kind("TIFF", "16 bits, signed", signed, refused="a TIFF of 3 signed samples of 16 bits is not read")
 

@@ -141,6 +141,13 @@ def test_a_profile_is_brought_to_srgb_strip_by_strip_alike(monkeypatch):
     np.testing.assert_array_equal(read_image(opened), whole)
 
 
+def test_an_opened_tiff_that_pillow_misreads_is_not_taken():
+    deep = made_files.deep()
+    with pytest.raises(ImageError, match="give the file's path or bytes"):
+        read_image(Image.open(io.BytesIO(made_files.one(deep, planar=True))))
+    np.testing.assert_array_equal(read_image(Image.open(io.BytesIO(made_files.one(deep)))), photo())
+
+
 def test_what_a_jpeg_2000_may_be_built_of():
     data = made_files.by_pillow("JPEG2000")
     place = data.index(b"\xff\x4f\xff\x51") + 8
