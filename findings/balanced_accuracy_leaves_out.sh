@@ -4,7 +4,7 @@
 # Most would guess: balanced_accuracy_score(t, p) equals recall_score(t, p, average="macro"), as its definition reads.
 # What happens: macro recall is over every class that is true or predicted, balanced accuracy over those that are true.
 # On a slide without monocytes, where one of six cells is called one, they are 0.625 and 0.833, and macro F1 is lower yet.
-# Why it matters: slides lack rare types most of the time. Scores of two papers, or of two lines of one script, differ by
+# Why it matters: small slides often lack the rare types. Scores of two papers, or of two lines of one script, differ by
 # twenty points for one false monocyte, and a network that never says "monocyte" gains by it in one of them only.
 #
 # seen with scikit-learn 1.9.1, scipy 1.17.1, numpy 2.4.6 on 27 November 2026

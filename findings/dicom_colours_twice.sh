@@ -5,8 +5,8 @@
 # What happens: pixel_array is RGB already, while the data set keeps saying YBR_FULL. The step that older guides teach,
 # convert_color_space(pixels, ds.PhotometricInterpretation, "RGB"), then runs on RGB: a purple nucleus (90, 40, 140)
 # comes out as (107, 112, 0). SimpleITK converts as well, and agrees with the first.
-# Why it matters: photos of microscopes come as DICOM with YBR_FULL or its 422, most of them JPEGs. A pipeline written for
-# an older pydicom goes on without an error, and its stain normalisation hides the fault from the eye.
+# Why it matters: photos of microscopes come as DICOM with YBR_FULL or its 422. A pipeline that was written for an older
+# pydicom goes on without an error, and feeds olive nuclei to a network that tells cells by their purple.
 #
 # seen with pydicom 3.0.2, SimpleITK 2.5.7, numpy 2.4.6 on 27 November 2026
 set -euo pipefail

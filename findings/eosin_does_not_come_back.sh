@@ -4,8 +4,9 @@
 # Most would guess: rgb2hed is a change of basis, three numbers for three, and hed2rgb undoes it within rounding.
 # What happens: amounts of a stain below 0 are cut to 0 on the way in. Colours within the three stains return exactly,
 # purple nuclei among them; orange, pale blue and grey lie outside. (220, 120, 90) comes back as (170, 91, 80).
-# Why it matters: the pair is used to vary the stain of training pictures. With no variation at all it already recolours
-# what tells an eosinophil, and a pale blue cytoplasm, while the nuclei that one looks at to check are as they were.
+# Why it matters: the pair is used to vary the stain of training pictures. With no variation at all it already
+# recolours what tells an eosinophil, and a pale blue cytoplasm, while the nuclei that one looks at to check are as
+# they were.
 #
 # seen with scikit-image 0.26.0, numpy 2.4.6 on 27 November 2026
 set -euo pipefail

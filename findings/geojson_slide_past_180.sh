@@ -4,10 +4,12 @@
 # Most would guess: geometry is numbers. A cell that was outlined at x = 21,000 px, as QuPath keeps its outlines, is
 # written and read back where it was; the option RFC7946=YES only orders rings and rounds decimals.
 # What happens: a GeoJSON file without a coordinate system is read as longitude and latitude (EPSG:4326). Written with
-# RFC7946=YES, outlines are then wrapped around the earth: one that crosses x = 180 comes back in two parts, one of them
-# at negative x, with what lay beyond y = 90 cut off; one that lies farther out comes back empty. No error, no fewer rows.
-# Why it matters: outlines of cells travel between QuPath and Python as GeoJSON. A slide is some 100,000 px wide, so all
-# but its first corner is lost, while the number of rows still fits the count. Written without the option all is well.
+# RFC7946=YES, outlines are then wrapped around the earth: one that crosses x = 180 comes back in two parts, one of
+# them at negative x, with what lay beyond y = 90 cut off; one that lies farther out comes back empty. No error, no
+# fewer rows.
+# Why it matters: outlines of cells travel between QuPath and Python as GeoJSON. A slide is some 100,000 px wide, so
+# all but its first corner is lost, while the number of rows still fits the count. Written without the option all is
+# well.
 #
 # seen with geopandas 1.2.0, pyogrio 0.13.0, shapely 2.2.0 on 27 November 2026
 set -euo pipefail
@@ -15,7 +17,8 @@ set -euo pipefail
 room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 python3 -m venv "$room/venv"
-"$room/venv/bin/python" -m pip install -qq --no-compile geopandas==1.2.0 pyogrio==0.13.0 shapely==2.2.0 numpy==2.4.6 pandas==3.1.1
+"$room/venv/bin/python" -m pip install -qq --no-compile geopandas==1.2.0 pyogrio==0.13.0 shapely==2.2.0 \
+  numpy==2.4.6 pandas==3.1.1
 cd "$room"
 venv/bin/python - <<'PYTHON'
 import json

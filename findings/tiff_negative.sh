@@ -5,8 +5,9 @@
 # What happens: TIFF may store white as 0. Pillow and OpenCV turn such a picture the right way; tifffile gives what is
 # stored, and so do scikit-image and imageio, which ask it. Likewise with a palette: scikit-image gives colours for a
 # PNG of indices, but the bare indices, black to the eye, for the TIFF of the same picture.
-# Why it matters: scanners, fax-like exports and some cameras store white as 0, and label masks are palettes. Trained with
-# one reader and asked through the other, a network sees a pale nucleus on dark glass, and nothing is amiss.
+# Why it matters: TIFF's baseline has white as 0 as one of its two kinds of grey, and masks of cells are often
+# palettes. Trained with one reader and asked through the other, a network sees a pale nucleus on dark glass, and
+# nothing is amiss.
 #
 # seen with tifffile 2026.3.3, scikit-image 0.26.0, imageio 2.38.1, Pillow 12.3.0, opencv-python-headless 5.0.0.93
 # on 27 November 2026
@@ -15,8 +16,8 @@ set -euo pipefail
 room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 python3 -m venv "$room/venv"
-"$room/venv/bin/python" -m pip install -qq --no-compile tifffile==2026.3.3 scikit-image==0.26.0 imageio==2.38.1 pillow==12.3.0 \
-  opencv-python-headless==5.0.0.93 numpy==2.4.6
+"$room/venv/bin/python" -m pip install -qq --no-compile tifffile==2026.3.3 scikit-image==0.26.0 imageio==2.38.1 \
+  pillow==12.3.0 opencv-python-headless==5.0.0.93 numpy==2.4.6
 cd "$room"
 venv/bin/python - <<'PYTHON'
 import sys

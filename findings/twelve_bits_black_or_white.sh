@@ -3,10 +3,11 @@
 #
 # Most would guess: whatever happens to a deep picture, it happens to grey and to colour alike: an error, or scaled.
 # What happens: Pillow opens 16-bit colour, TIFF and PNG, as 8 bits, of which each is the upper byte: of 0..4095 there
-# remains 0..15. It opens 16-bit grey as such, and convert() cuts at 255: glass and nucleus are both 255. So a nucleus of
-# 640 and glass of 3520 come out as 255 and 255, or as 2 and 13, from the same camera and by the same two calls.
-# Why it matters: microscopes' cameras have 10, 12 or 14 bits and store them at the low end of 16. A page or a training
-# script that says Image.open(...).convert("RGB") shows the one blank and the other black, and asks its model all the same.
+# remains 0..15. It opens 16-bit grey as such, and convert() cuts at 255: glass and nucleus are both 255. So a nucleus
+# of 640 and glass of 3520 come out as 255 and 255, or as 2 and 13, from the same camera and by the same two calls.
+# Why it matters: many cameras of microscopes have 12 bits, and store them at the low end of 16. A page or a training
+# script that says Image.open(...).convert("RGB") shows the one blank and the other black, and asks its model all the
+# same.
 #
 # seen with Pillow 12.3.0, tifffile 2026.3.3, opencv-python-headless 5.0.0.93 on 27 November 2026
 set -euo pipefail
@@ -14,7 +15,8 @@ set -euo pipefail
 room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 python3 -m venv "$room/venv"
-"$room/venv/bin/python" -m pip install -qq --no-compile pillow==12.3.0 tifffile==2026.3.3 opencv-python-headless==5.0.0.93 numpy==2.4.6
+"$room/venv/bin/python" -m pip install -qq --no-compile pillow==12.3.0 tifffile==2026.3.3 \
+  opencv-python-headless==5.0.0.93 numpy==2.4.6
 cd "$room"
 venv/bin/python - <<'PYTHON'
 import sys
