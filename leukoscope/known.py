@@ -6,7 +6,7 @@ A count that does not say what the bytes of a photo were, as files of earlier ve
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,9 +82,9 @@ def check_model(counted: Differential, model: str, source: str) -> None:
     Raises:
         DifferentialError: naming the other model; `source` is what it calls the count.
     """
-    others: Mapping[str, None] = dict.fromkeys(o.model for o in counted.origins.values() if o.model != model)
-    if others:
-        raise DifferentialError(
-            f"{source} holds the answers of another model, {next(iter(others))}, and this is {model}: "
-            "give a new --csv, since answers of two models are no one count"
-        )
+    for origin in counted.origins.values():
+        if origin.model != model:
+            raise DifferentialError(
+                f"{source} holds the answers of another model, {origin.model}, and this is {model}: "
+                "give a new --csv, since answers of two models are no one count"
+            )

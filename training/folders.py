@@ -22,9 +22,10 @@ def class_files(folder: Path, labels: Iterable[str], notes: list[str]) -> dict[s
     strangers, below, left_out = [], [], LeftOut()
     for child in sorted(folder.iterdir()):
         if not child.is_dir():
-            left_out.note(child.name)
             if is_photo(child.name):
                 strangers.append(child.name)
+            else:
+                left_out.note(child.name)
             continue
         if not is_searched(child.name):
             continue
