@@ -158,7 +158,7 @@ def test_the_drawn_dozen_can_be_counted_and_a_long_count_stopped(visit, tmp_path
         photo = io.BytesIO()
         Image.fromarray(draw_photo(TYPES[1], seed=0, width=800, height=600)[0]).save(photo, "JPEG")
         for number in range(390):
-            archive.writestr(f"{number}.jpg", photo.getvalue())
+            archive.writestr(f"{number}.jpg", photo.getvalue() + str(number).encode())  # copies would count once
     seen.page.locator("#files input[type=file]").first.set_input_files(tmp_path / "long.zip")
     seen.page.locator("#status progress").wait_for()
     seen.until("document.querySelector('#status p').textContent.includes('photos read')")
