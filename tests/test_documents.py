@@ -46,6 +46,8 @@ RUN_BY = {
     "test_photos_of_an_archive_and_of_the_hub_are_read_where_they_lie",
     "pip install 'leukoscope[cluster]'": "tests/leukoscope/test_cluster.py::"
     "test_without_ray_one_line_says_how_to_get_it",
+    "pip install 'leukoscope[microscopy]'": "tests/leukoscope/test_formats.py::"
+    "test_heic_without_its_package_is_told_what_to_install",
     "python -m training.data": "tests/training/test_data.py::test_real_folders_load_whole",
     "python -m training.sheets": "tests/training/test_sheets.py::test_the_command_draws_three_pictures",
     "python -m training.train training/configs/default.toml --all": "tests/training/test_export.py::"
