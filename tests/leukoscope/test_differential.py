@@ -376,7 +376,8 @@ def test_what_excel_saves_elsewhere_is_read_and_goes_on(tmp_path, delimiter):
 
 @pytest.mark.parametrize("index", [False, True])
 def test_what_pandas_saves_is_read(tmp_path, index):
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     SAVED.write_csv(tmp_path / "out.csv")
     table = pandas.read_csv(tmp_path / "out.csv")
     table.to_csv(tmp_path / "again.csv", index=index)

@@ -6,8 +6,6 @@ import zipfile
 
 import pytest
 
-pytest.importorskip("fsspec")
-
 from leukoscope.archives import photos_in_zip
 from leukoscope.photos import LeftOut, digests_of, find_pictures, is_photo, is_photo_below, is_searched
 from leukoscope.stores import find_roots, list_photos
