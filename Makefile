@@ -30,7 +30,7 @@ help:
 	@echo "make bench            speed and memory, side by side with other networks (within 10 minutes)"
 	@echo "make steps            the first hundred steps of training, float32 against bfloat16 (ISA=avx2 too)"
 	@echo "make scale            a scan on a cluster of three nodes on this machine: speed, kills, memory (half an hour)"
-	@echo "make findings         what surprised us in other software: does it still hold? (ten minutes, mostly of installing)"
+	@echo "make findings         what surprised us in other software: does it still hold? (a quarter of an hour, mostly of installing)"
 	@echo "make screenshots      take the pictures of docs/screenshots anew"
 	@echo "make train            train, export and score the default model (needs BLOOD_CELLS_DIR)"
 	@echo "make train-reference  the same for the published recipe (hours)"
