@@ -13,7 +13,7 @@ KNOWN_FAULTS := 'import json, urllib.request as u; \
   assert json.load(u.urlopen("https://pypi.org/pypi/pillow/5.0.0/json", timeout=20))["vulnerabilities"]'
 export PORT ?= 7860
 
-.PHONY: help setup demo streamlit notebook test coverage mutants lint api fuzz bench steps load scale train train-reference browser screenshots clean
+.PHONY: help setup demo streamlit notebook test coverage mutants lint api fuzz bench steps load scale train train-reference browser screenshots findings clean
 
 help:
 	@echo "make demo             serve the Gradio page on http://127.0.0.1:$(PORT) (PORT=... changes it)"
@@ -30,6 +30,7 @@ help:
 	@echo "make bench            speed and memory, side by side with other networks (within 10 minutes)"
 	@echo "make steps            the first hundred steps of training, float32 against bfloat16 (ISA=avx2 too)"
 	@echo "make scale            a scan on a cluster of three nodes on this machine: speed, kills, memory (half an hour)"
+	@echo "make findings         what surprised us in other software: does it still hold? (a quarter of an hour, mostly of installing)"
 	@echo "make screenshots      take the pictures of docs/screenshots anew"
 	@echo "make train            train, export and score the default model (needs BLOOD_CELLS_DIR)"
 	@echo "make train-reference  the same for the published recipe (hours)"
@@ -83,6 +84,17 @@ coverage: setup
 
 mutants: setup
 	$(BIN)/python -m tests.mutants --workers $(WORKERS) $(ARGS)
+
+# Each installs what it needs into a temporary folder of its own; not a part of CI, since what it asks is not ours.
+findings:
+	@began=$$(date +%s); gone=; \
+	for script in findings/*.sh; do \
+	  echo "== $$script"; start=$$(date +%s); \
+	  if bash $$script; then echo "holds ($$(( $$(date +%s) - start )) s)"; \
+	  else echo "NO LONGER HOLDS, or could not run ($$(( $$(date +%s) - start )) s)"; gone="$$gone $$script"; fi; \
+	done; \
+	echo "$$(ls findings/*.sh | wc -l) findings in $$(( $$(date +%s) - began )) s; no longer: $${gone:-none}"; \
+	[ -z "$$gone" ]
 
 screenshots: setup browser
 	$(BIN)/python -m tests.space.screenshots

@@ -26,7 +26,7 @@ from benchmarks.ports import free_port
 from leukoscope.ray_start import start_patiently
 
 MARK = "LEUKOSCOPE_NODE"
-START_SECONDS = 120
+START_SECONDS = 300  # importing Ray alone takes minutes beside a dozen other processes
 HOST = "127.0.0.1"
 READY = "the node is up"
 OBJECT_STORE = 100 * 2**20  # bytes; rows of names and numbers are all that passes through it

@@ -129,7 +129,8 @@ def speed(photos: Path, work: Path) -> dict:
 def rows_alone(photos: Path) -> list[tuple]:
     """Every row as `leukoscope scan` has it, by one process and one thread."""
     from leukoscope import Classifier
-    from leukoscope.scanning import find_pictures, scan_files
+    from leukoscope.photos import find_pictures
+    from leukoscope.scanning import scan_files
     from leukoscope.tables import cell_rows
 
     rows: list[tuple] = []

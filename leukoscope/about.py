@@ -48,6 +48,16 @@ def model_name(classifier: Classifier) -> str:
     return f"{classifier.spec.name} ({source})"
 
 
+def identity(classifier: Classifier) -> dict[str, str]:
+    """What tells one model's answers from another's: its name, and the hash of its graph."""
+    return {"name": classifier.spec.name, "graph": classifier.spec.files["model.onnx"]}
+
+
+def model_identity(classifier: Classifier) -> str:
+    """`identity` as one text, for a column: the name and as much of the hash as tells models apart."""
+    return "{name} {graph:.16}".format(**identity(classifier))
+
+
 def own_results(classifier: Classifier) -> dict[str, Any]:
     """Results by what was scored; none if the checkpoint has no metrics of its own weights."""
     try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from leukoscope.errors import ImageError
+from leukoscope.photos import LeftOut, is_photo_below
 
 LONGEST_NAME = 80
 MOST_ENTRIES = 10_000  # in an archive's directory, which is read as a whole
@@ -36,16 +37,17 @@ def is_zip(data: bytes) -> bool:
 
 
 def photos_in_zip(
-    source: bytes | str | os.PathLike[str], limits: ZipLimits | None = None
+    source: bytes | str | os.PathLike[str], limits: ZipLimits | None = None, left_out: LeftOut | None = None
 ) -> Iterator[tuple[str, bytes | str]]:
-    """The files of an archive, in its order, each unpacked only when its turn comes.
+    """The photos of an archive, in its order, each unpacked only when its turn comes.
 
-    Names are for people to read: the last part of the path in the archive, without control characters. Folders, hidden
-    files and what macOS adds are passed over. No path is followed, no file is written.
+    What is a photo is told by the name, as in a folder: see `leukoscope.photos`. Names are for people to read: the last
+    part of the path in the archive, without control characters. No path is followed, no file is written.
 
     Args:
         source: the archive's bytes or its path.
         limits: None: the default ones.
+        left_out: is told the files that are not taken for photos, as far as the archive was read.
 
     Yields:
         (name, bytes), or (name, reason) in place of the bytes of a file that was not read: a link, an archive in the
@@ -66,7 +68,7 @@ def photos_in_zip(
         count = unpacked = 0
         for entry in archive.infolist():
             path = PurePosixPath(entry.filename.replace("\\", "/"))
-            if entry.is_dir() or path.name.startswith(".") or "__MACOSX" in path.parts:
+            if entry.is_dir() or not is_photo_below(str(path), left_out):
                 continue
             name = readable_name(path.name)
             count += 1

@@ -31,6 +31,7 @@ from traceback import walk_tb
 from typing import Any
 
 from leukoscope import __version__
+from leukoscope.about import identity
 from leukoscope.classifier import Classifier
 from leukoscope.errors import NO_RAY, LeukoscopeError
 from leukoscope.hub import Source
@@ -92,11 +93,6 @@ def scan_to_parquet(
         except ray.exceptions.RayError as error:
             raise LeukoscopeError(f"the scan stopped: {_reason(error)}; the same call goes on from here") from None
     return done
-
-
-def identity(classifier: Classifier) -> dict[str, str]:
-    """What tells one model's answers from another's: its name, and the hash of its graph."""
-    return {"name": classifier.spec.name, "graph": classifier.spec.files["model.onnx"]}
 
 
 @contextmanager

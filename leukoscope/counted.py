@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,11 +19,25 @@ CSV_COLUMNS = (
     *("photo", "cell", *BOX_COLUMNS, "label"),
     *(f"p_{name}" for name in CELL_TYPES),
     *("confidence", "verdict", "unfamiliarity", "cut", "corrected"),
+    *("model", "sha256"),
 )
+OLD_COLUMNS = CSV_COLUMNS[:-2]
+"""Of files that were written before photos were told by their bytes."""
 
 _Value = TypeVar("_Value")
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: full width
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a photo's cells come from.
+
+    model: which model answered, as `leukoscope.about.identity` names it. sha256: of the photo's file, in hex.
+    """
+
+    model: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,7 @@ class CountedCell:
         return self.corrected is None and self.prediction.verdict != "confident"
 
 
-def to_row(cell: CountedCell) -> dict[str, Any]:
+def to_row(cell: CountedCell, origin: Origin | None = None) -> dict[str, Any]:
     """A cell's row: a value for each of `CSV_COLUMNS`."""
     p = cell.prediction
     return {
@@ -65,19 +80,40 @@ def to_row(cell: CountedCell) -> dict[str, Any]:
         "unfamiliarity": repr(float(p.unfamiliarity)),
         "cut": int(p.cut),
         "corrected": cell.corrected or "",
+        **_origin_values(origin),
     }
 
 
-def empty_row(photo: str) -> dict[str, Any]:
+def empty_row(photo: str, origin: Origin | None = None) -> dict[str, Any]:
     """The row of a photo without a cell."""
-    return {"photo": neutral(photo), "verdict": "no_cell"}
+    return {"photo": neutral(photo), "verdict": "no_cell", **_origin_values(origin)}
+
+
+def _origin_values(origin: Origin | None) -> dict[str, str]:
+    return {"model": neutral(origin.model) if origin else "", "sha256": origin.sha256 if origin else ""}
+
+
+def origin_of(row: dict[str | None, Any], where: str) -> Origin | None:
+    """What a row says of where its cell comes from; None if it says nothing, as those of older files.
+
+    Raises:
+        DifferentialError: if it says half of it.
+    """
+    model, sha256 = restore(row.get("model") or ""), (row.get("sha256") or "").lower()
+    if not (model or sha256):
+        return None
+    if not model:
+        raise DifferentialError(f"{where}: model: '' must be the name of one beside a sha256")
+    if not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise DifferentialError(f"{where}: sha256: {sha256[:80]!r} must be 64 hex digits")
+    return Origin(model, sha256)
 
 
 def from_row(row: dict[str | None, Any], where: str) -> CountedCell | None:
     """A row's cell; None for a photo without one.
 
     Args:
-        row: as `csv.DictReader` gives it.
+        row: as `csv.DictReader` gives it: a value for each of `CSV_COLUMNS`, or of `OLD_COLUMNS`.
         where: file and line, for the error.
 
     Raises:
@@ -86,25 +122,26 @@ def from_row(row: dict[str | None, Any], where: str) -> CountedCell | None:
 
     def value(column: str, convert: Callable[[str], _Value], valid: str, check: Callable[[_Value], bool]) -> _Value:
         try:
-            converted = convert(row[column])
+            converted = convert(row[column].strip())
             if check(converted):
                 return converted
-        except ValueError:
+        except (ValueError, OverflowError):
             pass
         raise DifferentialError(f"{where}: {column}: {row[column][:80]!r} must be {valid}")
 
     def name(column: str, *valid: str) -> str:
         words = ", ".join(v or "empty" for v in valid)
-        return value(column, str, f"one of {words}", lambda v: v in valid)
+        return value(column, str.lower, f"one of {words}", lambda v: v in valid)
 
     def share(column: str) -> float:
         return value(column, float, "0-1", lambda v: 0 <= v <= 1)
 
     def edge(column: str) -> int:
-        return value(column, int, "a whole number of px", lambda v: v >= 0)
+        return value(column, _whole, "a whole number of px", lambda v: v >= 0)
 
     if None in row or None in row.values():
-        raise DifferentialError(f"{where}: it has not {len(CSV_COLUMNS)} columns")
+        columns = sum(column is not None for column in row)
+        raise DifferentialError(f"{where}: it has not {columns} columns")
     verdict = name("verdict", *VERDICTS)
     if verdict == "no_cell":
         return None
@@ -113,20 +150,28 @@ def from_row(row: dict[str | None, Any], where: str) -> CountedCell | None:
         x0, y0, x1, y1 = (edge(column) for column in BOX_COLUMNS)
         box = x0, y0, x1, y1
         for low, high in (("x0", "x1"), ("y0", "y1")):
-            value(high, int, f"more than {low}, {row[low]}", int(row[low]).__lt__)
+            value(high, _whole, f"more than {low}, {row[low]}", _whole(row[low]).__lt__)
     prediction = Prediction(
         label=name("label", *CELL_TYPES),
         probabilities={cell_type: share(f"p_{cell_type}") for cell_type in CELL_TYPES},
         confidence=share("confidence"),
         box=box,
         verdict=verdict,
-        cut=name("cut", "0", "1") == "1",
+        cut=value("cut", _whole, "one of 0, 1", lambda v: v in (0, 1)) == 1,
         unfamiliarity=share("unfamiliarity"),
     )
-    number = value("cell", int, "a number from 1", lambda v: v >= 1)
+    number = value("cell", _whole, "a number from 1", lambda v: v >= 1)
     return CountedCell(
         restore(row["photo"]), number, prediction, name("corrected", *CELL_TYPES, NOT_COUNTED, "") or None
     )
+
+
+def _whole(text: str) -> int:
+    """A whole number, also as "342.0": pandas writes so what stands in a column with gaps."""
+    number = float(text)
+    if number != int(number):
+        raise ValueError(text)
+    return int(number)
 
 
 def neutral(text: str) -> str:

@@ -6,20 +6,19 @@ with the verdict `review` or `unfamiliar` are kept apart until somebody does. Li
 
 from __future__ import annotations
 
-import csv
-import io
+import codecs
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from itertools import zip_longest
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from leukoscope.cells import CELL_TYPES
 from leukoscope.classifier import Prediction
-from leukoscope.counted import CSV_COLUMNS, NOT_COUNTED, CountedCell, empty_row, from_row, restore, to_row
+from leukoscope.counted import CSV_COLUMNS, NOT_COUNTED, CountedCell, Origin
+from leukoscope.csv_text import HEADER, is_own_form, read_rows, write_rows
 from leukoscope.errors import DifferentialError
 from leukoscope.files import write_whole
 from leukoscope.limits import clopper_pearson
@@ -30,6 +29,7 @@ __all__ = [
     "NOT_COUNTED",
     "CountedCell",
     "Differential",
+    "Origin",
     "Share",
     "append_csv",
     "clopper_pearson",
@@ -43,27 +43,35 @@ LINES_IN_A_NAME = 10  # how many line ends a photo's name may hold for a torn fi
 class Differential:
     """A count over photos. It never changes: what adds or corrects gives a new one.
 
-    photos: names of the photos looked at, those without a cell included. cells: in the order found.
+    photos: names of the photos looked at, those without a cell included. cells: in the order found. origins: by photo's
+    name, where that is known.
     """
 
     photos: tuple[str, ...] = ()
     cells: tuple[CountedCell, ...] = ()
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
     @classmethod
     def from_predictions(cls, photos: Iterable[tuple[str, list[Prediction]]]) -> Differential:
         """A count from each photo's name and its `Classifier.scan`."""
         return cls().extend(photos)
 
-    def add(self, photo: str, predictions: list[Prediction]) -> Differential:
+    def add(self, photo: str, predictions: list[Prediction], origin: Origin | None = None) -> Differential:
         """A count with one more photo, given as its name and its `Classifier.scan`.
 
         Raises:
             ValueError: if a photo of this name was counted before.
         """
-        return self.extend([(photo, predictions)])
+        return self.extend([(photo, predictions)], {photo: origin} if origin else {})
 
-    def extend(self, photos: Iterable[tuple[str, list[Prediction]]]) -> Differential:
+    def extend(
+        self, photos: Iterable[tuple[str, list[Prediction]]], origins: Mapping[str, Origin] | None = None
+    ) -> Differential:
         """A count with more photos, in one step.
+
+        Args:
+            photos: each photo's name and its `Classifier.scan`.
+            origins: of these photos, by name, as far as known.
 
         Raises:
             ValueError: if a photo of the same name was counted before.
@@ -76,7 +84,7 @@ class Differential:
             names[photo] = None
             found = (p for p in predictions if p.verdict != "no_cell")
             cells += [CountedCell(photo, number, p) for number, p in enumerate(found, 1)]
-        return Differential(tuple(names), tuple(cells))
+        return Differential(tuple(names), tuple(cells), {**self.origins, **(origins or {})})
 
     def reclassify(self, photo: str, number: int, to: str | None) -> Differential:
         """A count in which a person has decided on a cell; `None` takes the decision back.
@@ -141,23 +149,19 @@ class Differential:
 
     def to_csv(self) -> str:
         """One row a cell, and one for each photo without any, after a row of column names."""
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, CSV_COLUMNS)
-        writer.writeheader()
-        by_photo: dict[str, list[CountedCell]] = {photo: [] for photo in self.photos}
-        for cell in self.cells:
-            by_photo[cell.photo].append(cell)
-        for photo, cells in by_photo.items():
-            writer.writerows(map(to_row, cells) if cells else [empty_row(photo)])
-        return text.getvalue()
+        return write_rows(self.photos, self.cells, self.origins)
+
+    def csv_bytes(self) -> bytes:
+        """`to_csv` as a file holds it: UTF-8 with the mark by which Excel knows it."""
+        return codecs.BOM_UTF8 + self.to_csv().encode()
 
     def write_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write `to_csv` to a file, in one step: the file is whole, or it is the old one."""
-        write_whole(Path(path), self.to_csv().encode())
+        """Write `csv_bytes` to a file, in one step: the file is whole, or it is the old one."""
+        write_whole(Path(path), self.csv_bytes())
 
     @classmethod
     def read_csv(cls, path: str | os.PathLike[str]) -> Differential:
-        """Read back what `write_csv` or `append_csv` wrote, photo after photo and each photo's cells by number.
+        """Read back what `write_csv` or `append_csv` wrote, also as Excel or pandas saved it anew.
 
         Raises:
             DifferentialError: naming the line and the column that is wrong.
@@ -166,26 +170,12 @@ class Differential:
 
     @classmethod
     def from_csv(cls, text: str, source: str = "the file") -> Differential:
-        """Read back what `to_csv` gave; `source` is what errors call it.
+        """Read back what `to_csv` gave, photo after photo and each photo's cells by number; `source` stands in errors.
 
         Raises:
             DifferentialError: naming the line and the column that is wrong.
         """
-        reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
-        photos: dict[str, dict[int, CountedCell]] = {}
-        try:
-            _check_header(list(reader.fieldnames or ()), source)
-            for row in reader:
-                where = f"{source}: line {reader.line_num}"
-                cell = from_row(row, where)
-                cells = photos.setdefault(restore(row["photo"]), {})
-                if cell and cell.number in cells:
-                    raise DifferentialError(f"{where}: cell: {cell.number} is there twice")
-                if cell:
-                    cells[cell.number] = cell
-        except csv.Error as error:  # of a row that DictReader has not counted yet
-            raise DifferentialError(f"{source}: line {reader.reader.line_num}: {error}") from None
-        return cls(tuple(photos), tuple(cells[number] for cells in photos.values() for number in sorted(cells)))
+        return cls(*read_rows(text, source))
 
     def to_json(self) -> str:
         """The table, the sentences and every cell, as a JSON object."""
@@ -206,7 +196,9 @@ class Differential:
         return json.dumps(values, indent=1)
 
 
-def append_csv(path: str | os.PathLike[str], photo: str, predictions: list[Prediction]) -> None:
+def append_csv(
+    path: str | os.PathLike[str], photo: str, predictions: list[Prediction], origin: Origin | None = None
+) -> None:
     """Add one photo's rows to a CSV file, new or written before, and see them onto the disk.
 
     The rows go last cell first. So a photo whose cell 1 is there is there as a whole, wherever a crash cut the file.
@@ -214,12 +206,12 @@ def append_csv(path: str | os.PathLike[str], photo: str, predictions: list[Predi
     Raises:
         DifferentialError: if the file is torn, and not only in its last photo.
     """
-    if not _ends_whole(Path(path)):
+    if not _can_grow(Path(path)):
         resume_csv(path)
-    counted = Differential.from_predictions([(photo, predictions)])
-    header, rows = replace(counted, cells=counted.cells[::-1]).to_csv().split("\r\n", 1)
+    counted = Differential().add(photo, predictions, origin)
+    content = replace(counted, cells=counted.cells[::-1]).csv_bytes()
     with open(path, "ab") as file:
-        file.write((rows if file.tell() else f"{header}\r\n{rows}").encode())
+        file.write(content.split(b"\r\n", 1)[1] if file.tell() else content)
         file.flush()
         os.fsync(file.fileno())
 
@@ -227,7 +219,8 @@ def append_csv(path: str | os.PathLike[str], photo: str, predictions: list[Predi
 def resume_csv(path: str | os.PathLike[str]) -> Differential:
     """What a scan that was stopped has counted so far; its file is made ready to append to.
 
-    What a crash left of a photo that was being written is taken off the file: that photo is to be done again.
+    What a crash left of a photo that was being written is taken off the file: that photo is to be done again. A file of
+    another form (an older one, or as a spreadsheet or pandas saved it) is written anew.
 
     Returns:
         An empty count if there is no such file, or nothing in it.
@@ -239,25 +232,28 @@ def resume_csv(path: str | os.PathLike[str]) -> Differential:
     if not path.exists():
         return Differential()
     text = _read_text(path, torn=True)
-    if f"{','.join(CSV_COLUMNS)}\r\n".startswith(text):  # nothing, or stopped in the first line
+    if f"{HEADER}\r\n".startswith(text):  # nothing, or stopped in the first line
         write_whole(path, b"")
         return Differential()
     counted, torn = _whole_lines(text, str(path))
     last = counted.photos[-1:]
     numbers = {cell.number for cell in counted.cells if cell.photo in last}
     if numbers and 1 not in numbers:
-        counted = Differential(counted.photos[:-1], tuple(c for c in counted.cells if c.photo not in last))
+        origins = {photo: origin for photo, origin in counted.origins.items() if photo not in last}
+        counted = Differential(counted.photos[:-1], tuple(c for c in counted.cells if c.photo not in last), origins)
         torn = True
-    if torn:
+    if torn or not is_own_form(text):
         counted.write_csv(path)
     return counted
 
 
-def _ends_whole(path: Path) -> bool:
-    """Whether another line can be written to a file as it is."""
+def _can_grow(path: Path) -> bool:
+    """Whether another line can be written to a file as it is: it begins as ours do, and ends with a line."""
     if not path.exists() or path.stat().st_size == 0:
         return True
     with open(path, "rb") as file:
+        if not is_own_form(file.read(len(HEADER) + 8).decode(errors="replace")):
+            return False
         file.seek(-1, os.SEEK_END)
         return file.read() == b"\n"
 
@@ -278,21 +274,17 @@ def _whole_lines(text: str, source: str) -> tuple[Differential, bool]:
 
 
 def _read_text(path: str | os.PathLike[str], torn: bool = False) -> str:
-    """A file's text; of a torn one, with a mark for a last character that is not whole."""
+    """A file's text without its mark; of a torn one, with a sign for a last character that is not whole."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise DifferentialError(f"{path} cannot be read: {error.strerror or error}") from None
+    if torn and codecs.BOM_UTF8.startswith(content):
+        return ""
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         if torn and error.reason == "unexpected end of data":
             return content.decode(errors="replace")
         raise DifferentialError(f"{path} cannot be read: {error}") from None
-
-
-def _check_header(given: list[str], source: str) -> None:
-    for number, (name, wanted) in enumerate(zip_longest(given, CSV_COLUMNS, fillvalue=""), 1):
-        if name != wanted:
-            what = f"must be {wanted!r}, not {name[:80]!r}" if wanted else f"{name[:80]!r} is one too many"
-            raise DifferentialError(f"{source}: line 1: column {number} {what}; valid are {', '.join(CSV_COLUMNS)}")

@@ -20,9 +20,13 @@ MOST_CHUNKS = 65_536  # of a PNG; libpng writes one for every 8 kB
 MOST_BLOCKS = 8192  # of a GIF's notes before its picture, 255 bytes each
 MOST_VALUES = 65_536  # of one TIFF tag: rows or tiles, each of them handled in Python
 MOST_TAGS = 1024  # of a TIFF page
+MOST_TILES = 4096  # of a JPEG 2000, each with tables of its own
+MOST_COMPONENTS = 5  # of a JPEG 2000: four colours and alpha
+MOST_STREAMS = 64  # of pictures in a JPEG 2000
 
 # Inside a coded picture 0xFF is followed by 0 or by a restart's number; anything else begins a segment.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+_JPEG2000 = b"\xff\x4f\xff\x51"  # how its coded picture begins
 _TIFF_BYTES = (1, 2, 6, 7)  # types that are kept as bytes, however many there are
 
 
@@ -42,6 +46,8 @@ def check_header(data: bytes) -> None:
         _check_bmp(data)
     elif data.startswith((b"II", b"MM")):
         _check_tiff(data)
+    elif data.startswith((_JPEG2000, b"\0\0\0\x0cjP  \r\n\x87\n")):
+        _check_jpeg2000(data)
 
 
 def _refuse(what: str) -> None:
@@ -112,6 +118,21 @@ def _check_bmp(data: bytes) -> None:
     # Pillow unpacks run lengths in Python, a run at a time.
     if len(data) >= 34 and int.from_bytes(data[14:18], "little") >= 40 and data[30] in (1, 2):
         _refuse("run-length coded BMP; save it as PNG")
+
+
+def _check_jpeg2000(data: bytes) -> None:
+    place = -1
+    for _ in range(MOST_STREAMS):  # which of them a decoder takes for the picture is its own affair
+        place = data.find(_JPEG2000, place + 1)
+        if place < 0 or place + 44 > len(data):
+            return
+        right, bottom, _, _, width, height, left, top, components = struct.unpack_from(">8LH", data, place + 8)
+        tiles = -(-(right - left) // max(width, 1)) * -(-(bottom - top) // max(height, 1))
+        if tiles > MOST_TILES:
+            _refuse(f"a JPEG 2000 of {tiles:,} tiles")
+        if components > MOST_COMPONENTS:
+            _refuse(f"a JPEG 2000 of {components:,} colours")
+    _refuse(f"it has more than {MOST_STREAMS} pictures in one")
 
 
 def _check_tiff(data: bytes) -> None:

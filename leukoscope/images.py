@@ -12,20 +12,25 @@ import stat
 import warnings
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
+from leukoscope import tiff_pages, tiff_samples
 from leukoscope.errors import ImageError
 from leukoscope.headers import check_header
+from leukoscope.heic import HEIC, open_heic
+from leukoscope.kinds import kind_of
+from leukoscope.profiles import to_srgb
 
-FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "AVIF")
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000
 MAX_DECODING = 400 * 2**20  # bytes that a decoder may need beside the file
 MAX_EXIF = 2**20  # bytes; a longer note is not asked which side is up
 STRIP = 2**22  # pixels that are converted at once: a whole picture's colours would be held twice or three times
+WHOLE = 2**24  # pixels of RGB that are taken at once, as this is sooner
 BITS_PER_SAMPLE, ORIENTATION = 258, 274  # tags of TIFF and EXIF
+PROFILED = ("RGB", "RGBA", "RGBX", "P", "PA")  # modes whose colours a profile of RGB may describe
 MIN_SIDE = 24  # px; below this even a lymphocyte has too few pixels for its nucleus to be seen
 
 ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | np.ndarray
@@ -35,10 +40,11 @@ def read_image(source: ImageSource) -> np.ndarray:
     """Decode a picture.
 
     Args:
-        source: path, encoded bytes (JPEG, PNG, TIFF, BMP, WebP or GIF), PIL image, or uint8 array
-            of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Of an animated or multi-page file the first
-            page is read. EXIF orientation is applied; transparency is laid on white; 16-bit grey is
-            scaled to 8 bit.
+        source: path, encoded bytes (JPEG, PNG, TIFF, BMP, WebP, GIF, JPEG 2000, AVIF; HEIC with the extra
+            `leukoscope[microscopy]`), PIL image, or uint8 array of shape (H, W), (H, W, 1), (H, W, 3) or
+            (H, W, 4). Of an animated or multi-page file the first page is read, of a TIFF the largest that is
+            no reduced copy. Orientation and colour profile are applied; transparency is laid on white, and is
+            none if it is whole everywhere; deeper samples are scaled to 8 bits.
 
     Returns:
         RGB uint8 array of shape (H, W, 3), each side at least 24 px, at most 50 million pixels.
@@ -84,50 +90,75 @@ def read_file(path: Path) -> bytes:
         raise ImageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
+def page_note(path: str | os.PathLike[str]) -> str | None:
+    """What to say of a file that holds more pictures than the one that is read; None if it does not, or is gone."""
+    try:
+        with open(path, "rb") as file:
+            if file.read(2) not in (b"II", b"MM"):  # other formats of many pages are animations
+                return None
+        return tiff_pages.page_note(tiff_pages.pages(read_file(Path(path))))
+    except (OSError, ImageError):
+        return None
+
+
 def _from_bytes(data: bytes) -> np.ndarray:
     if not data:
         raise ImageError("the file is empty (0 bytes)")
     if len(data) > MAX_BYTES:
         raise ImageError(f"the file is larger than {MAX_BYTES // 2**20} MB")
+    kind = kind_of(data)
     check_header(data)
     try:
         with warnings.catch_warnings():
             # Pillow warns of a decompression bomb and of broken metadata; our own pixel limit decides.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                pixels = _upright_jpeg(data, image)
-                return _from_pil(image) if pixels is None else pixels
+            if found := tiff_pages.pages(data):
+                page = tiff_pages.chosen(found)
+                own = tiff_pages.colour_pages(found, page) or [page]
+                if tiff_samples.is_ours(own):
+                    return _from_samples(own)
+                data = tiff_samples.for_pillow(found, own)
+            with open_heic(data) if kind == HEIC else Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                return _from_pil(image)
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"not a picture of a known format ({', '.join(FORMATS)})") from None
+        raise ImageError(f"not a picture of a known format ({', '.join(FORMATS)}, HEIC)") from None
     except Image.DecompressionBombError:
         raise ImageError(_too_large()) from None
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
         raise ImageError(f"the picture is damaged or cut short ({type(error).__name__})") from None
 
 
-def _upright_jpeg(data: bytes, image: Image.Image) -> np.ndarray | None:
-    """The pixels of an ordinary JPEG, or None: then Pillow reads it, or says what is wrong with it.
-
-    OpenCV brings the same library as Pillow, and so the same pixels, but writes them where they are wanted: Pillow
-    copies them four times on their way into an array, which takes half as long as decoding.
-    """
-    if image.format != "JPEG" or image.mode != "RGB" or image.info.get("progressive") or _orientation(image) != 1:
-        return None
-    _check_size(*image.size)
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+def _from_samples(pages: list[tiff_pages.Page]) -> np.ndarray:
+    """The pixels of TIFF pages that Pillow would misread."""
+    width, height = pages[0].size
+    _check_size(width, height)
+    _check_memory(width, height, tiff_samples.decoding_bytes(pages))
+    image = tiff_samples.read(pages)
+    if image.shape[2] == 4:
+        image = _pil_to_rgb(Image.fromarray(image))
+    image = to_srgb(image, pages[0].raw(tiff_pages.PROFILE, MAX_BYTES))
+    return np.ascontiguousarray(_turned(image, pages[0].number(tiff_pages.ORIENTATION, 1)))
 
 
 def _from_pil(image: Image.Image) -> np.ndarray:
     _check_size(*image.size)
+    if (
+        isinstance(image, TiffImagePlugin.TiffImageFile)
+        and image.tag_v2.get(tiff_pages.PLANAR) == 2
+        and 16 in _bits(image)
+    ):
+        raise ImageError("Pillow misreads a TIFF of 16 bits in planes: give the file's path or bytes")
     if image.mode == "F":
         raise ImageError("floating-point pictures are not supported: save it with 8 bits a channel")
-    if image.width * image.height * _decoding_bytes(image) > MAX_DECODING:
-        raise ImageError(_too_large(f"{image.width} x {image.height} in this form", MAX_DECODING // 2**20, "MB"))
+    _check_memory(image.width, image.height, image.width * image.height * _decoding_bytes(image))
     try:
         image.load()
-        return _turned(_pil_to_rgb(image), _orientation(image))
+        rgb = _pil_to_rgb(image)
+        if image.mode in PROFILED:
+            rgb = to_srgb(rgb, image.info.get("icc_profile"))
+        return _turned(rgb, _orientation(image))
     except ImageError:
         raise
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
@@ -136,14 +167,21 @@ def _from_pil(image: Image.Image) -> np.ndarray:
 
 def _decoding_bytes(image: Image.Image) -> int:
     """Bytes that a decoder needs for each pixel: Pillow's own, and what the format's library holds beside them."""
-    if image.format == "WEBP":
-        return 16  # two canvases of an animation, and a copy
+    if image.format in ("WEBP", "AVIF", HEIC):
+        return 16  # two canvases of an animation, or planes of 16 bits, and a copy
+    if image.format == "JPEG2000":
+        return 4 + 7 * len(image.getbands())  # integers of 32 bits, and a tile may be as large as the picture
     if image.info.get("progressive"):
         return 4 + 2 * len(image.getbands())  # all coefficients, until the last scan
     if image.format == "TIFF":  # a strip may be as large as the picture
         bits = image.tag_v2.get(BITS_PER_SAMPLE, (8,))  # type: ignore[attr-defined]
         return 4 + sum(bits) // 8 if isinstance(bits, tuple) else 8
     return 4
+
+
+def _bits(image: TiffImagePlugin.TiffImageFile) -> tuple[int, ...]:
+    bits = image.tag_v2.get(BITS_PER_SAMPLE, (8,))
+    return bits if isinstance(bits, tuple) else (8,)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -175,13 +213,20 @@ def _pil_to_rgb(image: Image.Image) -> np.ndarray:
     deep = image.mode == "I" or image.mode.startswith("I;16")  # Pillow opens 16-bit PNG and TIFF as 32-bit integers
     if deep and not 0 <= np.min(extrema := image.getextrema()) <= np.max(extrema) <= 65535:
         raise ImageError("32-bit integer pictures are not supported: save it with 8 or 16 bits")
-    clear = image.has_transparency_data
+    clear = image.has_transparency_data and not _wholly_clear(image)
     rows = max(1, STRIP // image.width)
+    if image.width * image.height <= WHOLE and image.mode == "RGB" and not clear:
+        return np.array(image)  # as below, sooner
     rgb = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         rgb[top : top + rows] = _grey16_to_rgb(np.asarray(strip)) if deep else _strip_to_rgb(strip, clear)
     return rgb
+
+
+def _wholly_clear(image: Image.Image) -> bool:
+    """Whether alpha is 0 everywhere: frame grabbers leave it so, and no one writes a picture to hide it."""
+    return "A" in image.getbands() and image.getchannel("A").getextrema() == (0, 0)
 
 
 def _strip_to_rgb(image: Image.Image, clear: bool) -> np.ndarray:
@@ -219,6 +264,11 @@ def _check_size(width: int, height: int) -> None:
         raise ImageError(_too_large(f"{width} x {height}"))
     if min(width, height) < MIN_SIDE:
         raise ImageError(f"the picture is too small: {width} x {height} px, at least {MIN_SIDE} px a side needed")
+
+
+def _check_memory(width: int, height: int, need: int) -> None:
+    if need > MAX_DECODING:
+        raise ImageError(_too_large(f"{width} x {height} in this form", MAX_DECODING // 2**20, "MB"))
 
 
 def _too_large(size: str = "it", most: int = MAX_PIXELS // 10**6, unit: str = "million pixels") -> str:

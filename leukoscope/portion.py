@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import astuple, dataclass
 from itertools import islice
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from leukoscope.classifier import BATCH, Classifier
 from leukoscope.errors import ImageError
 from leukoscope.ledger import BAD, CELLS, Ledger, slide_key
-from leukoscope.scanning import photo_name
+from leukoscope.photos import digest_of, photo_name
 from leukoscope.stores import Portion, read_ahead
 from leukoscope.tables import SCHEMAS, cell_rows
 
@@ -74,7 +73,7 @@ def scan_portion(classifier: Classifier, ledger: Ledger, portion: Portion) -> An
     while batch := list(islice(contents, BATCH)):
         names, hashes, framed = [], [], []
         for photo, content in batch:
-            sha256 = None if isinstance(content, ImageError) else hashlib.sha256(content).hexdigest()
+            sha256 = None if isinstance(content, ImageError) else digest_of(content)
             if photo in known:
                 if sha256 and known[photo] == sha256:
                     same += 1

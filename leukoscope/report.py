@@ -38,6 +38,8 @@ PER_ROW = (WIDTH - LABELS) // (THUMBNAIL + 1)
 ROWS_OF_THUMBNAILS = 6
 MOST_THUMBNAILS = ROWS_OF_THUMBNAILS * PER_ROW
 
+ESCAPE = r"\u...."
+
 Key = tuple[str, int]  # photo and number of a cell
 
 
@@ -164,8 +166,14 @@ def _heading(page: FPDF, differential: Differential, model: str, made_on: date) 
     names = ", ".join(differential.photos[:3]) + (", ..." if len(differential.photos) > 3 else "")
     page.cell(WIDTH, 5, _fitting(page, f"{made_on.isoformat()}   Photos: {names or 'none'}"), **_NEXT)
     page.cell(WIDTH, 5, _fitting(page, f"Leukoscope {__version__}, model {model}"), **_NEXT)
+    if any(_plain(text) != _printable(text) for text in (names, model)):
+        page.set_font("helvetica", "", 7)
+        page.cell(
+            WIDTH, 3, f"{ESCAPE} in a name: a letter that this page's fonts lack, by its Unicode number.", **_NEXT
+        )
+    else:
+        page.ln(3)
     page.set_text_color(0)
-    page.ln(3)
 
 
 def _table(page: FPDF, differential: Differential) -> None:
@@ -317,6 +325,12 @@ def _fitting(page: FPDF, text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """What the PDF's built-in fonts can show: other letters become a question mark, controls go."""
-    kept = "".join(c for c in text.replace("\u2013", "-") if c.isprintable())
-    return kept.encode("latin-1", "replace").decode("latin-1")
+    """What the PDF's built-in fonts can show: other letters are spelled by their numbers, controls go.
+
+    Fonts for every script would weigh more than the package, and those of a machine differ from the next one's.
+    """
+    return _printable(text).encode("latin-1", "backslashreplace").decode("latin-1")
+
+
+def _printable(text: str) -> str:
+    return "".join(c for c in text.replace("\u2013", "-") if c.isprintable())

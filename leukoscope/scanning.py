@@ -1,12 +1,14 @@
-"""Many photos of one smear: which files, what is in them, and what to show of it."""
+"""Many photos of one smear: what is in them, and what to show of it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -18,67 +20,9 @@ from leukoscope.differential import Differential
 from leukoscope.draw import draw_cells
 from leukoscope.errors import ImageError
 from leukoscope.files import write_whole
-from leukoscope.images import read_image
+from leukoscope.images import page_note, read_file, read_image
+from leukoscope.photos import ANNOTATED, Bad, digest_of, photo_name
 from leukoscope.report import Key, cells_to_show, thumbnail
-
-SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif"}
-ANNOTATED = ".annotated.png"  # ends the name of every picture that this module writes, so that none is scanned again
-
-Bad = list[tuple[str, str]]  # name and reason of what could not be read
-
-
-def find_pictures(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], Bad]:
-    """The files named, and the pictures in the folders named and below, sorted; each file once, whatever its names.
-
-    Hidden files and annotated ones are left out. A file that was named itself is kept whatever its suffix: its content
-    decides.
-
-    Returns:
-        The files, and the folders that could not be listed.
-    """
-    found: dict[str, Path] = {}
-    bad: Bad = []
-    for path in map(Path, paths):
-        inside = sorted(pictures_below(path, bad)) if path.is_dir() else [path]
-        for file in inside:
-            found.setdefault(os.path.realpath(file), file)
-    return list(found.values()), bad
-
-
-def pictures_below(folder: Path, bad: Bad) -> Iterator[Path]:
-    """The pictures in a folder and below, folder after folder, as they are met.
-
-    Args:
-        folder: the folder.
-        bad: is given the folders that could not be listed.
-    """
-
-    def complain(error: OSError) -> None:
-        bad.append((photo_name(error.filename), f"the folder cannot be listed: {error.strerror}"))
-
-    for parent, folders, names in os.walk(folder, onerror=complain):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            file = Path(parent, name)
-            if is_wanted(name) and file.is_file():
-                yield file
-
-
-def is_wanted(name: str) -> bool:
-    """Whether a file in a folder is taken for a photo, by its name: hidden files and annotated ones are not."""
-    return Path(name).suffix.lower() in SUFFIXES and not name.startswith(".") and not name.endswith(ANNOTATED)
-
-
-def photo_name(path: str | os.PathLike[str]) -> str:
-    """A path as text that any file can hold: bytes that are no UTF-8 are spelled out."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def not_yet_counted(files: Iterable[Path], counted: Differential) -> list[Path]:
-    """The files that a count does not know, by any of their names."""
-    names = set(counted.photos)
-    places = {os.path.realpath(name) for name in names if "\0" not in name}
-    return [file for file in files if photo_name(file) not in names and os.path.realpath(file) not in places]
 
 
 def scan_files(
@@ -136,25 +80,49 @@ def _scan_chunk(
     return answers
 
 
-def thumbnails_from_files(differential: Differential) -> dict[Key, np.ndarray]:
-    """Thumbnails for a report, cut anew from the photos by their names; photos that are gone are left out."""
+def say_page(name: str) -> None:
+    """Say on standard error that a file holds more pictures than the one that is read."""
+    if note := page_note(name):
+        print(f"leukoscope: {ascii(name)[1:-1]}: {note}", file=sys.stderr)
+
+
+def thumbnails_from_files(
+    differential: Differential, places: Mapping[str, str] = MappingProxyType({})
+) -> dict[Key, np.ndarray]:
+    """Thumbnails for a report, cut anew from the photos; those that are gone, or are others now, are left out.
+
+    Args:
+        differential: the count.
+        places: where photos lie that do not lie by their names any more.
+    """
     thumbnails = {}
     name, image = None, None
     for cell in sorted(cells_to_show(differential), key=lambda cell: cell.photo):
         if cell.photo != name:
-            name, image = cell.photo, _read(cell.photo)
+            name, image = cell.photo, _read(differential, cell.photo, places)
         if image is not None:
             thumbnails[cell.photo, cell.number] = thumbnail(image, cell.prediction.box)
     return thumbnails
 
 
-def annotate_from_files(folder: Path, differential: Differential) -> None:
-    """Draw the cells into the photos of a count, by their names; photos that are drawn already or gone are left out."""
+def annotate_from_files(
+    folder: Path, differential: Differential, places: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Draw the cells into the photos of a count; those that are drawn already, gone or others now are left out.
+
+    Args:
+        folder: to draw into.
+        differential: the count.
+        places: where photos lie that do not lie by their names any more.
+    """
     cells: dict[str, list[CountedCell]] = {name: [] for name in differential.photos}
     for cell in differential.cells:
         cells[cell.photo].append(cell)
     for name in differential.photos:
-        if not os.path.exists(annotated_path(folder, name)) and (image := _read(name)) is not None:
+        if (
+            not os.path.exists(annotated_path(folder, name))
+            and (image := _read(differential, name, places)) is not None
+        ):
             write_annotated(folder, name, image, [_as_decided(cell) for cell in cells[name]])
 
 
@@ -179,9 +147,14 @@ def _as_decided(cell: CountedCell) -> Prediction:
     return replace(cell.prediction, label=cell.corrected, verdict="confident") if cell.corrected else cell.prediction
 
 
-def _read(name: str) -> np.ndarray | None:
-    """A photo by the name that a CSV gives it, which may be anything; None if it is not there or not a picture."""
+def _read(differential: Differential, name: str, places: Mapping[str, str]) -> np.ndarray | None:
+    """A photo by the name that a CSV gives it, which may be anything; None if it is not there or not that picture."""
+    place = places.get(name, name)
     try:
-        return read_image(name) if os.path.isfile(name) else None
+        if not os.path.isfile(place):
+            return None
+        content = read_file(Path(place))
+        origin = differential.origins.get(name)
+        return None if origin and origin.sha256 != digest_of(content) else read_image(content)
     except ImageError:
         return None

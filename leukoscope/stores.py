@@ -19,7 +19,7 @@ from typing import Any
 
 from leukoscope.errors import ImageError, LeukoscopeError
 from leukoscope.images import MAX_BYTES, read_file
-from leukoscope.scanning import Bad, is_wanted, photo_name, pictures_below
+from leukoscope.photos import Bad, is_photo, is_photo_below, is_searched, photo_name, pictures_below
 
 READ_AHEAD = 16  # photos that are fetched while one is worked on: an object store takes ten times as long as we do
 
@@ -120,9 +120,7 @@ def _folders(root: Root, bad: Bad) -> Iterator[tuple[str, list[str]]]:
     if root.kind == "file":
         yield parent(root.place), [root.place]
     elif root.kind == "folder" and not is_url(root.place):
-        files = pictures_below(Path(root.place), bad)
-        for folder, inside in groupby(files, key=lambda file: file.parent):
-            yield os.fspath(folder), [os.fspath(file) for file in inside]
+        yield from _on_disk(Path(root.place), bad)
     else:
         fs, path = open_place(root.place)
         name = _names(fs, root.place)
@@ -133,12 +131,37 @@ def _folders(root: Root, bad: Bad) -> Iterator[tuple[str, list[str]]]:
 def _matching(fs: Any, pattern: str, bad: Bad) -> Iterator[tuple[str, list[str]]]:
     """The folders that match, with all below, and the photos that match elsewhere."""
     found = fs.glob(pattern, detail=True)
-    folders = {path for path, info in found.items() if info["type"] == "directory"}
+    folders = {path for path, info in found.items() if info["type"] == "directory" or _is_linked_folder(fs, path)}
     tops = sorted(path for path in found if folders.isdisjoint(_above(path)))  # `**` matches what is below, too
+    named = len(_named_part(pattern))  # what a person spelled out may be hidden; what a `*` stands for may not
     for folder in (path for path in tops if path in folders):
-        yield from _walk(fs, folder, bad)
-    photos = (path for path in tops if path not in folders and is_wanted(os.path.basename(path)))
+        if not all(map(is_searched, filter(None, folder[named:].split("/")))):
+            continue
+        if _is_local(fs):
+            yield from _on_disk(Path(folder), bad)
+        else:
+            yield from _walk(fs, folder, bad)
+    photos = (path for path in tops if path not in folders and is_photo_below(path[named:]))
     yield from ((folder, list(inside)) for folder, inside in groupby(photos, key=os.path.dirname))
+
+
+def _named_part(pattern: str) -> str:
+    """The folders of a glob that are spelled out, up to the first that holds a `*`, `?` or `[`."""
+    return re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0]
+
+
+def _is_local(fs: Any) -> bool:
+    protocol = fs.protocol
+    return "file" in ([protocol] if isinstance(protocol, str) else protocol)
+
+
+def _is_linked_folder(fs: Any, path: str) -> bool:
+    return _is_local(fs) and os.path.islink(path) and os.path.isdir(path)
+
+
+def _on_disk(top: Path, bad: Bad) -> Iterator[tuple[str, list[str]]]:
+    for folder, inside in groupby(pictures_below(top, bad), key=lambda file: file.parent):
+        yield os.fspath(folder), [os.fspath(file) for file in inside]
 
 
 def _walk(fs: Any, top: str, bad: Bad) -> Iterator[tuple[str, list[str]]]:
@@ -153,9 +176,9 @@ def _walk(fs: Any, top: str, bad: Bad) -> Iterator[tuple[str, list[str]]]:
             continue
         fs.invalidate_cache(folder)
         inside = [(info["name"].rstrip("/"), info["type"]) for info in listing]
-        yield folder, [path for path, kind in inside if kind == "file" and is_wanted(os.path.basename(path))]
+        yield folder, [path for path, kind in inside if kind == "file" and is_photo(os.path.basename(path))]
         below = (path for path, kind in inside if kind == "directory" and path != folder.rstrip("/"))
-        waiting += sorted((path for path in below if not os.path.basename(path).startswith(".")), reverse=True)
+        waiting += sorted((path for path in below if is_searched(os.path.basename(path))), reverse=True)
 
 
 def _names(fs: Any, place: str) -> Callable[[str], str]:

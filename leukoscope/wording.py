@@ -143,6 +143,16 @@ def unreadable_html(files: tuple[tuple[str, str], ...]) -> str:
     return f'<details class="lk lk-unreadable" open><summary>{title}</summary><ul>{items}</ul></details>'
 
 
+def copies_html(files: tuple[tuple[str, str], ...]) -> str:
+    """The files that are not counted, since their bytes were under another name."""
+    if not files:
+        return ""
+    items = "".join(f"<li><strong>{escape(name)}</strong>: a copy of {escape(first)}</li>" for name, first in files)
+    title = "1 file is a copy" if len(files) == 1 else f"{len(files):,} files are copies"
+    title = f"{title} of others and not counted again"
+    return f'<details class="lk lk-copies"><summary>{title}</summary><ul>{items}</ul></details>'
+
+
 def bars_html(prediction: Prediction | None = None) -> str:
     """How probable each type is, in the order of `CELL_TYPES`; without a cell the bars are empty."""
     shares = prediction.probabilities if prediction and prediction.verdict != "no_cell" else {}

@@ -11,10 +11,12 @@ import numpy as np
 from uploads import Uploads
 
 from leukoscope import Classifier, ImageError, Prediction
+from leukoscope.about import model_identity
 from leukoscope.archives import ZipLimits, is_zip, photos_in_zip, readable_name, unused_name
-from leukoscope.differential import CountedCell, Differential
+from leukoscope.differential import CountedCell, Differential, Origin
 from leukoscope.draw import crop, jpeg
 from leukoscope.images import read_image
+from leukoscope.photos import LeftOut, digest_of
 from leukoscope.report import Key, cells_to_show
 
 MOST_PHOTOS = 400
@@ -25,12 +27,17 @@ MAX_FILE_MB = 64  # of an archive; photos have a limit of their own
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo of the count: its name, and its cells with their thumbnails (JPEG), or why it was not read."""
+    """One photo of the count: its name, and its cells with their thumbnails (JPEG), or why it was not read.
+
+    origin: of its cells. copy_of: name of the photo that has the same bytes; then it is not counted.
+    """
 
     name: str
     predictions: tuple[Prediction, ...] = ()
     thumbnails: tuple[bytes, ...] = ()
     reason: str = ""
+    origin: Origin | None = None
+    copy_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,11 @@ class Count:
     def unreadable(self) -> tuple[tuple[str, str], ...]:
         """(name, reason) of what was not read."""
         return tuple((photo.name, photo.reason) for photo in self.photos if photo.reason)
+
+    @property
+    def copies(self) -> tuple[tuple[str, str], ...]:
+        """(name, name of the photo with the same bytes) of what is not counted again."""
+        return tuple((photo.name, photo.copy_of) for photo in self.photos if photo.copy_of)
 
     @property
     def thumbnails(self) -> dict[Key, bytes]:
@@ -78,6 +90,7 @@ def count_files(
     session: str | None,
     before: Count,
     stopped: Callable[[], bool] = lambda: False,
+    count_copies: bool = False,
 ) -> Iterator[tuple[int, int, int] | Count]:
     """Count the cells of uploads.
 
@@ -86,14 +99,17 @@ def count_files(
         session: the page that sent them.
         before: its last count: photos read then are not read again, and decisions on their cells stand.
         stopped: asked before each photo; once it says so, what was read is counted.
+        count_copies: count a photo again that is there under another name.
 
     Yields:
         (files done, files in all, photos read) as it goes on, and the new count at last.
     """
     keys = [str(file.get("path")) for file in files]
-    kept = {key: before.files[key] for key in keys if key in before.files}
+    kept = {key: before.files[key] for key in keys if key in before.files and not _depends(before.files[key])}
     read: dict[str, tuple[Photo, ...]] = {}
     for done, (key, file) in enumerate(zip(keys, files, strict=True)):
+        if key in read:  # one upload, sent twice
+            continue
         if key in kept:
             read[key] = kept.pop(key)
             continue
@@ -103,10 +119,16 @@ def count_files(
                 yield _assembled(read | kept | {f"{key} in part": tuple(photos)}, before)
                 return
             so_far = [photo for group in (*read.values(), *kept.values(), photos) for photo in group]
-            photos.append(_scan(classifier, unused_name(name, {photo.name for photo in so_far}), content, so_far))
+            name = unused_name(name, {photo.name for photo in so_far})
+            photos.append(_scan(classifier, name, content, so_far, count_copies))
             yield done, len(files), len(so_far) + 1
         read[key] = tuple(photos)
     yield _assembled(read, before)
+
+
+def _depends(photos: tuple[Photo, ...]) -> bool:
+    """Whether what became of an upload hangs on others, which may be gone, or on whether copies count."""
+    return any(photo.copy_of for photo in photos)
 
 
 def _contents(uploads: Uploads, file: dict, session: str | None) -> Iterator[tuple[str, bytes | str]]:
@@ -117,19 +139,22 @@ def _contents(uploads: Uploads, file: dict, session: str | None) -> Iterator[tup
         if not is_zip(data):
             yield name, data
             return
-        empty = True
-        for inner, content in photos_in_zip(data, ZIP_LIMITS):
+        empty, left_out = True, LeftOut()
+        for inner, content in photos_in_zip(data, ZIP_LIMITS, left_out):
             empty = False
             yield inner, content
-        if empty:
-            yield name, "the archive holds no photo"
+        if reason := "; ".join(filter(None, ("the archive holds no photo" if empty else "", left_out.sentence()))):
+            yield name, reason
     except ImageError as error:
         yield name, str(error)
 
 
-def _scan(classifier: Classifier, name: str, content: bytes | str, so_far: list[Photo]) -> Photo:
+def _scan(classifier: Classifier, name: str, content: bytes | str, so_far: list[Photo], count_copies: bool) -> Photo:
     if isinstance(content, str):
         return Photo(name, reason=content)
+    origin = Origin(model_identity(classifier), digest_of(content))
+    if not count_copies and (first := next((photo for photo in so_far if photo.origin == origin), None)):
+        return Photo(name, copy_of=first.name)
     if len(so_far) >= MOST_PHOTOS:
         return Photo(name, reason=f"no more than {MOST_PHOTOS} photos are counted at once")
     if sum(len(photo.predictions) for photo in so_far) >= MOST_CELLS:
@@ -142,12 +167,15 @@ def _scan(classifier: Classifier, name: str, content: bytes | str, so_far: list[
     except ImageError as error:
         return Photo(name, reason=str(error))
     thumbnails = (crop(image, p.box, markup.THUMBNAIL_SIDE) for p in predictions)
-    return Photo(name, predictions, tuple(jpeg(picture, 80) for picture in thumbnails))
+    return Photo(name, predictions, tuple(jpeg(picture, 80) for picture in thumbnails), origin=origin)
 
 
 def _assembled(files: dict[str, tuple[Photo, ...]], before: Count) -> Count:
-    photos = (photo for photos in files.values() for photo in photos if not photo.reason)
-    differential = Differential.from_predictions((photo.name, list(photo.predictions)) for photo in photos)
+    photos = [photo for photos in files.values() for photo in photos if not (photo.reason or photo.copy_of)]
+    differential = Differential().extend(
+        ((photo.name, list(photo.predictions)) for photo in photos),
+        {photo.name: photo.origin for photo in photos if photo.origin},
+    )
     for cell in before.differential.cells:
         if cell.corrected and cell.photo in differential.photos:
             differential = differential.reclassify(cell.photo, cell.number, cell.corrected)

@@ -46,6 +46,9 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
                 f"{counting.MAX_FILE_MB} MB. Add more at any time: what was decided stands.</p>",
                 apply_default_css=False,
             )
+            copies = gr.Checkbox(
+                label="Count copies of a photo, too", value=False, container=False, elem_id="copies", min_width=150
+            )
             status = gr.HTML(markup.progress_html(), apply_default_css=False, elem_id="status")
             sentences = gr.HTML(
                 charts.sentences_html(nothing.differential), apply_default_css=False, elem_id="sentences"
@@ -71,7 +74,9 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
 
     numbers = [remembered, table, chart, sentences]
 
-    def count(sent: list[dict] | None, before: Count | None, request: gr.Request) -> Iterator[dict]:
+    def count(
+        sent: list[dict] | None, before: Count | None, count_copies: object, request: gr.Request
+    ) -> Iterator[dict]:
         before = before or nothing
         session = request.session_hash
         last, result = 0.0, before
@@ -84,7 +89,7 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
             panel: markup.chosen_html(),
         }
         for news in counting.count_files(
-            classifier, uploads, sent or [], session, before, lambda: uploads.stopped(session)
+            classifier, uploads, sent or [], session, before, lambda: uploads.stopped(session), count_copies is True
         ):
             if isinstance(news, Count):
                 result = news
@@ -97,7 +102,7 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
         uploads.stop(session)
         yield {
             **_numbers(result),
-            status: markup.done_html(result.unreadable, result.differential, words),
+            status: markup.done_html(result.unreadable, result.differential, words, result.copies),
             gallery: markup.gallery_html(result.differential, result.thumbnails, MOST_SHOWN),
             panel: markup.chosen_html(),
             stop: gr.Button(interactive=False),
@@ -131,8 +136,7 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
         return {**_numbers(result), patch: moved}
 
     def save_csv(result: Count | None) -> dict:
-        text = (result or nothing).differential.to_csv()
-        return _file("differential.csv", "text/csv", text.encode())
+        return _file("differential.csv", "text/csv", (result or nothing).differential.csv_bytes())
 
     def save_pdf(result: Count | None) -> dict:
         result = result or nothing
@@ -146,9 +150,10 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
         uploads.stop(request.session_hash)
 
     private = {"api_visibility": "private"}
-    counted = files.change(
+    counted = gr.on(
+        [files.change, copies.change],
         count,
-        [files, remembered],
+        [files, remembered, copies],
         [*numbers, status, gallery, panel, stop, csv, pdf],
         preprocess=False,
         trigger_mode="multiple",  # one after the other: each goes on from what the one before it read

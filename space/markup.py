@@ -195,15 +195,21 @@ def progress_html(words: str = "", share: float | None = None) -> str:
     return f'<div class="lk lk-status"><p>{escape(words)}</p>{bar}</div>'
 
 
-def done_html(files: tuple[tuple[str, str], ...], differential: Differential, words: str = "") -> str:
-    """What came of a count, and which files were not read; `words` stand before it."""
+def done_html(
+    files: tuple[tuple[str, str], ...],
+    differential: Differential,
+    words: str = "",
+    copies: tuple[tuple[str, str], ...] = (),
+) -> str:
+    """What came of a count, which files were not read and which are copies; `words` stand before it."""
     if not differential.photos and not files:
         return progress_html(words)
     apart = differential.in_review + differential.unfamiliar
     words += f"{len(differential.cells):,} cells found in {len(differential.photos):,} photos" + (
         f"; {apart:,} wait for your decision below." if apart else "."
     )
-    return f'<div class="lk lk-status"><p>{escape(words)}</p>{wording.unreadable_html(files)}</div>'
+    lists = wording.copies_html(copies) + wording.unreadable_html(files)
+    return f'<div class="lk lk-status"><p>{escape(words)}</p>{lists}</div>'
 
 
 STYLE = """
@@ -259,7 +265,8 @@ STYLE = """
 .lk-chosen .lk-track { height: .7rem; }
 .lk-status { min-height: 3.2rem; }
 .lk-status progress { width: 100%; height: .8rem; accent-color: var(--primary-700); }
-.lk-unreadable { margin-top: .4rem; }
-.lk-unreadable ul { margin: .3rem 0 0 1.1rem; overflow-wrap: anywhere; max-height: 12rem; overflow-y: auto; }
+.lk-unreadable, .lk-copies { margin-top: .4rem; }
+:is(.lk-unreadable, .lk-copies) ul { margin: .3rem 0 0 1.1rem;
+  overflow-wrap: anywhere; max-height: 12rem; overflow-y: auto; }
 """
 """Rules for the HTML of this module, beside those of `leukoscope.wording`."""

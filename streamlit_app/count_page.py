@@ -16,6 +16,7 @@ from leukoscope import Classifier, about, charts, report, wording
 from leukoscope.draw import jpeg_uri
 from leukoscope.errors import DifferentialError
 from leukoscope.files import write_whole
+from leukoscope.photos import is_photo_below
 
 FOLDER_VARIABLE = "LEUKOSCOPE_SESSIONS"
 DEFAULT_FOLDER = "leukoscope-sessions"
@@ -109,6 +110,8 @@ def count_page(classifier: Classifier, count: RunningCount, watching: bool) -> N
             st.rerun()  # the table of cells below, and the downloads
 
     live()
+    if count.copies:
+        st.html(wording.copies_html(count.copies))
     if count.unreadable:
         st.html(wording.unreadable_html(count.unreadable))
     if count.differential.photos and not running:
@@ -131,10 +134,18 @@ def _take_files(classifier: Classifier, count: RunningCount) -> None:
         accept_multiple_files="directory" if how == "A folder" else True,
         key="folder" if how == "A folder" else "files",
     )
+    copies = st.toggle(
+        "Count copies, too",
+        key="count_copies",
+        help="A photo is known by its bytes: under another name it is not counted again. Switch this on before you "
+        "choose files to have each name counted.",
+    )
     given: set[str] = st.session_state.setdefault("given_files", set())
     new = [file for file in files or [] if file.file_id not in given]
     given.update(file.file_id for file in new)
-    count.add(classifier, [(Path(file.name).name, file.getvalue) for file in new])
+    if how == "A folder":  # what one picks by name is read whatever it is called
+        new = [file for file in new if is_photo_below(file.name) or file.name.lower().endswith(".zip")]
+    count.add(classifier, [(Path(file.name).name, file.getvalue) for file in new], copies)
 
 
 def _progress(count: RunningCount) -> None:
@@ -162,7 +173,7 @@ def _downloads(classifier: Classifier, count: RunningCount) -> None:
     csv, pdf, _ = st.columns([1, 1, 3])
     with csv:
         st.download_button(
-            "Download CSV", differential.to_csv, "differential.csv", "text/csv", key="csv", on_click="ignore"
+            "Download CSV", differential.csv_bytes, "differential.csv", "text/csv", key="csv", on_click="ignore"
         )
     with pdf:
         st.download_button("Download PDF", page, "differential.pdf", "application/pdf", key="pdf", on_click="ignore")

@@ -10,7 +10,7 @@ import streamlit as st
 from running_count import RunningCount, from_path
 
 from leukoscope import Classifier
-from leukoscope.scanning import find_pictures, photo_name
+from leukoscope.photos import find_pictures, photo_name
 
 ROOT_VARIABLE = "LEUKOSCOPE_WATCH_ROOT"
 SETTLED_SECONDS = 1.0  # a younger file may still be being written
@@ -42,7 +42,10 @@ def allowed(folder: str) -> Path:
 
 
 def arrived(folder: Path, seen: set[tuple[str, int, int]], now: float | None = None) -> list[Path]:
-    """Pictures below a folder that were not seen as they are now, and are written to no more; `seen` remembers them."""
+    """Pictures below a folder that were not seen as they are now, and are written to no more; `seen` remembers them.
+
+    Links to folders are followed, also out of the root: who may lay them there may show what they lead to.
+    """
     now = time.time() if now is None else now
     new = []
     for path in find_pictures([folder])[0]:
@@ -74,7 +77,8 @@ def watch_folder(classifier: Classifier, count: RunningCount) -> bool:
     @st.fragment(run_every=EVERY_SECONDS)
     def look() -> None:
         files = arrived(folder, seen)
-        count.add(classifier, [(path.name, from_path(path)) for path in files])
+        copies = bool(st.session_state.get("count_copies"))
+        count.add(classifier, [(path.name, from_path(path)) for path in files], copies)
         words = f"Watching {folder.name}: {len(seen):,} photos seen."
         st.caption(words if seen else f"Watching {folder.name}. It holds no photo yet.")
 

@@ -8,7 +8,7 @@ from leukoscope import Classifier, ImageError, Prediction, draw, wording
 from leukoscope.classifier import no_cell
 from leukoscope.explain import CLASS_MAP, enlarged
 from leukoscope.images import read_image
-from leukoscope.scanning import SUFFIXES
+from leukoscope.photos import SUFFIXES
 from leukoscope.synthetic import draw_photo
 
 TYPES = sorted(SUFFIXES)

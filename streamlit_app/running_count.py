@@ -5,7 +5,6 @@ Nothing in here knows Streamlit: a page asks how far the count is whenever it li
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections import deque
@@ -18,10 +17,12 @@ import numpy as np
 import session_file
 
 from leukoscope import Classifier, ImageError
+from leukoscope.about import model_identity
 from leukoscope.archives import ZipLimits, is_zip, photos_in_zip, readable_name, unused_name
-from leukoscope.differential import Differential
+from leukoscope.differential import Differential, Origin
 from leukoscope.draw import crop, jpeg
 from leukoscope.images import MAX_BYTES, read_image
+from leukoscope.photos import LeftOut, digest_of
 from leukoscope.report import Key, cells_to_show
 
 PICTURE_SIDE = 96  # px of a cell's small picture
@@ -58,9 +59,11 @@ class RunningCount:
         self.restored = len(session.differential.photos)
         self.problem = ""  # why the count stopped by itself, such as a full disk
         self._session = session
-        self._known = set(session.digests.values())
+        self._known = {digest: name for name, digest in session.digests.items()}
+        self._given = {(digest, name) for name, digest in session.digests.items()}
+        self._copies: dict[str, str] = {}
         self._lock = threading.RLock()
-        self._queue: deque[tuple[Classifier, str, Content]] = deque()
+        self._queue: deque[tuple[Classifier, str, Content, bool]] = deque()
         self._worker: threading.Thread | None = None
         self._done = self._total = 0
         self._began = 0.0
@@ -82,6 +85,12 @@ class RunningCount:
         with self._lock:
             return tuple(self._session.unreadable)
 
+    @property
+    def copies(self) -> tuple[tuple[str, str], ...]:
+        """(name, name by which the same bytes were counted) of files that were given and not counted again."""
+        with self._lock:
+            return tuple(self._copies.items())
+
     def progress(self) -> Progress:
         """How far it is."""
         with self._lock:
@@ -90,8 +99,14 @@ class RunningCount:
                 left = (time.monotonic() - self._began) / self._done * (self._total - self._done)
             return Progress(self._done, self._total, left)
 
-    def add(self, classifier: Classifier, files: list[tuple[str, Content]]) -> None:
-        """Have files scanned, photos or archives; each is opened only when its turn comes."""
+    def add(self, classifier: Classifier, files: list[tuple[str, Content]], count_copies: bool = False) -> None:
+        """Have files scanned, photos or archives; each is opened only when its turn comes.
+
+        Args:
+            classifier: answers.
+            files: (name, content).
+            count_copies: count bytes that were counted before again, if they have another name now.
+        """
         if not files:
             return
         with self._lock:
@@ -100,7 +115,7 @@ class RunningCount:
                 self._done = self._total = 0
                 self._began = time.monotonic()
                 self.problem = ""
-            self._queue.extend((classifier, name, content) for name, content in files)
+            self._queue.extend((classifier, name, content, count_copies) for name, content in files)
             self._total += len(files)
             if idle:
                 self._worker = threading.Thread(target=self._work, daemon=True, name="count")
@@ -145,14 +160,14 @@ class RunningCount:
                 if not self._queue:
                     self._worker = None
                     return
-                classifier, name, content = self._queue.popleft()
+                classifier, name, content, count_copies = self._queue.popleft()
                 self._cancelled = False  # what is given after a cancel is scanned
             whole = False
             try:
                 for photo, data in _photos(name, content):
                     if self._cancelled:
                         break
-                    self._scan(classifier, photo, data)
+                    self._scan(classifier, photo, data, count_copies)
                 else:
                     whole = True
             except OSError as error:  # of the session file: what is not kept must not seem done
@@ -164,11 +179,16 @@ class RunningCount:
                 else:
                     self._total -= 1
 
-    def _scan(self, classifier: Classifier, name: str, data: bytes | str) -> None:
-        digest = hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
+    def _scan(self, classifier: Classifier, name: str, data: bytes | str, count_copies: bool) -> None:
+        # Of a file that was not read there are no bytes: it is known by its name and the reason.
+        digest = digest_of(f"{name}\0{data}".encode() if isinstance(data, str) else data)
         with self._lock:
-            if digest in self._known:
-                return  # the same file again, whatever its name: it was counted before
+            if (digest, name) in self._given:
+                return  # the same file again, such as a watched folder's after a restart
+            given = digest, name
+            if digest in self._known and not count_copies:
+                self._copies[name] = self._known[digest]
+                return
             name = unused_name(name, self._session.digests)
         try:
             if isinstance(data, str):
@@ -179,22 +199,25 @@ class RunningCount:
             with self._lock:
                 self._keep(session_file.unreadable_line(name, digest, str(error)))
                 self._session.unreadable.append((name, str(error)))
-                self._remember(name, digest)
+                self._remember(name, given)
             return
         pictures = [jpeg(crop(image, p.box, PICTURE_SIDE), 80) for p in predictions]
+        model = model_identity(classifier)
         with self._lock:
-            self._keep(session_file.photo_line(name, digest, predictions, pictures))
-            self._session.differential = self.differential.add(name, predictions)
+            self._keep(session_file.photo_line(name, digest, predictions, pictures, model))
+            self._session.differential = self.differential.add(name, predictions, Origin(model, digest))
             self._session.pictures.update({(name, number): p for number, p in enumerate(pictures, 1)})
-            self._remember(name, digest)
+            self._remember(name, given)
 
     def _keep(self, line: dict) -> None:
         if self.file:
             session_file.append(self.file, line)
 
-    def _remember(self, name: str, digest: str) -> None:
-        self._session.digests[name] = digest
-        self._known.add(digest)
+    def _remember(self, name: str, given: tuple[str, str]) -> None:
+        self._session.digests[name] = given[0]
+        self._known.setdefault(given[0], name)
+        self._given.add(given)
+        self._copies.pop(given[1], None)
 
 
 def _photos(name: str, content: Content) -> Iterator[tuple[str, bytes | str]]:
@@ -205,7 +228,10 @@ def _photos(name: str, content: Content) -> Iterator[tuple[str, bytes | str]]:
         if not is_zip(data):
             yield name, data
             return
-        yield from photos_in_zip(data, ZIP_LIMITS)
+        left_out = LeftOut()
+        yield from photos_in_zip(data, ZIP_LIMITS, left_out)
+        if left_out:
+            yield name, left_out.sentence()
     except ImageError as error:
         yield name, str(error)
 

@@ -1,8 +1,8 @@
 """A count on disk: one JSON line for each thing that happened, so that a killed process loses nothing that was done.
 
 A line is written, flushed and synced before the count goes on; a line that a crash cut short is dropped on reading.
-Lines are of three kinds: {"photo", "sha256", "rows", "pictures"}, {"photo", "sha256", "reason"} of a file that could
-not be read, and {"photo", "number", "decision"} of a person. Rows hold what a row of the CSV export holds.
+Lines are of three kinds: {"photo", "sha256", "model", "rows", "pictures"}, {"photo", "sha256", "reason"} of a file that
+could not be read, and {"photo", "number", "decision"} of a person. Rows hold what a row of the CSV export holds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from leukoscope import Prediction
-from leukoscope.counted import CountedCell, from_row, to_row
+from leukoscope.counted import CountedCell, Origin, from_row, to_row
 from leukoscope.differential import Differential
 from leukoscope.errors import DifferentialError
 
@@ -38,12 +38,14 @@ class Session:
     unreadable: list[tuple[str, str]] = field(default_factory=list)
 
 
-def photo_line(photo: str, digest: str, predictions: list[Prediction], pictures: list[bytes]) -> dict[str, Any]:
-    """A photo that was read."""
+def photo_line(
+    photo: str, digest: str, predictions: list[Prediction], pictures: list[bytes], model: str = ""
+) -> dict[str, Any]:
+    """A photo that was read, and which model answered."""
     cells = (CountedCell(photo, number, prediction) for number, prediction in enumerate(predictions, 1))
     rows = [{column: str(value) for column, value in to_row(cell).items()} for cell in cells]
     coded = [base64.b64encode(picture).decode() for picture in pictures]
-    return {"photo": photo, "sha256": digest, "rows": rows, "pictures": coded}
+    return {"photo": photo, "sha256": digest, "model": model, "rows": rows, "pictures": coded}
 
 
 def unreadable_line(photo: str, digest: str, reason: str) -> dict[str, Any]:
@@ -98,17 +100,18 @@ def parse(content: bytes, name: str) -> Session:
         raise DifferentialError(f"{name}: this is no session file of Leukoscope")
     session = Session()
     photos: list[tuple[str, list[Prediction]]] = []
+    origins: dict[str, Origin] = {}
     decisions: list[tuple[str, int, str | None]] = []
     for place, text in enumerate(lines[1:], 2):
         line = _loaded(text)
         if line is None:  # cut short by a crash
             continue
         try:
-            _take(line, session, photos, decisions, f"{name}: line {place}")
+            _take(line, session, photos, origins, decisions, f"{name}: line {place}")
         except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
             raise DifferentialError(f"{name}: line {place} is damaged ({type(error).__name__}: {error})") from None
     try:
-        session.differential = Differential.from_predictions(photos)
+        session.differential = Differential().extend(photos, origins)
         for decision in decisions:
             session.differential = session.differential.reclassify(*decision)
     except ValueError as error:
@@ -124,7 +127,7 @@ def _loaded(text: bytes) -> dict | None:
     return line if isinstance(line, dict) else None
 
 
-def _take(line: dict, session: Session, photos: list, decisions: list, where: str) -> None:
+def _take(line: dict, session: Session, photos: list, origins: dict, decisions: list, where: str) -> None:
     photo = str(line["photo"])
     if "decision" in line:
         decisions.append((photo, int(line["number"]), line["decision"]))
@@ -135,5 +138,7 @@ def _take(line: dict, session: Session, photos: list, decisions: list, where: st
         return
     cells = [from_row({str(k): str(v) for k, v in row.items()}, where) for row in line["rows"]]
     photos.append((photo, [cell.prediction for cell in cells if cell]))
+    if line.get("model"):  # lines of earlier versions have none
+        origins[photo] = Origin(str(line["model"]), session.digests[photo])
     for number, picture in enumerate(line["pictures"], 1):
         session.pictures[photo, number] = base64.b64decode(picture, validate=True)

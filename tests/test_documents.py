@@ -32,7 +32,7 @@ from training.sources import copy_table, photo_table
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-    + [ROOT / place / "README.md" for place in ("benchmarks", "space", "streamlit_app")]
+    + [ROOT / place / "README.md" for place in ("benchmarks", "findings", "space", "streamlit_app")]
 )
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -46,6 +46,8 @@ RUN_BY = {
     "test_photos_of_an_archive_and_of_the_hub_are_read_where_they_lie",
     "pip install 'leukoscope[cluster]'": "tests/leukoscope/test_cluster.py::"
     "test_without_ray_one_line_says_how_to_get_it",
+    "pip install 'leukoscope[microscopy]'": "tests/leukoscope/test_formats.py::"
+    "test_heic_without_its_package_is_told_what_to_install",
     "python -m training.data": "tests/training/test_data.py::test_real_folders_load_whole",
     "python -m training.sheets": "tests/training/test_sheets.py::test_the_command_draws_three_pictures",
     "python -m training.train training/configs/default.toml --all": "tests/training/test_export.py::"
@@ -193,6 +195,19 @@ def test_documents_speak_of_the_project_alone():
         text = document.read_text()
         assert str(Path.home()) not in text
         assert not re.search(r"/tmp/|/work/|localhost:\d", text), document.name
+
+
+def test_every_finding_has_its_row_and_every_named_test_is_there():
+    table = (ROOT / "findings/README.md").read_text()
+    scripts = sorted((ROOT / "findings").glob("*.sh"))
+    assert sorted(re.findall(r"\]\((\w+\.sh)\) \|", table)) == [script.name for script in scripts]
+    for script in scripts:
+        text = script.read_text()
+        assert script.stat().st_mode & 0o100, script.name
+        assert all(part in text for part in ("\n# seen with ", "\nset -euo pipefail\n", "mktemp -d")), script.name
+        assert not re.search(r"leukoscope|/tmp/|/work/", text), script.name
+    for file, name in re.findall(r"`(tests/[\w/]+\.py)`, `(test_\w+)`", table):
+        assert f"def {name}(" in (ROOT / file).read_text(), name
 
 
 # --- numbers ---------------------------------------------------------------------------------------------

@@ -3,9 +3,11 @@
     python -m training.finetune CHECKPOINT --cells my-lab/                # 80 cells, 20 of each type, are a start
     python -m training.finetune CHECKPOINT --cells my-lab/ --data bccd/   # and what it learned from before, if at hand
 
-The cells lie in a folder for each type: my-lab/eosinophil/*.png, my-lab/lymphocyte/... A fifth of them is held out,
-and the answers to these are scored before and after. Where the earlier labs are at hand they are in half of every
-batch, or the network would forget them, and their TEST is scored before and after too.
+The cells lie in a folder for each type: my-lab/eosinophil/*.png, my-lab/lymphocyte/... A fifth of them is held out (of
+few slides a half, a third or a quarter), and the answers to these are scored before and after. Copies of a picture are
+held out together; what is left out of the folders is named; a picture in the folders of two types is refused. Where
+the earlier labs are at hand they are in half of every batch, or the network would forget them, and their TEST is scored
+before and after too.
 
 The result is a checkpoint like any other. A run that was stopped goes on; see `training.train`.
 """
@@ -19,12 +21,14 @@ import shutil
 import sys
 from collections import Counter
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
 from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import KERAS_FILES
 from leukoscope.errors import LeukoscopeError
 from training.config import Config, ConfigError, checked, recorded, to_toml
-from training.data import add_data_arguments, load_examples, only_cell_types, where
+from training.data import add_data_arguments, labels_of, load_examples, only_cell_types, where
+from training.folders import named_twice, share_fields
 from training.sources import LABELS, DataError, class_folder_rows, to_dataset
 from training.train import START_FILE, RunError, open_run, train, training_rows
 
@@ -36,18 +40,21 @@ FIT |= {"precision": "auto"}  # of the processor at hand, not of the one that th
 COLOURS = {"stain": 0.08, "gain": 0.1, "mix": 0.05, "channel": 0.05}
 
 
-def cells_of(folder: Path, lab: str, group: str | None):
-    """The table of a lab's own cells, all of them to train on or to hold out.
+def cells_of(folder: Path, lab: str, group: str | None, notes: list[str] | None = None):
+    """The table of a lab's own cells, all of them to train on or to hold out; copies of a picture share its field.
 
     Args:
         folder: class folders.
         lab: what the lab is called.
         group: regular expression; files in whose names it matches the same text are of one field, such as one slide.
+        notes: is given a line for each kind of files that are left out, and for copies.
 
     Raises:
-        DataError: if the folder is of another layout, or the pattern is none, or does not match a name.
+        DataError: if the folder is of another layout, the pattern is none, or does not match a name, or one picture
+            has two labels.
     """
-    rows = class_folder_rows(folder, lab)
+    notes = [] if notes is None else notes
+    rows = class_folder_rows(folder, lab, notes)
     try:
         pattern = re.compile(group) if group else None
     except re.error as error:
@@ -58,6 +65,8 @@ def cells_of(folder: Path, lab: str, group: str | None):
             if not (match := pattern.search(Path(row["image"]).name)):
                 raise DataError(f"--group {group!r} matches nothing in the name {Path(row['image']).name}")
             row["field"] = f"{lab}/{match.group()}"
+    if torn := share_fields(rows, notes):
+        raise DataError(named_twice(torn))
     return to_dataset(rows)
 
 
@@ -77,6 +86,41 @@ def finetuning(recipe: Config, lab: str, labs: list[str], epochs: int) -> Config
     values["augment"] |= {name: min(reach, values["augment"][name]) for name, reach in COLOURS.items()}
     values["fit"] |= FIT | {"epochs": epochs, "schedule": "cosine", "balance": "sampling", "patience": 0}
     return checked(values, "the checkpoint's settings")
+
+
+def with_parts(config: Config, examples, lab: str) -> Config:
+    """The settings with one of five parts held out, or of as many fewer as leave cells of each type to learn from.
+
+    Raises:
+        DataError: if there is no such part, as where all cells are of one slide.
+    """
+    for parts in range(HELD_OUT_PARTS, 1, -1):
+        for fold in range(parts):
+            values = config.model_dump()
+            values["data"] |= {"folds": parts, "fold": fold}
+            tried = checked(values, "the checkpoint's settings")
+            if _leaves_enough(tried, examples, lab):
+                return tried
+    own = only_cell_types(where(examples, lab=lab))
+    counts = Counter(LABELS[label] for label in own["label"])
+    of_each = ", ".join(f"{name} {counts[name]}" for name in CELL_TYPES)
+    raise DataError(
+        "too few cells to hold some out and to learn each type from others: "
+        f"{len(own):,} of {len(set(own['field'])):,} slides or groups ({of_each}); "
+        "give two cells of each type or more, from two slides or more"
+    )
+
+
+def _leaves_enough(config: Config, examples, lab: str) -> bool:
+    """Whether some of a lab's cells are held out, and others of all types are not."""
+    try:
+        with catch_warnings():
+            simplefilter("ignore")  # of a type with fewer cells than parts: that is what is tried here
+            taught, held_out = training_rows(config, examples)
+    except ValueError:  # of the splitter: fewer groups, or cells of a type, than parts
+        return False
+    own = labels_of(where(taught, lab=lab))
+    return set(range(len(CELL_TYPES))) <= set(own) and len(only_cell_types(where(held_out, lab=lab))) > 0
 
 
 def warnings(cells) -> list[str]:
@@ -122,6 +166,7 @@ def finetune(
         raise DataError(f"the checkpoint was trained on a lab called {lab!r} already: give another --lab")
     config = finetuning(recipe, lab, labs, epochs)
     examples = datasets.concatenate_datasets([earlier, cells]) if labs else cells
+    config = with_parts(config, examples, lab)
     open_run(run, to_toml(config), config, examples)
     if not (run / START_FILE).exists():
         shutil.copyfile(checkpoint / KERAS_FILES[-1], run / START_FILE)
@@ -170,8 +215,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.epochs < 1:
             raise ConfigError(f"--epochs {args.epochs}: at least 1")
-        cells = cells_of(args.cells, lab, args.group)
-        for line in warnings(cells):
+        notes: list[str] = []
+        cells = cells_of(args.cells, lab, args.group, notes)
+        for line in notes + warnings(cells):
             print(f"warning: {line}", file=sys.stderr)
         at_hand = args.data or os.environ.get("BLOOD_CELLS_DIR")
         earlier = load_examples(args.data, pbc=args.pbc) if at_hand else None

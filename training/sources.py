@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from leukoscope.cells import CELL_TYPES
+from training.folders import class_files
 
 OTHER_CELLS = ("basophil", "erythroblast", "immature_granulocyte")
 LABELS = CELL_TYPES + OTHER_CELLS  # index < 4: one of the types that the network tells apart
@@ -22,8 +23,7 @@ KAGGLE_LAYOUT = f"""\
 DIR/
   {COPY_FOLDER}/TRAIN|TEST/EOSINOPHIL|LYMPHOCYTE|MONOCYTE|NEUTROPHIL/*.jpeg   (12,444 copies)
   {PHOTO_FOLDER}/BloodImage_*.jpg                                      (the photos)"""
-CLASS_LAYOUT = f"DIR/<class>/*.jpg|png|tif|bmp|webp with class one of: {', '.join(LABELS)}"
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"}
+CLASS_LAYOUT = f"DIR/<class>/*.jpg|png|tif|bmp|webp|gif with class one of: {', '.join(LABELS)}"
 
 KINDS = ("photo", "copy")
 
@@ -109,27 +109,31 @@ def kaggle_rows(root: Path, kinds: Iterable[str]) -> list[dict]:
     return rows
 
 
-def class_folder_rows(folder: Path, lab: str) -> list[dict]:
-    """Rows of a lab whose pictures lie in a folder for each class."""
+def class_folder_rows(folder: Path, lab: str, notes: list[str] | None = None) -> list[dict]:
+    """Rows of a lab whose pictures lie in a folder for each class; `notes` is given what is left out."""
     if not folder.is_dir():
         raise DataError(f"no such folder: {folder}\nexpected {CLASS_LAYOUT}")
     if not any(folder.iterdir()):
         raise DataError(f"{folder} is empty\nexpected the Kaggle set:\n{KAGGLE_LAYOUT}\nor {CLASS_LAYOUT}")
-    by_class = {child.name.lower(): child for child in folder.iterdir() if child.is_dir()}
+    by_class = class_files(folder, LABELS, [] if notes is None else notes)
     found = [label for label in LABELS if label in by_class]
     if not found:
         raise DataError(
             f"{folder} is of another layout: no class folder in it\n"
             f"expected the Kaggle set:\n{KAGGLE_LAYOUT}\nor {CLASS_LAYOUT}"
         )
-    rows = []
+    rows, taken = [], set()
     for label in found:
-        files = sorted(f for f in by_class[label].iterdir() if f.suffix.lower() in IMAGE_SUFFIXES)
+        files = by_class[label]
         if not files:
-            raise DataError(f"{folder} is partial: no picture in {by_class[label]}")
+            named = next(child for child in folder.iterdir() if child.name.strip().lower() == label)
+            raise DataError(f"{folder} is partial: no picture in {named}")
         for file in files:
             # Without a table of fields every photo counts as a field of its own.
             identity = f"{lab}/{label}/{file.stem}"
+            if identity in taken:  # a.png beside a.tif, or in Eosinophil/ beside eosinophil/
+                identity = f"{lab}/{file.parent.name}/{file.name}"
+            taken.add(identity)
             rows.append(
                 {
                     "image": str(file),

@@ -19,7 +19,7 @@ UNKNOWN = "not a picture of a known format"
 LARGE, SMALL = "too large", "too small"
 BUILT = "built in a way that is not read"
 
-FORMS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
+FORMS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "AVIF")
 SIDE = 40
 
 

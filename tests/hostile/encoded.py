@@ -13,8 +13,10 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
+from tests import made_files
 from tests.hostile import build
 from tests.hostile.build import BUILT, EITHER, FORMS, LARGE, READ, SMALL, UNKNOWN, encode, noise, png_chunk
+from tests.made_tiffs import page, tiff
 
 WIDE = 7000  # px; 49 million pixels in a square are just within the limit
 
@@ -30,7 +32,7 @@ def damaged():
             yield f"{form} with bytes changed, {seed}", build.changed(data, seed), EITHER
         for place in (2, 8, 16, 30):
             yield f"{form} wiped from byte {place}", data[:place] + bytes(64) + data[place + 64 :], EITHER
-        yield f"{form} twice", data + data, READ
+        yield f"{form} twice", data + data, "." if form == "JPEG2000" else READ
         yield f"{form} with a page of HTML behind it", data + b"<html><script>alert(1)</script>", READ
         yield f"{form} behind a byte", b"\0" + data, "."
         yield f"{form} end first", data[::-1], UNKNOWN
@@ -270,8 +272,69 @@ def pages():
         yield f"{form} of four pages, cut in the second", data[: len(data) * 2 // 5], "."
     yield "TIFF whose pages differ", encode(first, "TIFF", save_all=True, append_images=others), READ
     tiny = encode(Image.new("RGB", (1, 1)), "TIFF", save_all=True, append_images=others)
-    yield "TIFF whose first page is tiny", tiny, SMALL
+    yield "TIFF whose first page is tiny", tiny, READ
+    yield "TIFF whose pages are all tiny", encode(Image.new("RGB", (1, 1)), "TIFF"), SMALL
     yield "GIF of a thousand frames", build.gif(40, 40, *[build.gif_frame(0, 0, 40, 40)] * 1000), "."
 
 
-GROUPS = (damaged, sizes, bombs, slow, metadata, kinds, pages)
+def taken_apart():
+    """TIFFs that the library takes apart itself, and what stands in them that is not so."""
+    deep = np.asarray(noise()).astype(np.uint16) * 257
+    for options in ({}, {"planar": True}, {"tile": 16}, {"packing": 5}, {"packing": 8, "planar": True, "tile": 16}):
+        data = made_files.one(deep, **options)
+        name = f"TIFF of 16 bits, {options}"
+        yield name, data, READ
+        for percent in (30, 70, 95):
+            yield f"{name}, cut at {percent} %", data[: len(data) * percent // 100], "."
+        for seed in range(6):
+            yield f"{name}, bytes changed, {seed}", build.changed(data[::-1], seed)[::-1], "."
+    huge = {256: (4, [WIDE]), 257: (4, [WIDE])}
+    for packing in (1, 5, 8, 50000, 50001, 34712):
+        files = packing in (50001, 34712)  # tiles that are files have 8 bits
+        tags, parts = page(deep.astype(np.uint8), rows=9) if files else page(deep, packing=packing)
+        tags |= huge | {278: (4, [WIDE]), 259: (3, [packing])}
+        yield f"TIFF taken apart says 7000 squared, packing {packing}", tiff((tags, parts)), "400 MB|damaged"
+        far = tags | {256: (4, [2**32 - 1]), 257: (4, [2**32 - 1])}
+        yield f"TIFF taken apart says 4 billion squared, packing {packing}", tiff((far, parts)), LARGE
+    for tag, value in ((278, 2**32 - 1), (322, 2**32 - 1), (322, 1), (277, 65_535), (277, 8), (258, 65_535), (317, 9)):
+        tags, parts = page(deep, packing=8)
+        number = {258: (3, [value] * 3), 277: (3, [value])}.get(tag, (4, [value]))
+        yield f"TIFF of 16 bits with {value} in tag {tag}", tiff((tags | {tag: number}, parts)), "."
+    yield "TIFF of 16 bits, zeros, just within 400 MB", partial(_zeros, 5800), READ
+    yield "TIFF of 16 bits in one part, zeros", partial(_zeros, 5800, whole=True), "400 MB"
+    yield "TIFF of 65,000 strips of 16 bits", lambda: made_files.one(np.zeros((65_000, 24, 3), np.uint16), rows=1), READ
+    again = page(deep, rows=1, packing=8)[0]
+    yield "TIFF whose parts are all the same ones", lambda: tiff((again, [bytes(2**20)] * 40)), "."
+    yield "TIFF of 100,000 pages", lambda: tiff(*[({256: (4, [40])}, [])] * 100_000), "."
+    yield "TIFF whose description is long", lambda: made_files.described("<OME <Pixels " * 10**6, deep), "."
+    words = made_files.ome(*['Name="' + "x" * 150 + '"'] * 3, z=999_999)
+    yield "OME-TIFF of names without end", lambda: made_files.described(words, deep), "not red, green and blue"
+    yield (
+        "OME-TIFF whose pages are far",
+        made_files.described(made_files.ome("", "", "", z=99, dimensions="XYZCT"), deep),
+        ".",
+    )
+    bomb = encode(Image.new("RGB", (8000, 8000)), "WEBP", method=0, lossless=True)
+    yield (
+        "TIFF of tiles that are bombs",
+        lambda: tiff((page(np.asarray(noise()), tile=16)[0] | {259: (3, [50001])}, [bomb] * 9)),
+        "another size",
+    )
+    for name, profile in (
+        ("short", b"x" * 90),
+        ("of zeros", bytes(3000)),
+        ("changed", build.changed(made_files.P3(), 60)),
+    ):
+        yield f"PNG with a profile that is {name}", made_files.by_pillow("PNG", icc_profile=profile), READ
+
+
+def _zeros(side: int, whole: bool = False) -> bytes:
+    """A TIFF of nothing but zeros, 16 bits and packed."""
+    rows = side if whole else 100
+    tags, _ = page(np.zeros((24, 24, 3), np.uint16), packing=8)
+    part = zlib.compress(bytes(side * 6 * rows))
+    tags |= {256: (4, [side]), 257: (4, [side]), 278: (4, [rows])}
+    return tiff((tags, [part] * -(-side // rows)))
+
+
+GROUPS = (damaged, sizes, bombs, slow, metadata, kinds, pages, taken_apart)

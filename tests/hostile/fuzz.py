@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -34,9 +35,11 @@ from leukoscope.differential import Differential
 from leukoscope.errors import LeukoscopeError
 from leukoscope.hub import EMBEDDED
 from leukoscope.images import read_image
+from tests import made_files
 from tests.hostile import build
 from tests.hostile.build import FORMS, encode, noise
 from tests.hostile.memory import peak_mb
+from tests.made_tiffs import page, tiff
 
 EXECUTIONS = 100_000
 MOST_SECONDS = 2.0
@@ -119,7 +122,23 @@ def pictures() -> list[bytes]:
     exif = rgb.getexif()
     exif[0x0112] = 6
     seeds += [encode(rgb, form, exif=exif) for form in ("JPEG", "PNG", "WEBP")]
-    return [*seeds, build.plain_tiff(28, 26) + bytes(28 * 26)]
+    return [*seeds, build.plain_tiff(28, 26) + bytes(28 * 26), *tiffs()]
+
+
+def tiffs() -> list[bytes]:
+    """Good TIFFs of the kinds that the library takes apart itself, and a profile."""
+    deep = np.asarray(noise(28, 26)).astype(np.uint16) * 257
+    made = [{"planar": True}, {"tile": 16}, {"planar": True, "rows": 7, "order": ">"}]
+    made += [{"packing": packing, "predictor": 2} for packing in (5, 8, 50000)] + [{"packing": 32773, "planar": True}]
+    seeds = [made_files.one(deep, **options) for options in made]
+    seeds += [
+        made_files.one((deep / 65_535).astype(np.float32), packing=8, predictor=3),
+        made_files.one(deep, big=True),
+    ]
+    small = page(np.ascontiguousarray(deep[:25, :25]), tags={254: (4, [1])})
+    seeds += [tiff(small, page(deep)), made_files.described(made_files.ome("", "", ""), deep)]
+    seeds += [made_files.described("ImageJ=1.54\nimages=3\nchannels=3\n", deep, packing=8)]
+    return [*seeds, made_files.files_in_tiff(50001, "WEBP"), made_files.by_pillow("PNG", icc_profile=made_files.P3())]
 
 
 def archives() -> list[bytes]:

@@ -19,6 +19,8 @@ from PIL import Image
 from tests.hostile import build
 from tests.hostile.build import FORMS, LARGE, READ, SMALL, UNKNOWN, Archive, changed, encode, noise
 
+NAMED = {"PSD": "a PSD file is not read", "DICOM": "DICOM is not read", "JPEG 2000": UNKNOWN + "|damaged"}
+
 
 def renamed():
     """What is no picture, under a picture's name."""
@@ -50,7 +52,8 @@ def renamed():
     }
     for name, data in others.items():
         for suffix in ("jpg", "png"):
-            yield f"{name} called .{suffix}", _file(f"cell.{suffix}", data), UNKNOWN
+            words = NAMED.get(name, UNKNOWN)
+            yield f"{name} called .{suffix}", _file(f"cell.{suffix}", data), words
     yield "a JPEG called .svg", _file("cell.svg", encode(noise(), "JPEG")), READ
 
 
@@ -154,7 +157,7 @@ def zips():
     picture = encode(noise(), "PNG")
     yield "of a picture", Archive(build.zipped(("a.png", picture))), READ
     for name in ("../../etc/cron.d/x", "/etc/passwd", "..\\..\\x", "C:\\Windows\\x", "\\\\host\\share\\x", "a/../../x"):
-        yield f"with the path {name}", Archive(build.zipped((name, picture))), READ
+        yield f"with the path {name}", Archive(build.zipped((f"{name}.png", picture))), READ
     for name in ("\x1b[31m", "a\nb", "\u202egnp.exe", "x" * 300, "=cmd|' /C calc'!A0", "\ud83d\ude00" * 50, " ", "."):
         name = name.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         yield f"with a file called {name[:20]!r}", Archive(build.zipped((name, picture))), "^(read)?$"
@@ -172,8 +175,9 @@ def zips():
         yield f"by {name}", Archive(build.zipped(("a.png", picture), method=method)), "packed in a way"
     nested = build.zipped(("a.png", picture))
     for _ in range(5):
-        nested = build.zipped(("inner.zip", nested))
-    yield "in zips in zips", Archive(nested), "inside an archive"
+        nested = build.zipped(("inner.png", nested))
+    yield "in zips in zips, called pictures", Archive(nested), "inside an archive"
+    yield "in a zip", Archive(build.zipped(("inner.zip", nested))), "^$"
     yield "of 12,000 files", lambda: Archive(build.zipped(*((str(i), b"x") for i in range(12_000)))), "more than 10,000"
     yield "of 300 files", lambda: Archive(build.zipped(*((f"{i}.png", picture) for i in range(300)))), "first 200"
     yield "of one name twice", Archive(build.zipped(("a.png", picture), ("a.png", picture))), READ[:-1]

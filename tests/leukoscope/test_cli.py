@@ -6,7 +6,7 @@ import sys
 import pytest
 from PIL import Image
 
-from leukoscope import CELL_TYPES, Classifier, cli
+from leukoscope import CELL_TYPES, Classifier, cli, command
 from leukoscope.synthetic import draw_photo
 
 
@@ -30,7 +30,7 @@ def test_a_reader_that_ends_early_is_no_error(cell):
     os.close(reading)
     ended = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
     os.close(writing)
-    assert (ended.returncode, ended.stderr) == (cli.NOT_READ, "")
+    assert (ended.returncode, ended.stderr) == (command.NOT_READ, "")
 
 
 def test_classify_json_holds_the_whole_prediction(cell, capsys):

@@ -16,7 +16,7 @@ from PIL import Image
 from benchmarks.nodes import Cluster
 from benchmarks.scale import rows_alone, rows_of, unlike
 from leukoscope import CELL_TYPES, Differential, cli
-from leukoscope.scanning import photo_name
+from leukoscope.photos import photo_name
 from leukoscope.synthetic import draw_photo
 from leukoscope.tables import slide, slides, total
 

@@ -20,6 +20,7 @@ from leukoscope.differential import (
     NOT_COUNTED,
     CountedCell,
     Differential,
+    Origin,
     append_csv,
     clopper_pearson,
     resume_csv,
@@ -207,7 +208,7 @@ def test_appended_photos_read_like_written_ones(tmp_path):
         append_csv(path, name, predictions)
         counted = counted.add(name, predictions)
     assert Differential.read_csv(path) == counted
-    assert sorted(path.read_bytes().split(b"\r\n")) == sorted(counted.to_csv().encode().split(b"\r\n"))
+    assert sorted(path.read_bytes().split(b"\r\n")) == sorted(counted.csv_bytes().split(b"\r\n"))
     assert resume_csv(path) == counted
 
 
@@ -259,7 +260,7 @@ def test_what_was_whole_is_left_as_it_was(tmp_path):
 def test_a_wrong_last_line_is_no_torn_one(tmp_path, name):
     path = tmp_path / "out.csv"
     counted = Differential.from_predictions([(name, [cell(), cell()])]).reclassify(name, 2, "monocyte")
-    text = counted.to_csv().replace("monocyte\r\n", "mono\r\n")
+    text = counted.to_csv().replace("monocyte,,\r\n", "mono,,\r\n")
     path.write_bytes(text.encode())
     with pytest.raises(DifferentialError, match="line 3: corrected: 'mono' must be one of"):
         resume_csv(path)
@@ -277,6 +278,117 @@ def test_what_a_spreadsheet_saved_is_read(tmp_path):
     assert Differential.read_csv(tmp_path / "out.csv") == counted.add("c.png", [cell()])
 
 
+ORIGIN = Origin("default 0123456789abcdef", "0f" * 32)
+
+
+def test_where_cells_come_from_is_written_and_read(tmp_path):
+    path = tmp_path / "out.csv"
+    append_csv(path, "a.png", [cell(), cell("monocyte")], ORIGIN)
+    append_csv(path, "none.png", [], Origin("=another", "ab" * 32))
+    append_csv(path, "unknown.png", [cell()])
+    counted = Differential.read_csv(path)
+    assert counted.origins == {"a.png": ORIGIN, "none.png": Origin("=another", "ab" * 32)}
+    assert Differential.from_csv(counted.to_csv()) == counted
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfphoto,cell"), "Excel takes it for UTF-8"
+    assert path.read_bytes().count(b"\xef\xbb\xbf") == 1
+    counted.write_csv(tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes().startswith(b"\xef\xbb\xbfphoto,cell")
+    assert ",'=another," in counted.to_csv(), "no formula"
+
+
+def test_a_file_cut_within_the_last_photos_hash_is_torn(tmp_path):
+    path = tmp_path / "out.csv"
+    append_csv(path, "a.png", [cell()], ORIGIN)
+    whole = path.read_bytes()
+    append_csv(path, "b.png", [cell()], Origin(ORIGIN.model, "ab" * 32))
+    content = path.read_bytes()
+    for size in range(len(whole), len(content) - 2):
+        path.write_bytes(content[:size])
+        assert resume_csv(path).photos == ("a.png",), size
+        assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": ""}, "model: '' must be the name of one beside a sha256"),
+        ({"sha256": ""}, "sha256: '' must be 64 hex digits"),
+        ({"sha256": "0f" * 31}, f"sha256: '{'0f' * 31}' must be 64 hex digits"),
+        ({"sha256": "ab" * 32}, "sha256: 'a.png' has another in a line before"),
+    ],
+)
+def test_half_an_origin_is_named(change, said):
+    counted = Differential().add("a.png", [cell(), cell()], ORIGIN)
+    header, first, second, _ = counted.to_csv().split("\r\n")
+    row = dict(zip(CSV_COLUMNS, next(csv.reader([second])), strict=True)) | change
+    with pytest.raises(DifferentialError) as caught:
+        Differential.from_csv("\r\n".join([header, first, ",".join(row.values())]))
+    assert str(caught.value) == f"the file: line 3: {said}"
+
+
+def older(counted: Differential) -> str:
+    """The CSV of a count as it was before photos were told by their bytes."""
+    return "\r\n".join(line.removesuffix(",model,sha256").removesuffix(",,") for line in counted.to_csv().splitlines())
+
+
+def test_an_older_file_is_read_and_written_anew_when_it_grows(tmp_path):
+    counted = Differential.from_predictions([("a.png", [cell(), cell("monocyte")]), ("b.png", [])])
+    text = older(counted) + "\r\n"
+    assert text.splitlines()[0].endswith(",cut,corrected")
+    assert Differential.from_csv(text) == counted
+    path = tmp_path / "out.csv"
+    path.write_bytes(text.encode())
+    append_csv(path, "c.png", [cell()], ORIGIN)
+    assert Differential.read_csv(path) == counted.add("c.png", [cell()], ORIGIN)
+    path.write_bytes(text.encode())
+    assert resume_csv(path) == counted
+    assert path.read_bytes() == counted.csv_bytes()
+
+
+SAVED = Differential().extend(
+    [("a, b;c.png", [cell(), cell("monocyte", "review", 0.5, cut=True)]), ("细胞.png", []), ("=c.png", [cell()])],
+    {"a, b;c.png": ORIGIN},
+)
+
+
+def as_excel_saves(counted: Differential, delimiter: str) -> str:
+    """Decimal commas, another delimiter, capitals that somebody typed, rows of nothing at the end."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter)
+    for row in csv.reader(io.StringIO(counted.to_csv(), newline="")):
+        name, *values, model, sha256 = row
+        writer.writerow([name, *(value.replace(".", ",") for value in values), model, sha256])
+    writer.writerows([[""] * 18, [""] * 18])
+    return "\ufeff" + text.getvalue().replace(f"{delimiter}monocyte{delimiter}", f"{delimiter}Monocyte {delimiter}")
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_what_excel_saves_elsewhere_is_read_and_goes_on(tmp_path, delimiter):
+    text = as_excel_saves(SAVED, delimiter)
+    assert "0,97" in text
+    assert "Monocyte " in text
+    assert Differential.from_csv(text) == SAVED
+    path = tmp_path / "out.csv"
+    path.write_bytes(text.encode())
+    append_csv(path, "d.png", [cell()])
+    assert Differential.read_csv(path) == SAVED.add("d.png", [cell()])
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_what_pandas_saves_is_read(tmp_path, index):
+    import pandas
+
+    SAVED.write_csv(tmp_path / "out.csv")
+    table = pandas.read_csv(tmp_path / "out.csv")
+    table.to_csv(tmp_path / "again.csv", index=index)
+    text = (tmp_path / "again.csv").read_text()
+    assert ",3.0,4.0,50.0,60.0," in text
+    assert Differential.from_csv(text) == SAVED
+    assert resume_csv(tmp_path / "again.csv") == SAVED
+    if index:  # otherwise rows can be added to it as it is
+        assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "out.csv").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -291,16 +403,16 @@ def test_what_a_spreadsheet_saved_is_read(tmp_path):
         (lambda rows: rows[1].__setitem__(7, "nan"), "line 2: p_eosinophil: 'nan' must be 0-1"),
         (lambda rows: rows[1].__setitem__(12, "sure"), "line 2: verdict: 'sure' must be one of confident"),
         (lambda rows: rows[1].__setitem__(15, "blast"), "line 2: corrected: 'blast' must be one of"),
-        (lambda rows: rows[0].append("more"), "line 1: column 17 'more' is one too many"),
+        (lambda rows: rows[0].append("more"), "line 1: column 19 'more' is one too many"),
         (lambda rows: rows[1].__setitem__(2, "-1"), "line 2: x0: '-1' must be a whole number of px"),
         (lambda rows: rows[1].__setitem__(4, "3"), "line 2: x1: '3' must be more than x0, 3"),
         (lambda rows: rows[1].__setitem__(14, "yes"), "line 2: cut: 'yes' must be one of 0, 1"),
-        (lambda rows: rows[1].pop(), "line 2: it has not 16 columns"),
-        (lambda rows: rows[1].append("x"), "line 2: it has not 16 columns"),
+        (lambda rows: rows[1].pop(), "line 2: it has not 18 columns"),
+        (lambda rows: rows[1].append("x"), "line 2: it has not 18 columns"),
     ],
 )
 def test_a_wrong_file_is_named_by_line_and_column(tmp_path, change, words):
-    assert len(CSV_COLUMNS) == 16
+    assert len(CSV_COLUMNS) == 18
     rows = list(csv.reader(io.StringIO(many(neutrophil=2).to_csv(), newline="")))
     change(rows)
     with open(tmp_path / "bad.csv", "w", newline="") as file:
@@ -311,12 +423,12 @@ def test_a_wrong_file_is_named_by_line_and_column(tmp_path, change, words):
 
 def test_a_column_is_named_with_all_that_are_valid():
     valid = "; valid are photo, cell, x0, y0, x1, y1, label, p_eosinophil, p_lymphocyte, p_monocyte, p_neutrophil, "
-    valid += "confidence, verdict, unfamiliarity, cut, corrected"
+    valid += "confidence, verdict, unfamiliarity, cut, corrected, model, sha256"
     for header, said in {
         "photo,cell,x0,z0": "column 4 must be 'y0', not 'z0'",
         "photo,cell": "column 3 must be 'x0', not ''",
         "x" * 99: f"column 1 must be 'photo', not '{'x' * 80}'",
-        ",".join([*CSV_COLUMNS, "y" * 99]): f"column 17 '{'y' * 80}' is one too many",
+        ",".join([*CSV_COLUMNS, "y" * 99]): f"column 19 '{'y' * 80}' is one too many",
         "": "column 1 must be 'photo', not ''",
     }.items():
         with pytest.raises(DifferentialError) as caught:
@@ -327,19 +439,19 @@ def test_a_column_is_named_with_all_that_are_valid():
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("a.png,1,,,,,label", "it has not 16 columns"),
+        ("a.png,1,,,,,label", "it has not 18 columns"),
         ('"a"b.png', "',' expected after '\"'"),
         ('"a.png', "unexpected end of data"),
         ("{row}\r\n{row}", "cell: 1 is there twice"),
-        ("{x},0.5,confident,0,0,", "label: '' must be one of eosinophil, lymphocyte, monocyte, neutrophil"),
-        ("{row}mono", "corrected: 'mono' must be one of {types}, none of the four, empty"),
-        ("{row}" + "m" * 99, "corrected: '" + "m" * 80 + "' must be one of {types}, none of the four, empty"),
+        ("{x},0.5,confident,0,0,,,", "label: '' must be one of eosinophil, lymphocyte, monocyte, neutrophil"),
+        ("{cut}mono,,", "corrected: 'mono' must be one of {types}, none of the four, empty"),
+        ("{cut}" + "m" * 99 + ",,", "corrected: '" + "m" * 80 + "' must be one of {types}, none of the four, empty"),
     ],
 )
 def test_a_row_is_named_with_what_is_wrong(row, said):
     header, good = many(neutrophil=1).to_csv().splitlines()
     types = ", ".join(CELL_TYPES)
-    row = row.format(row=good, x="a.png,1,3,4,50,60,,0,0,0,1")
+    row = row.format(row=good, cut=good.removesuffix(",,"), x="a.png,1,3,4,50,60,,0,0,0,1")
     line = 2 + row.count("\n")
     for source in ((), ("out.csv",)):
         with pytest.raises(DifferentialError) as caught:
@@ -351,7 +463,7 @@ def test_a_row_is_named_with_what_is_wrong(row, said):
     ("column", "value", "valid"),
     [
         ("cell", "0", "a number from 1"),
-        ("cell", "1.0", "a number from 1"),
+        ("cell", "1.5", "a number from 1"),
         *((edge, "-1", "a whole number of px") for edge in ("x0", "y0", "x1", "y1")),
         ("x0", "", "a whole number of px"),
         ("y1", "", "a whole number of px"),
@@ -378,7 +490,7 @@ def test_a_row_lacks_no_column_and_has_none_beside():
     for change in ({None: ["more"]}, {"corrected": None}):
         with pytest.raises(DifferentialError) as caught:
             from_row({name: str(text) for name, text in to_row(CountedCell("a", 1, cell())).items()} | change, "here")
-        assert str(caught.value) == "here: it has not 16 columns"
+        assert str(caught.value) == "here: it has not 18 columns"
 
 
 def test_the_least_and_the_most_that_a_row_may_hold():
@@ -413,6 +525,8 @@ def test_every_column_of_a_row():
                 "0.25",
                 1,
                 "neutrophil",
+                "",
+                "",
             ],
             strict=True,
         )
@@ -428,7 +542,7 @@ def test_every_column_of_a_row():
     )
     header, empty = Differential(("=b.png",)).to_csv().split("\r\n", 1)
     assert header == ",".join(CSV_COLUMNS)
-    assert empty == "'=b.png,,,,,,,,,,,,no_cell,,,\r\n"
+    assert empty == "'=b.png,,,,,,,,,,,,no_cell,,,,,\r\n"
 
 
 def test_cells_are_put_in_order_and_photos_are_not():
@@ -499,12 +613,12 @@ def test_a_photo_whose_first_cell_is_missing_is_done_again_and_no_other(tmp_path
     lines = counted.to_csv().splitlines(keepends=True)
     path.write_bytes("".join([*lines[:3], lines[4]]).encode())
     assert resume_csv(path) == Differential.from_predictions([("a", [cell(), cell()])])
-    assert path.read_bytes() == "".join(lines[:3]).encode()
+    assert path.read_bytes() == b"\xef\xbb\xbf" + "".join(lines[:3]).encode()
     path.write_bytes("".join([lines[0], *lines[2:]]).encode())
     assert resume_csv(path).photos == ("a", "b", "c"), "a photo that is not the last was never being written"
     path.write_bytes("".join(lines[:3]).encode()[:-2])
     assert resume_csv(str(path)).photos == ("a",)
-    assert path.read_bytes() == "".join(lines[:3]).encode(), "the end of its last line is put back"
+    assert path.read_bytes() == b"\xef\xbb\xbf" + "".join(lines[:3]).encode(), "the end of its last line is put back"
 
 
 def test_what_cannot_be_read_is_named(tmp_path):

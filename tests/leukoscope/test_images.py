@@ -96,8 +96,10 @@ def test_cmyk_palette_grey_and_transparency_become_rgb():
     grey = read_image(encode(rgb.convert("L"), "PNG"))
     assert (grey[..., 0] == grey[..., 1]).all()
     clear = Image.new("RGBA", (40, 30), (10, 20, 30, 0))
-    assert (read_image(encode(clear, "PNG")) == 255).all(), "transparent pixels are laid on white"
-    assert (read_image(np.asarray(clear)) == 255).all()
+    clear.putpixel((39, 29), (10, 20, 30, 255))
+    for source in (encode(clear, "PNG"), np.asarray(clear)):
+        assert (read_image(source)[:29] == 255).all(), "transparent pixels are laid on white"
+        assert read_image(source)[29, 39].tolist() == [10, 20, 30]
     half = read_image(encode(Image.new("LA", (40, 30), (0, 128)), "PNG"))
     assert abs(int(half[0, 0, 0]) - 127) <= 1
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks.scale import rows_alone, rows_of
 from leukoscope import Classifier, DifferentialError, LeukoscopeError
-from leukoscope.cluster import identity
+from leukoscope.about import identity
 from leukoscope.ledger import BAD, CELLS, Ledger, slide_key
 from leukoscope.portion import Done, scan_portion
 from leukoscope.stores import Portion, Root, find_roots, list_photos

@@ -153,9 +153,21 @@ def test_any_name_goes_on_the_page(name):
     assert len(page.images) == 1
 
 
+def test_letters_of_other_scripts_are_told_apart_and_explained():
+    counted = Differential.from_predictions([("血液 🩸.png", [cell("neutrophil")])])
+    page = page_of(to_bytes(counted, {}, model="m", made_on=DAY))
+    text = page.extract_text()
+    assert r"Photos: \u8840\u6db2 \U0001fa78.png" in text
+    assert r"\u.... in a name: a letter that this page's fonts lack, by its Unicode number." in text
+    named = page_of(to_bytes(counted, {}, model="模型", made_on=DAY)).extract_text()
+    assert r"model \u6a21\u578b" in named
+
+
 def test_a_name_of_the_west_is_written_out():
-    counted = Differential.from_predictions([("Müller (1).png", [cell("neutrophil")])])
-    assert "Müller (1).png" in page_of(to_bytes(counted, {}, model="m", made_on=DAY)).extract_text()
+    counted = Differential.from_predictions([("Müller \u2013 (1).png", [cell("neutrophil")])])
+    text = page_of(to_bytes(counted, {}, model="m", made_on=DAY)).extract_text()
+    assert "Müller - (1).png" in text
+    assert "in a name" not in text
 
 
 def test_a_thumbnail_shows_the_cell_in_its_middle():

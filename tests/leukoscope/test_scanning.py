@@ -1,13 +1,16 @@
 """`leukoscope scan` as a person runs it: in a process of its own."""
 
+import hashlib
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
 import termios
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from pypdf import PdfReader
 
 from leukoscope import cli
 from leukoscope.differential import NOT_COUNTED, Differential
-from leukoscope.scanning import find_pictures
+from leukoscope.photos import SUFFIXES, find_pictures
 from leukoscope.synthetic import draw_photo
 
 
@@ -204,6 +207,103 @@ def test_a_photo_is_counted_once_whatever_it_is_called(smear, tmp_path):
     assert Differential.read_csv(csv).photos == ("smear/a.png", f"{smear}/more/c.PNG", f"{smear}/b.jpg")
 
 
+def lines_of(done) -> list[str]:
+    assert done.returncode == 0, done.stderr
+    return [line.removeprefix("leukoscope: ") for line in done.stderr.splitlines()]
+
+
+def test_a_photo_is_counted_once_wherever_its_folder_went(tmp_path):
+    for i in range(3):
+        draw(tmp_path / "smear" / f"{i}.png", ["neutrophil"], i)
+    first = scan("smear", "--csv", "count.csv", cwd=tmp_path)
+    assert lines_of(first) == []
+    whole = (tmp_path / "count.csv").read_bytes()
+    elsewhere = scan(".", "--csv", "../count.csv", cwd=tmp_path / "smear")
+    assert elsewhere.stdout == first.stdout
+    assert lines_of(elsewhere)[0] == "3 of 3 photos are in ../count.csv"
+    assert lines_of(elsewhere)[1].startswith("3 of these by another name, as 0.png by the name smear/0.png: --count-c")
+    (tmp_path / "smear").rename(tmp_path / "slide1")
+    done = scan("slide1", "--csv", "count.csv", "--pdf", "o.pdf", "--annotated", "drawn", cwd=tmp_path)
+    assert done.stdout == first.stdout
+    assert (tmp_path / "count.csv").read_bytes() == whole
+    assert len(list((tmp_path / "drawn" / "smear").glob("*.png"))) == 3, "its photos are found where they are now"
+    assert len(PdfReader(tmp_path / "o.pdf").pages[0].images) > 0
+    anyway = scan("slide1", "--csv", "count.csv", "--count-copies", cwd=tmp_path)
+    assert lines_of(anyway) == []
+    assert len(Differential.read_csv(tmp_path / "count.csv").photos) == 6
+    again = scan("slide1", "--csv", "count.csv", "--count-copies", cwd=tmp_path)
+    assert lines_of(again) == ["3 of 3 photos are in count.csv"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_within_a_scan_equal_bytes_count_once(tmp_path, workers):
+    draw(tmp_path / "in" / "0.png", ["neutrophil"], 0)
+    draw(tmp_path / "in" / "1.png", ["eosinophil"], 1)
+    shutil.copy(tmp_path / "in" / "0.png", tmp_path / "in" / "0 - Copy.png")
+    done = scan("in", "--json", "--workers", workers, cwd=tmp_path)
+    assert json.loads(done.stdout)["photos"] == ["in/0 - Copy.png", "in/1.png"]
+    (line,) = lines_of(done)
+    assert line.startswith(
+        "1 file is a copy of another and not counted, as in/0.png of in/0 - Copy.png: --count-copies"
+    )
+    anyway = scan("in", "--json", "--count-copies", "--workers", workers, cwd=tmp_path)
+    assert len(json.loads(anyway.stdout)["photos"]) == 3
+    assert lines_of(anyway) == []
+
+
+def test_another_photo_of_the_same_name_is_not_taken_for_counted(tmp_path):
+    for place, seed in (("one", 1), ("two", 2)):
+        draw(tmp_path / place / "0.png", ["neutrophil"], seed)
+        done = scan(".", "--csv", "../count.csv", cwd=tmp_path / place)
+    assert f"0.png: another photo was counted by this name: give its folder in full, {tmp_path}/two" in done.stderr
+    done = scan(tmp_path / "two", "--csv", "count.csv", cwd=tmp_path)
+    assert lines_of(done) == []
+    assert Differential.read_csv(tmp_path / "count.csv").photos == ("0.png", f"{tmp_path}/two/0.png")
+
+
+def test_another_model_into_the_same_csv_is_refused(smear, tmp_path, capsys):
+    csv = tmp_path / "o.csv"
+    assert cli.main(["scan", str(smear / "a.png"), "--csv", str(csv)]) == 0
+    (origin,) = Differential.read_csv(csv).origins.values()
+    assert origin.sha256 == hashlib.sha256((smear / "a.png").read_bytes()).hexdigest()
+    other = csv.read_text().replace(origin.model, "mine 0123")
+    csv.write_text(other)
+    capsys.readouterr()
+    assert cli.main(["scan", str(smear), "--csv", str(csv)]) == 2
+    said = capsys.readouterr().err
+    assert f"holds the answers of another model, mine 0123, and this is {origin.model}" in said
+    assert csv.read_text() == other
+
+
+def test_an_older_csv_knows_its_photos_by_name_and_says_so(smear, tmp_path):
+    csv = tmp_path / "o.csv"
+    assert scan(smear / "a.png", "--csv", csv).returncode == 0
+    counted = Differential.read_csv(csv)
+    replace(counted, origins={}).write_csv(csv)
+    text = csv.read_text().replace(",model,sha256", "")
+    csv.write_text("\n".join(line.removesuffix(",,") for line in text.splitlines()) + "\n")
+    done = scan(smear, "--csv", csv)
+    assert lines_of(done)[1:3] == [
+        f"{csv} does not say which model answered for 1 photos, nor their hashes: names tell them",
+        f"1 of 4 photos are in {csv}",
+    ]
+    after = Differential.read_csv(csv)
+    assert after.photos == tuple(str(smear / name) for name in ("a.png", "b.jpg", "more/c.PNG"))
+    assert set(after.origins) == set(after.photos[1:])
+
+
+def test_what_is_left_out_is_counted_and_named(smear, tmp_path):
+    done = scan(smear)
+    assert lines_of(done)[0] == "1 file was not taken for photos: 1 .txt"
+    only = tmp_path / "only"
+    only.mkdir()
+    for i in range(3):
+        (only / f"{i}.xyz").write_text("x")
+    done = scan(only)
+    assert done.returncode == 2
+    assert done.stderr == f"leukoscope: no pictures in {only}; 3 files were not taken for photos: 3 .xyz\n"
+
+
 def test_annotated_photos_are_not_scanned_and_can_be_had_later(smear, tmp_path):
     csv, drawn = tmp_path / "o.csv", smear / "drawn"
     assert scan(smear, "--csv", csv).returncode == 0
@@ -231,11 +331,11 @@ def test_any_file_name_will_do(tmp_path):
     names = [b"caf\xe9.png", b"=1+1.png", "细胞.png".encode(), b"two\nlines.png", b"\x1b[31mred.png", b"-n.png"]
     folder = os.path.join(os.fsencode(tmp_path), b"in")
     os.mkdir(folder)
-    for name in names:
-        draw(tmp_path / "a.png", ["neutrophil"], 1)
+    for seed, name in enumerate(names):
+        draw(tmp_path / "a.png", ["neutrophil"], seed)
         os.rename(tmp_path / "a.png", os.path.join(folder, name))
         with open(os.path.join(folder, b"bad" + name), "wb") as file:
-            file.write(b"x")
+            file.write(name)
     options = ("--csv", "o.csv", "--pdf", "o.pdf", "--annotated", "drawn", "--json")
     done = scan("in", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -293,5 +393,6 @@ def test_scan_help_shows_how(capsys):
         cli.main(["scan", "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
+    assert " ".join(sorted(SUFFIXES)) in " ".join(text.split())
     for words in ("leukoscope scan smear/ --csv cells.csv", "same command goes on", "3 if none could", "Not a medical"):
         assert words in " ".join(text.split()), words

@@ -1,5 +1,6 @@
 """Uploads and counts without a browser: what is read, what is refused, what is remembered."""
 
+import hashlib
 import io
 import threading
 import zipfile
@@ -14,8 +15,9 @@ from PIL import Image
 from uploads import Uploads
 
 from leukoscope import ImageError, Prediction
+from leukoscope.about import model_identity
 from leukoscope.cells import CELL_TYPES, CELLS
-from leukoscope.differential import NOT_COUNTED, CountedCell, Differential
+from leukoscope.differential import NOT_COUNTED, CountedCell, Differential, Origin
 from leukoscope.draw import crop
 from leukoscope.synthetic import draw_cell, draw_photo
 
@@ -108,6 +110,36 @@ def test_photos_of_one_name_are_told_apart(classifier, uploads):
     result = counted(classifier, uploads, files)
     assert result.differential.photos == ("cell.png", "cell (2).png", "cell (3).png", "cell (4).png")
     assert len(result.thumbnails) == len(result.differential.cells)
+
+
+def test_the_same_bytes_count_once_and_it_is_said(classifier, uploads):
+    one, other = draw_cell("monocyte", seed=4), draw_cell("neutrophil", seed=5)
+    files = [put(uploads, "a.png", one, "1"), put(uploads, "other.png", other, "2"), put(uploads, "b.png", one, "3")]
+    result = counted(classifier, uploads, files)
+    assert result.differential.photos == ("a.png", "other.png")
+    assert result.copies == (("b.png", "a.png"),)
+    assert result.unreadable == ()
+    assert "b.png</strong>: a copy of a.png" in markup.done_html((), result.differential, copies=result.copies)
+    content = (uploads.folder / "1" / "a.png").read_bytes()
+    origin = result.differential.origins["a.png"]
+    assert origin == Origin(model_identity(classifier), hashlib.sha256(content).hexdigest())
+    anyway = counted(classifier, uploads, files, result, count_copies=True)
+    assert anyway.differential.photos == ("a.png", "other.png", "b.png")
+    assert anyway.copies == ()
+    without = counted(classifier, uploads, files[1:], result)
+    assert without.differential.photos == ("other.png", "b.png"), "no copy any more when the first is gone"
+    twice = counted(classifier, uploads, [files[0], files[0]])
+    assert twice.differential.photos == ("a.png",)
+
+
+def test_an_archive_says_what_was_not_taken_for_photos(classifier, uploads):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("in/.thumbnails/a.png", b"x")
+        archive.writestr("in/notes.txt", b"x")
+    result = counted(classifier, uploads, [put(uploads, "smear.zip", packed.getvalue())])
+    said = "the archive holds no photo; 1 file was not taken for photos: 1 .txt"
+    assert result.unreadable == (("smear.zip", said),)
 
 
 def test_files_read_before_are_not_read_again_and_decisions_stand(classifier, uploads):

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import threading
 import zipfile
@@ -6,7 +7,8 @@ import pytest
 from running_count import RunningCount, from_path
 
 from leukoscope import Classifier
-from leukoscope.differential import NOT_COUNTED
+from leukoscope.about import model_identity
+from leukoscope.differential import NOT_COUNTED, Origin
 from leukoscope.draw import jpeg
 from leukoscope.synthetic import draw_photo
 
@@ -51,6 +53,31 @@ def test_the_same_file_is_counted_once_and_the_same_name_twice(classifier, tmp_p
     again.add(classifier, given(photo(2), photo(1), name="other {}.jpg"))
     again.wait()
     assert again.differential.photos == ("photo 1.jpg", "photo 1 (2).jpg")
+    assert again.copies == (("other 1.jpg", "photo 1 (2).jpg"), ("other 2.jpg", "photo 1.jpg"))
+    again.add(classifier, given(photo(1)), count_copies=True)
+    again.wait()
+    assert len(again.differential.photos) == 2, "the same name and bytes, as of a watched folder after a restart"
+    for copies in (False, True):
+        again.add(classifier, [("new.jpg", lambda: photo(1))], count_copies=copies)
+        again.wait()
+        assert ("new.jpg" in dict(again.copies)) != copies
+    assert again.differential.photos[2:] == ("new.jpg",)
+    restored = RunningCount(tmp_path / "c.jsonl").differential
+    assert restored == again.differential
+    origin = Origin(model_identity(classifier), hashlib.sha256(photo(1)).hexdigest())
+    assert restored.origins["photo 1.jpg"] == restored.origins["new.jpg"] == origin
+
+
+def test_two_files_that_fail_alike_are_both_listed_and_an_archive_says_what_is_no_photo(classifier):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("notes.txt", b"x")
+        archive.writestr("._a.jpg", b"x")
+    count = RunningCount()
+    count.add(classifier, [(f"{name}.zip", packed.getvalue) for name in "ab"])
+    count.wait()
+    said = "1 file was not taken for photos: 1 .txt"
+    assert count.unreadable == (("a.zip", said), ("b.zip", said))
 
 
 def test_archives_are_opened(classifier):
@@ -89,7 +116,7 @@ class Waiting:
     """A classifier that answers when it is told to."""
 
     def __init__(self, classifier):
-        self.scan_now = classifier.scan
+        self.scan_now, self.spec = classifier.scan, classifier.spec
         self.at_work, self.go_on = threading.Event(), threading.Event()
 
     def scan(self, image):
@@ -151,6 +178,10 @@ def test_what_cannot_be_kept_stops_the_count_and_says_so(classifier, tmp_path):
     with pytest.raises(OSError, match="directory"):
         count.decide("photo 1.jpg", 1, "monocyte")
     assert count.differential.corrected == 0
+    file.rmdir()
+    count.add(classifier, given(photo(1), photo(2)))
+    count.wait()
+    assert count.differential.photos == ("photo 1.jpg", "photo 2.jpg"), "once there is room it can be given again"
 
 
 def test_a_file_that_is_gone_is_listed(classifier, tmp_path):

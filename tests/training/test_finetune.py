@@ -5,6 +5,7 @@ import re
 import shutil
 
 import cv2
+import datasets
 import numpy as np
 import pytest
 
@@ -15,8 +16,8 @@ from leukoscope.synthetic import draw_cell
 from tests.leukoscope.test_checkpoint import edit
 from tests.training.conftest import ROOT, run_here, run_module
 from training.config import recorded
-from training.data import load_examples
-from training.finetune import ENOUGH, cells_of, finetuning, warnings
+from training.data import load_examples, where
+from training.finetune import ENOUGH, cells_of, finetuning, warnings, with_parts
 from training.own_lab import RESULT_FILE, drawn_cells
 from training.sources import DataError
 from training.train import training_rows
@@ -93,6 +94,97 @@ def test_too_few_cells_are_said(tmp_path):
     few = cells_of(write_lab(tmp_path / "few", 3), "few", None)
     assert len(warnings(few)) == 4
     assert f"only 3 cells of type {CELL_TYPES[0]}: {ENOUGH}" in warnings(few)[0]
+
+
+def settings(smoke_checkpoint, lab: str, labs=()):
+    return finetuning(recorded(read_spec(smoke_checkpoint).trained, "it"), lab, list(labs), 4)
+
+
+def test_copies_of_a_picture_are_held_out_together(tmp_path, smoke_checkpoint):
+    folder = write_lab(tmp_path / "own", 6)
+    for place in list(folder.glob("*/*.png")):
+        for copy in range(4):
+            shutil.copy(place, place.with_name(f"copy{copy}-{place.name}"))
+    cells = cells_of(folder, "own", None, notes := [])
+    assert notes == ["96 pictures are copies of others, byte for byte: all of a kind are held out, or none"]
+    assert len(set(cells["field"])) == 24
+    train, held_out = training_rows(with_parts(settings(smoke_checkpoint, "own"), cells, "own"), cells)
+    same = [{re.sub(r"copy\d-", "", photo) for photo in rows["photo"]} for rows in (train, held_out)]
+    assert same[0].isdisjoint(same[1])
+    assert len(train) + len(held_out) == 120
+    grouped = cells_of(folder, "own", "slide1|copy0-slide2|.+", [])
+    assert len(set(grouped["field"])) < 24, "groups with a picture in common are one"
+
+
+def test_a_picture_of_two_types_is_named(tmp_path):
+    folder = write_lab(tmp_path / "own", 3)
+    shutil.copy(folder / "monocyte" / "slide1-01.png", folder / "eosinophil" / "other.png")
+    with pytest.raises(DataError, match="two types: eosinophil/other.png is monocyte/slide1-01.png: leave each"):
+        cells_of(folder, "own", None)
+
+
+def test_capitals_lose_no_cell_and_what_is_left_out_is_named(tmp_path):
+    folder = write_lab(tmp_path / "own", 3)
+    (folder / "Eosinophil").mkdir()
+    others = [draw_cell("eosinophil", seed=i, size=160) for i in range(3)]
+    for i, cell in enumerate(others):
+        cv2.imwrite(str(folder / "Eosinophil" / f"slide{i}-0{i}.png"), cell[..., ::-1])
+    shutil.copy(folder / "monocyte" / "slide1-01.png", folder / "monocyte" / ".hidden.png")
+    cv2.imwrite(str(folder / "monocyte" / "new.png"), others[0][..., ::-1] // 2)
+    (folder / "monocyte" / "new.png").rename(folder / "monocyte" / "new.jfif")
+    for place in ("blast", "monocyte/more", ".ipynb_checkpoints", "monocyte/.thumbnails"):
+        (folder / place).mkdir()
+    for place in ("notes.txt", "monocyte/list.xyz", "Thumbs.db", "loose.png"):
+        (folder / place).write_bytes(b"x")
+    cells = cells_of(folder, "own", None, notes := [])
+    assert np.bincount(cells["label"]).tolist()[:4] == [6, 3, 4, 3]
+    assert len(set(cells["photo"])) == len(set(cells["field"])) == 16
+    assert notes[0].startswith("not in the folder of a class, and left out: blast/, loose.png; classes are eosinophil,")
+    assert notes[1:] == [
+        "folders in a class folder are left out: monocyte/more/",
+        "2 files were not taken for photos: 1 .txt, 1 .xyz",
+    ]
+
+
+@pytest.mark.parametrize(("count", "group", "parts"), [(24, None, 5), (3, None, 3), (2, None, 2), (6, "slide[012]", 3)])
+def test_of_few_cells_or_slides_there_are_fewer_parts(tmp_path, smoke_checkpoint, count, group, parts):
+    folder = write_lab(tmp_path / "own", count)
+    if group:
+        for file in folder.glob("*/slide[345]*"):
+            file.unlink()
+    cells = cells_of(folder, "own", group)
+    config = with_parts(settings(smoke_checkpoint, "own"), cells, "own")
+    assert config.data.folds == parts
+    train, held_out = training_rows(config, cells)
+    assert set(train["label"]) == {0, 1, 2, 3}
+    assert len(held_out) > 0
+
+
+def test_one_slide_beside_earlier_labs_is_neither_held_out_nor_learned_from_as_a_whole(tmp_path, smoke_checkpoint):
+    earlier = load_examples("synthetic:80", pbc="")
+    folder = write_lab(tmp_path / "own", 12)
+    for group, said in (("slide", "48 of 1 slides or groups"), ("slide[0-5]", None)):
+        cells = cells_of(folder, "own", group)
+        examples = datasets.concatenate_datasets([earlier, cells])
+        config = settings(smoke_checkpoint, "own", ["synthetic"])
+        if said:
+            with pytest.raises(DataError, match=said):
+                with_parts(config, examples, "own")
+        else:
+            train, held_out = training_rows(with_parts(config, examples, "own"), examples)
+            assert len(where(train, lab="own")) > 0
+            assert len(where(held_out, lab="own")) > 0
+
+
+def test_one_cell_of_each_type_is_refused_in_one_line(tmp_path, smoke_checkpoint):
+    folder = write_lab(tmp_path / "own", 1)
+    done = run_module(
+        "training.finetune", smoke_checkpoint, "--cells", folder, "--run", tmp_path / "run", "--epochs", 1
+    )
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: too few cells to hold some out and to learn each type from others: 4 of 4 slides")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,187 @@
+"""The command `leukoscope scan`: photos in, a count out, here or on a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from leukoscope.command import ALL_BAD, BAD_INPUT, INTERRUPTED, complain, load, share_work, visible
+
+if TYPE_CHECKING:
+    from leukoscope.classifier import Prediction
+    from leukoscope.differential import Differential
+    from leukoscope.known import Sorted
+
+MOST_NAMED = 20  # bad pictures of a study; all are in its table
+
+
+def scan(args: argparse.Namespace) -> int:
+    """Do what the arguments of `leukoscope scan` say, and give the exit status."""
+    from leukoscope.errors import LeukoscopeError
+
+    try:
+        return _unusable(args) or (_scan_to_parquet if args.engine == "ray" else _scan_photos)(args)
+    except KeyboardInterrupt:
+        on = "with --csv FILE it could go on from here"
+        how = "the same command goes on after the last photo" if args.csv or args.out else on
+        print(f"\nleukoscope: interrupted; {how}", file=sys.stderr)
+        return INTERRUPTED
+    except (LeukoscopeError, OSError) as error:
+        return complain(error)
+
+
+def _unusable(args: argparse.Namespace) -> int:
+    """Say what is wrong with the arguments before hours are spent; 0 if nothing is."""
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    if args.engine == "ray":
+        return _unusable_on_ray(args)
+    if args.out or args.address:
+        return complain("--out and --address are of --engine ray")
+    for target in filter(None, (args.csv, args.pdf)):
+        if Path(target).is_dir():
+            return complain(f"{target} is a folder, not a file")
+        if not Path(target).absolute().parent.is_dir():
+            return complain(f"{target}: there is no folder {Path(target).absolute().parent}")
+    if args.csv and args.pdf and Path(args.csv).absolute() == Path(args.pdf).absolute():
+        return complain(f"{args.csv} cannot be both CSV and PDF")
+    if args.annotated and Path(args.annotated).exists() and not Path(args.annotated).is_dir():
+        return complain(f"{args.annotated} is not a folder")
+    if args.pdf and find_spec("fpdf") is None:
+        return complain("a PDF report needs fpdf2: pip install 'leukoscope[report]'")
+    return 0
+
+
+def _unusable_on_ray(args: argparse.Namespace) -> int:
+    from importlib.util import find_spec
+
+    from leukoscope.errors import NO_RAY
+
+    if find_spec("ray") is None:
+        return complain(NO_RAY)
+    if not args.out:
+        return complain("--engine ray needs --out DIR")
+    if args.csv or args.pdf or args.annotated:
+        return complain("--csv, --pdf and --annotated are of --engine local: with ray all cells are in --out")
+    if args.count_copies:
+        return complain("--count-copies is of --engine local: with ray each name is a photo, whatever its bytes")
+    return 0
+
+
+def _scan_to_parquet(args: argparse.Namespace) -> int:
+    from contextlib import redirect_stdout
+
+    from tqdm import tqdm
+
+    from leukoscope.cluster import scan_to_parquet
+    from leukoscope.tables import bad_pictures, to_json, total, write_slides
+
+    classifier = load(args.model)
+    if classifier is None:
+        return BAD_INPUT
+    # Ray prints there of machines that died: what is printed here is the count alone.
+    with tqdm(desc="scanning", unit=" photos", disable=None) as bar, redirect_stdout(sys.stderr):
+        done = scan_to_parquet(
+            args.path, args.out, classifier, address=args.address, workers=args.workers, seen=bar.update
+        )
+    if not done.seen:
+        return complain(f"no pictures in {', '.join(args.path)}")
+    if done.known:
+        print(f"leukoscope: {done.known:,} of {done.seen:,} photos were in {args.out}", file=sys.stderr)
+    slides = write_slides(args.out)
+    print(to_json(slides) if args.json else total(slides).tally.table())
+    for number, (name, reason) in enumerate(bad_pictures(args.out)):
+        if number == MOST_NAMED:
+            print(f"leukoscope: and others: see {args.out}/bad", file=sys.stderr)
+            break
+        print(f"leukoscope: {visible(name)}: {visible(reason)}", file=sys.stderr)
+    if done.bad:
+        print(f"leukoscope: {done.bad:,} of {done.seen:,} files could not be read", file=sys.stderr)
+    return ALL_BAD if done.bad == done.seen else 0
+
+
+def _scan_photos(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from tqdm import tqdm
+
+    from leukoscope import scanning
+    from leukoscope.about import model_identity
+    from leukoscope.differential import Differential, Origin, append_csv, resume_csv
+    from leukoscope.known import check_model, sort_out
+    from leukoscope.photos import LeftOut, find_pictures
+
+    left_out = LeftOut()
+    files, bad = find_pictures(args.path, left_out)
+    given = len(files) + len(bad)
+    if not given:
+        return complain("; ".join(filter(None, (f"no pictures in {', '.join(args.path)}", left_out.sentence()))))
+    classifier = load(args.model)
+    if classifier is None:
+        return BAD_INPUT
+    model = model_identity(classifier)
+    before = resume_csv(args.csv) if args.csv else Differential()
+    check_model(before, model, args.csv)
+    with tqdm(total=len(files), desc="comparing", unit=" photos", leave=False, delay=2, disable=None) as bar:
+        found = sort_out(files, before, args.count_copies, bar.update)
+    bad += found.bad
+    _say(_what_is_left_out(left_out.sentence(), found, len(files), before, args.csv))
+    places = dict(found.moved)
+    if args.annotated:
+        scanning.annotate_from_files(Path(args.annotated), before, places)
+    fresh: list[tuple[str, list[Prediction]]] = []
+    origins = {name: Origin(model, digest) for name, digest in found.digests.items()}
+
+    def keep(name: str, predictions: list[Prediction]) -> None:
+        if args.csv:
+            append_csv(args.csv, name, predictions, origins.get(name))
+        fresh.append((name, predictions))
+
+    annotated = Path(args.annotated) if args.annotated else None
+    workers = share_work(args.workers, len(found.todo))
+    with tqdm(total=len(found.todo), desc="scanning", unit=" photos", disable=None) as bar:
+        bad += scanning.scan_files(classifier, found.todo, keep, annotated, workers, bar.update)
+    counted = before.extend(fresh, {name: origins[name] for name, _ in fresh if name in origins})
+    if args.pdf:
+        _write_pdf(args.pdf, counted, classifier.source.name, places)
+    print(counted.to_json() if args.json else counted.tally.table())
+    _say(f"{name}: {reason}" for name, reason in bad)
+    if bad:
+        print(f"leukoscope: {len(bad):,} of {given:,} files could not be read", file=sys.stderr)
+    return ALL_BAD if len(bad) == given else 0
+
+
+def _what_is_left_out(skipped: str, found: Sorted, given: int, before: Differential, csv: str | None) -> Iterator[str]:
+    """A line for each kind of files that are not scanned now."""
+    if skipped:
+        yield skipped
+    unsigned = sum(photo not in before.origins for photo in before.photos)
+    if unsigned:
+        yield f"{csv} does not say which model answered for {unsigned:,} photos, nor their hashes: names tell them"
+    if found.known:
+        yield f"{found.known:,} of {given:,} photos are in {csv}"
+    how = "--count-copies counts such files, too"
+    if found.moved:
+        name, now = found.moved[0]
+        yield f"{len(found.moved):,} of these by another name, as {now} by the name {name}: {how}"
+    if found.copies:
+        name, first = found.copies[0]
+        what = "1 file is a copy" if len(found.copies) == 1 else f"{len(found.copies):,} files are copies"
+        yield f"{what} of another and not counted, as {name} of {first}: {how}"
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(f"leukoscope: {visible(line)}", file=sys.stderr)
+
+
+def _write_pdf(path: str, counted: Differential, model: str, places: Mapping[str, str]) -> None:
+    from datetime import date
+
+    from leukoscope.report import write_report
+    from leukoscope.scanning import thumbnails_from_files
+
+    write_report(path, counted, thumbnails_from_files(counted, places), model=model, made_on=date.today())
