@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from leukoscope.images import read_image
-from leukoscope.locate import locate
+
 from training.sources import PHOTO_FOLDER, DataError
 
 ANNOTATION_FOLDER = "dataset-master/dataset-master/Annotations"

@@ -12,16 +12,16 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from leukoscope.locate import Cell, locate
-from leukoscope.preprocess import Framing, frame
-from leukoscope.stain import nucleus_density
+
+
+
 
 SPECK_DENSITY = 0.2  # of the nucleus stain, from which a speck is dark enough to be mistaken for a nucleus
 NONSENSE_SIDE = 200  # px
 BETWEEN = 1.0  # nucleus diameters from the middle of a cell to the middle of a crop beside it, at least
 
 
-def empty_crops(examples, framing: Framing, margin: int, count: int, seed: int) -> np.ndarray:
+def empty_crops(examples, framing, margin: int, count: int, seed: int) -> np.ndarray:
     """Framed crops without a white cell.
 
     Args:
@@ -59,7 +59,7 @@ def _each_lab_in_turn(labs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.argsort(turn, kind="stable")
 
 
-def empty_places(photo: np.ndarray, rng: np.random.Generator) -> Iterator[Cell]:
+def empty_places(photo: np.ndarray, rng: np.random.Generator) -> Iterator:
     """Up to one speck and one place between the cells of a photo, each as the cell that it is not."""
     cells = locate(photo)
     height, width = photo.shape[:2]
@@ -88,7 +88,7 @@ def empty_places(photo: np.ndarray, rng: np.random.Generator) -> Iterator[Cell]:
             return
 
 
-def _at(x: float, y: float, diameter: float) -> Cell:
+def _at(x: float, y: float, diameter: float) :
     half = diameter / 2
     return Cell((round(x - half), round(y - half), round(x + half), round(y + half)), float(diameter))
 

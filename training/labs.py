@@ -1,0 +1,69 @@
+"""The folder of further laboratories: `labs.csv` says what each picture shows, `boxes.csv` where.
+
+`labs.csv` has the columns file, lab, cell, slide_group, field; `boxes.csv` file, object ("WBC", "RBC", ...), x0, y0,
+x1, y1 in px. Anyone's own labs may lie there too, in the same form.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from training.sources import DataError
+
+LABS_TABLE, BOXES_TABLE = "labs.csv", "boxes.csv"
+SCORED_ONLY = ("lisc",)  # research only by its terms: no released network may learn from it
+
+
+def lab_rows(folder: Path) -> list[dict[str, str]]:
+    """Rows of labs.csv, `file` made a path.
+
+    Raises:
+        DataError: if it is missing, lacks columns, or names a file that is not there.
+    """
+    rows = _rows(folder / LABS_TABLE, {"file", "lab", "cell", "slide_group", "field"})
+    for row in rows:
+        row["file"] = str(folder / row["file"])
+    missing = [row["file"] for row in rows if not Path(row["file"]).is_file()]
+    if missing:
+        raise DataError(f"{folder / LABS_TABLE} names {len(missing):,} files that are not there, first {missing[0]}")
+    return rows
+
+
+def white_cell_boxes(folder: Path) -> dict[str, list[tuple[float, float, float, float]]]:
+    """File, as boxes.csv names it, relative to the folder above this one -> boxes of its white cells.
+
+    Raises:
+        DataError: if it is missing or lacks columns.
+    """
+    boxes: dict[str, list[tuple[float, float, float, float]]] = {}
+    for row in _rows(folder / BOXES_TABLE, {"file", "object", "x0", "y0", "x1", "y1"}):
+        found = boxes.setdefault(row["file"], [])
+        if row["object"] == "WBC":
+            found.append((float(row["x0"]), float(row["y0"]), float(row["x1"]), float(row["y1"])))
+    return boxes
+
+
+def held_out(groups: Sequence[str]) -> set[str]:
+    """Groups that are never trained on, given each picture's: in the order of their hashes, until they hold a quarter
+    of the pictures. It follows from the names alone."""
+    chosen: set[str] = set()
+    counts = Counter(groups)
+    for group in sorted(counts, key=lambda name: hashlib.sha256(name.encode()).hexdigest()):
+        if sum(counts[name] for name in chosen) >= len(groups) / 4:
+            break
+        chosen.add(group)
+    return chosen
+
+
+def _rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
+    if not path.is_file():
+        raise DataError(f"there is no {path}: LABS_DIR must name a folder with {LABS_TABLE} and {BOXES_TABLE}")
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not columns <= rows[0].keys():
+        raise DataError(f"{path} must have rows and the columns {', '.join(sorted(columns))}")
+    return rows
