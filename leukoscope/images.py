@@ -12,7 +12,6 @@ import stat
 import warnings
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
@@ -95,8 +94,7 @@ def _from_bytes(data: bytes) -> np.ndarray:
             # Pillow warns of a decompression bomb and of broken metadata; our own pixel limit decides.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                pixels = _upright_jpeg(data, image)
-                return _from_pil(image) if pixels is None else pixels
+                return _from_pil(image)
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -105,18 +103,6 @@ def _from_bytes(data: bytes) -> np.ndarray:
         raise ImageError(_too_large()) from None
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
         raise ImageError(f"the picture is damaged or cut short ({type(error).__name__})") from None
-
-
-def _upright_jpeg(data: bytes, image: Image.Image) -> np.ndarray | None:
-    """The pixels of an ordinary JPEG, or None: then Pillow reads it, or says what is wrong with it.
-
-    OpenCV brings the same library as Pillow, and so the same pixels, but writes them where they are wanted: Pillow
-    copies them four times on their way into an array, which takes half as long as decoding.
-    """
-    if image.format != "JPEG" or image.mode != "RGB" or image.info.get("progressive") or _orientation(image) != 1:
-        return None
-    _check_size(*image.size)
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
 def _from_pil(image: Image.Image) -> np.ndarray:
@@ -177,6 +163,8 @@ def _pil_to_rgb(image: Image.Image) -> np.ndarray:
         raise ImageError("32-bit integer pictures are not supported: save it with 8 or 16 bits")
     clear = image.has_transparency_data
     rows = max(1, STRIP // image.width)
+    if rows >= image.height and image.mode == "RGB" and not clear:
+        return np.array(image)  # as below, sooner
     rgb = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))

@@ -1,8 +1,9 @@
 """Photo -> its white cells, whatever its size, magnification and stain.
 
 A small network looks at a copy of the photo some 160 px long and says, for each 8 x 8 px of it, whether the middle of a
-white cell lies there and how far away the cell's four sides are. Where cells are small on that copy, or none is found,
-a copy twice as fine is looked at instead, down to the photo itself.
+white cell lies there and how far away the cell's four sides are. Cells that are small on that copy are looked for on one
+twice as fine, as are all if there is none, down to the photo itself. On a finer copy nothing counts that is so wide that
+it would have been seen on the coarser one: a red cell, large enough, has the size of a white one.
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ from PIL import Image
 STRIDE = 8  # px of a copy to one place of the network's map
 SIDE_UNIT = 16.0  # px; the network gives the logarithms of distances in this unit
 MULTIPLE = 32  # px; a copy is filled up to multiples of this ...
+LARGE = 60.0  # no logit or logarithm counts for more: its exponential would be beyond float32
 FILL = 128  # ... with this level, which is nothing to the network
 
 COPY_SIDE = 160  # px, about: the longer side of the copy that is looked at first
-SMALL_CELL = 26.0  # px of a copy; if the smallest cell on it is narrower, a copy twice as fine is looked at
+AT_EDGE = 1.5  # px of a copy; a side that ends so near the photo's edge ends at it: the network is no more exact
+SMALL_CELL = 26.0  # px of a copy; a narrower cell is looked for on a copy twice as fine, and so it is if there is none
+MEASURED = 1.15  # times as wide as it seemed on the coarser copy may a cell be on the finer one, for being measured badly
+UNSEEN = 0.75  # of `SMALL_CELL`: what is wider than that is seen on a copy; on the finer one it is no cell that was missed
 MOST_PIXELS = 4_000_000  # of a copy; the network was not shown cells so small that more would be needed
 ONE_CELL = 0.6  # share of the smaller of two boxes that lies in the other, from which they are of one cell
 
@@ -71,18 +76,24 @@ class Locator:
             puts it there; then the larger and surer before the smaller. Empty if there is none.
         """
         height, width = image.shape[:2]
+        picture = Image.fromarray(image)
         step = max(1, round(max(height, width) / COPY_SIDE))
+        boxes, scores, widest = np.empty((0, 4)), np.empty(0), np.inf
         while True:
-            copy = reduced(image, step)
-            boxes, scores = self._found(copy)
-            small = len(boxes) == 0 or (boxes[:, 2:] - boxes[:, :2]).max(axis=1).min() < SMALL_CELL
-            finer = step // 2
-            if not small or not finer or (height // finer) * (width // finer) > MOST_PIXELS:
+            seen, sure = self._found(np.asarray(picture.reduce(step)))
+            sides = (seen[:, 2:] - seen[:, :2]).max(axis=1)
+            seen, sure, sides = seen[sides < widest], sure[sides < widest], sides[sides < widest]
+            finer, small = step // 2, sides < SMALL_CELL
+            last = not finer or (height // finer) * (width // finer) > MOST_PIXELS
+            kept = ~small | last
+            boxes, scores = np.concatenate([boxes, seen[kept] * step]), np.concatenate([scores, sure[kept]])
+            if last or (len(boxes) and not small.any()):
                 break
-            step = finer
+            step, widest = finer, SMALL_CELL * (2.0 * MEASURED if small.any() else 2.0 * UNSEEN)
+        boxes, scores = one_each(boxes, scores)
         limits = np.array([width, height, width, height])
-        boxes = np.clip(np.rint(boxes * step), 0, limits).astype(int)
-        cells = [Cell((*box,), float(score)) for box, score in zip(boxes.tolist(), scores, strict=True)]  # type: ignore[arg-type]
+        boxes = np.clip(np.rint(boxes), 0, limits).astype(int)
+        cells = [Cell((*box,), float(score)) for box, score in zip(boxes.tolist(), scores, strict=True)]
         middle = (width / 2, height / 2)
         return sorted(cells, key=lambda cell: (_covers(cell.box, middle), cell.area * cell.score), reverse=True)
 
@@ -92,15 +103,17 @@ class Locator:
         filled = np.full((1, -(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE, 3), FILL, np.uint8)
         filled[0, :height, :width] = copy
         answer = self.run(filled)[0]
-        scores = 1 / (1 + np.exp(-answer[..., 0]))
-        around = np.pad(scores, 1)
-        rows, columns = scores.shape
+        logits = answer[..., 0]
+        around = np.pad(logits, 1, constant_values=-np.inf)
+        rows, columns = logits.shape
         highest = np.max([around[i : i + rows, j : j + columns] for i in range(3) for j in range(3)], axis=0)
-        y, x = np.nonzero((scores == highest) & (scores >= self.threshold))
-        left, top, right, bottom = (np.exp(answer[y, x, 1:]) * SIDE_UNIT).T
+        scores = 1 / (1 + np.exp(-logits.clip(-LARGE, LARGE)))
+        y, x = np.nonzero((logits == highest) & (scores >= self.threshold))
+        left, top, right, bottom = (np.exp(answer[y, x, 1:].clip(-LARGE, LARGE)) * SIDE_UNIT).T
         x0, y0 = (x + 0.5) * STRIDE, (y + 0.5) * STRIDE
         boxes = np.stack([x0 - left, y0 - top, x0 + right, y0 + bottom], axis=1)
-        boxes = np.clip(boxes, 0, [width, height, width, height])
+        edges = np.array([0, 0, width, height])
+        boxes = np.where(np.abs(boxes - edges) <= AT_EDGE, edges, boxes).clip(0, [width, height, width, height])
         found = scores[y, x]
         real = (boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= 2
         return one_each(boxes[real], found[real])
@@ -109,24 +122,19 @@ class Locator:
 def one_each(boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The boxes (N, 4) less those that mostly share another's cell whose score is higher; with their scores (N,)."""
     kept: list[int] = []
-    for i in np.argsort(-scores, kind="stable"):
-        if all(shared(boxes[i], boxes[j]) < ONE_CELL for j in kept):
-            kept.append(int(i))
+    left = np.argsort(-scores, kind="stable")
+    while len(left):
+        kept.append(int(left[0]))
+        left = left[1:][shared(boxes[left[0]], boxes[left[1:]]) < ONE_CELL]
     return boxes[kept], scores[kept]
 
 
-def shared(a: np.ndarray, b: np.ndarray) -> float:
-    """What share of the smaller of two boxes (x0, y0, x1, y1) lies in the other."""
-    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    if wide <= 0 or high <= 0:
-        return 0.0
-    smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
-    return float(wide * high / max(smaller, 1e-9))
-
-
-def reduced(image: np.ndarray, step: int) -> np.ndarray:
-    """A copy whose pixels are the means of squares of `step` px: uint8 (ceil(H / step), ceil(W / step), 3)."""
-    return image if step == 1 else np.asarray(Image.fromarray(image).reduce(step))
+def shared(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """What share of the smaller of two boxes (x0, y0, x1, y1) lies in the other: of one (4,) and each of (N, 4)."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    areas = [(each[..., 2:] - each[..., :2]).prod(axis=-1) for each in (box, others)]
+    shares: np.ndarray = sides.clip(0).prod(axis=1) / np.minimum(*areas).clip(1e-9)
+    return shares
 
 
 def _covers(box: tuple[int, int, int, int], point: tuple[float, float]) -> bool:

@@ -11,6 +11,7 @@ from leukoscope.locate import Cell
 
 FRAMING_KINDS = ("cell", "photo")
 MOST_FIELD = 4.0
+MOST_SIDE = 2048  # px of a framed square; of a larger one every so many rows and columns are taken
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def frame(image: np.ndarray, framing: Framing, cell: Cell | None = None, margin:
     if cell is None:
         raise ValueError("framing kind 'cell' needs the cell to frame")
     left, top, reach = framed_square(framing, cell, margin)
-    return _resized(_cut(image, left, top, reach), side)
+    step = -(-reach // MOST_SIDE)  # the square of a cell that fills a huge photo would need more memory than the photo
+    return _resized(_cut(image[::step, ::step], left // step, top // step, reach // step), side)
 
 
 def framed_square(framing: Framing, cell: Cell, margin: int = 0) -> tuple[int, int, int]:

@@ -38,7 +38,7 @@ def recoloured(picture: np.ndarray, rng: np.random.Generator, strength: float = 
         density = np.sign(density) * np.abs(density) ** np.float32(np.exp(rng.normal(0, 0.2 * far)))
     light = np.exp(-density - _other_glass(far, rng).astype(np.float32))
     if rng.random() < 0.3 * far:  # haze, or a lamp too bright
-        haze = np.float32(rng.uniform(0, 0.45))
+        haze = np.float32(rng.uniform(0, 0.4))
         light = light * (1 - haze) + haze * np.float32(rng.uniform(0.6, 1.0))
     if rng.random() < 0.5:
         grey = light.mean(axis=2, keepdims=True)
@@ -50,9 +50,9 @@ def recoloured(picture: np.ndarray, rng: np.random.Generator, strength: float = 
 
 def _other_dyes(far: float, rng: np.random.Generator) -> np.ndarray:
     """Densities (R, G, B) of a photo -> of the same cells in other dyes: float32 (3, 3)."""
-    blue = np.abs(BLUE_DYE + far * rng.normal(0, 0.16, 3))
-    red = np.abs(RED_DYE + far * rng.normal(0, 0.16, 3))
-    amounts = np.exp(far * rng.normal(0, [0.35, 0.7, 0.2]))
+    blue = np.abs(BLUE_DYE + far * rng.normal(0, 0.13, 3))
+    red = np.abs(RED_DYE + far * rng.normal(0, 0.13, 3))
+    amounts = np.exp(far * rng.normal([0.0, -0.15, 0.0], [0.3, 0.5, 0.2]))
     dyes = np.stack([blue / np.linalg.norm(blue), red / np.linalg.norm(red), REST], axis=1) * amounts
     return (dyes @ UNMIX).astype(np.float32)
 

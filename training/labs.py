@@ -1,7 +1,8 @@
 """The folder of further laboratories: `labs.csv` says what each picture shows, `boxes.csv` where.
 
-`labs.csv` has the columns file, lab, cell, slide_group, field; `boxes.csv` file, object ("WBC", "RBC", ...), x0, y0,
-x1, y1 in px. Anyone's own labs may lie there too, in the same form.
+`labs.csv` has the columns file, lab, cell, slide_group, field, of which the last two may be empty; `boxes.csv`, which
+only the locator's training reads, file, object ("WBC", "RBC", ...), x0, y0, x1, y1 in px. Anyone's own labs may lie
+there too, in the same form.
 """
 
 from __future__ import annotations
@@ -12,20 +13,70 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.sources import DataError
+from training.sources import LABELS, DataError, held_out_quarter
 
 LABS_TABLE, BOXES_TABLE = "labs.csv", "boxes.csv"
 SCORED_ONLY = ("lisc",)  # research only by its terms: no released network may learn from it
 
 
+def labs_folder_rows(folder: Path) -> list[dict]:
+    """Rows of every lab in the folder, for the one table.
+
+    Of a lab with slides whole slides are "test", of one without a quarter of its pictures; of one that is scored only,
+    all.
+
+    Raises:
+        DataError: as `lab_rows`, or if a cell is of a kind, or a lab of a name, that cannot be.
+    """
+    given = lab_rows(folder)
+    if strange := {row["cell"] for row in given} - set(LABELS):
+        raise DataError(
+            f"{folder / LABS_TABLE}: cell {', '.join(sorted(map(repr, strange)))}: valid are {', '.join(LABELS)}"
+        )
+    if taken := {row["lab"] for row in given} & {"", "bccd", "barcelona", "synthetic"}:
+        raise DataError(f"{folder / LABS_TABLE}: no lab of its own may be named {', '.join(map(repr, sorted(taken)))}")
+    kept_back = set()
+    for lab in {row["lab"] for row in given}:
+        kept_back |= held_out([slide for row in given if row["lab"] == lab and (slide := _slide(row))])
+
+    def split(row: dict[str, str]) -> str:
+        if row["lab"] in SCORED_ONLY or _slide(row) in kept_back:
+            return "test"
+        return "train" if _slide(row) else held_out_quarter(row["name"])
+
+    rows = []
+    for row in given:
+        field = f"{row['lab']}/{row['field']}" if row["field"] else row["name"]
+        rows.append(
+            {
+                "image": row["file"],
+                "label": row["cell"],
+                "photo": row["name"],
+                "field": field,
+                "slide": _slide(row) or field,
+                "lab": row["lab"],
+                "split": split(row),
+                "kind": "photo",
+                "doubt": "",
+            }
+        )
+    return rows
+
+
+def _slide(row: dict[str, str]) -> str:
+    """Its slide under a name that no other lab has; "" where it is not known."""
+    return row["slide_group"] and f"{row['lab']}/{row['slide_group']}"
+
+
 def lab_rows(folder: Path) -> list[dict[str, str]]:
-    """Rows of labs.csv, `file` made a path.
+    """Rows of labs.csv, `file` made a path; what it was is `name`.
 
     Raises:
         DataError: if it is missing, lacks columns, or names a file that is not there.
     """
     rows = _rows(folder / LABS_TABLE, {"file", "lab", "cell", "slide_group", "field"})
     for row in rows:
+        row["name"] = row["file"]
         row["file"] = str(folder / row["file"])
     missing = [row["file"] for row in rows if not Path(row["file"]).is_file()]
     if missing:
@@ -61,7 +112,7 @@ def held_out(groups: Sequence[str]) -> set[str]:
 
 def _rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
     if not path.is_file():
-        raise DataError(f"there is no {path}: LABS_DIR must name a folder with {LABS_TABLE} and {BOXES_TABLE}")
+        raise DataError(f"there is no {path}: the folder of labs (--labs, LABS_DIR) must hold it")
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     if not rows or not columns <= rows[0].keys():

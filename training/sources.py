@@ -10,7 +10,7 @@ from pathlib import Path
 
 from leukoscope.cells import CELL_TYPES
 
-OTHER_CELLS = ("basophil", "erythroblast", "immature_granulocyte")
+OTHER_CELLS = ("basophil", "erythroblast", "immature_granulocyte", "blast", "promyelocyte")
 LABELS = CELL_TYPES + OTHER_CELLS  # index < 4: one of the types that the network tells apart
 
 TABLES = Path(__file__).parent / "tables"
@@ -88,6 +88,7 @@ def kaggle_rows(root: Path, kinds: Iterable[str]) -> list[dict]:
             "label": facts["label"],
             "photo": photo,
             "field": facts["field"],
+            "slide": facts["field"],  # nothing tells which slide a photo shows
             "lab": "bccd",
             "split": facts["split"],
             "kind": kind,
@@ -136,6 +137,7 @@ def class_folder_rows(folder: Path, lab: str) -> list[dict]:
                     "label": label,
                     "photo": identity,
                     "field": identity,
+                    "slide": identity,
                     "lab": lab,
                     "split": held_out_quarter(identity),
                     "kind": "photo",
@@ -192,6 +194,7 @@ def synthetic(name: str, seed: int):
                 "label": label,
                 "photo": identity,
                 "field": identity,
+                "slide": identity,
                 "lab": "synthetic",
                 "split": "test" if index // len(CELL_TYPES) % 5 == 4 else "train",
                 "kind": "photo",
@@ -212,6 +215,7 @@ def features():
             "label": datasets.ClassLabel(names=list(LABELS)),
             "photo": text,
             "field": text,
+            "slide": text,
             "lab": text,
             "split": text,
             "kind": text,

@@ -6,7 +6,7 @@ The run folder (runs/<name>) gets config.toml, history.csv, the averaged weights
 at any moment, and the same command goes on after the last whole 250 steps.
 
 Two rounds: first annotated boxes, and the middles of pictures of one cell whose boxes nobody drew; then these pictures
-too with the boxes that the first round finds in them, where it is in doubt with none.
+with the boxes that the first round finds in their middles.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from training.locating.pictures import Picture, annotated_photos, single_cells
 from training.negatives import draw_nonsense
 
 SAVED_EVERY = 250  # steps
-SURE, DOUBTFUL = 0.5, 0.08  # scores from which what the first round finds is taught as a cell, or as neither
+LEAST = 0.3  # score of the cell in the middle of a picture of one, from which its box is believed
+DOUBTFUL = 0.5  # of its score; what else the first round finds there and is surer of is taught as neither
 WEIGHTS, STATE = "average.weights.h5", "state.npz"
 
 
@@ -46,7 +47,7 @@ class Recipe(BaseModel):
     labs: list[str] = Field(min_length=1)
     filters: list[int] = Field(min_length=5, max_length=5)
     batch: int = Field(ge=1)
-    steps: list[int] = Field(min_length=1, max_length=2)
+    steps: list[int] = Field(min_length=1, max_length=3)
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
     average: float = Field(ge=0, lt=1)
@@ -86,20 +87,21 @@ def drawn(count: int, seed: int) -> list[Picture]:
 
 
 def relabelled(pictures: list[Picture], locator: Locator) -> None:
-    """Give pictures whose boxes are not known those that a locator finds; only if one lies in the middle, where a cell
-    is known to be."""
+    """Give pictures of one cell, whose box nobody drew, the box that a locator finds in the middle, where a cell is known
+    to be. Of what else it finds some are cells and some are red cells that it is wrong about: these teach nothing."""
     from tqdm import tqdm
 
     for picture in tqdm([p for p in pictures if not p.complete], "finding boxes", unit=" pictures", disable=None):
         height, width = picture.image.shape[:2]
         found = locator.locate(picture.image)
-        if not found or found[0].score < SURE:
+        if not found or found[0].score < LEAST:
             continue
         x0, y0, x1, y1 = found[0].box
-        if not (x0 < 0.5 * width < x1 and y0 < 0.5 * height < y1):
+        if not (x0 <= width / 2 < x1 and y0 <= height / 2 < y1):
             continue
-        picture.boxes = np.array([c.box for c in found if c.score >= SURE], float).reshape(-1, 4)
-        picture.doubtful = np.array([c.box for c in found if c.score < SURE], float).reshape(-1, 4)
+        doubtful = [cell.box for cell in found[1:] if cell.score >= DOUBTFUL * found[0].score]
+        picture.boxes = np.array([found[0].box], float)
+        picture.doubtful = np.array(doubtful, float).reshape(-1, 4)
         picture.complete = picture.measured = True
         vars(picture).pop("cell_width", None)
 
@@ -144,7 +146,7 @@ def loss(answer, heat, sides, heat_weight, side_weight):
     union = area(ours) + area(theirs) - both
     overlap = both / union - (around - union) / around
     side_loss = tf.reduce_sum((1 - overlap) * side_weight) / tf.maximum(1.0, tf.reduce_sum(side_weight))
-    return heat_loss + 2.0 * side_loss, heat_loss, side_loss
+    return heat_loss + 3.0 * side_loss, heat_loss, side_loss
 
 
 def train(recipe: Recipe, pictures: list[Picture], folder: Path) -> Path:
@@ -201,13 +203,13 @@ def train(recipe: Recipe, pictures: list[Picture], folder: Path) -> Path:
     for number, (first, last) in enumerate(zip(starts, starts[1:], strict=False)):
         if done >= last:
             continue
-        if number == 1:
+        if number:
             boxes = folder / "found.json"
             if not boxes.exists():
                 model_average = build(tuple(recipe.filters))
                 model_average.load_weights(folder / WEIGHTS)
                 run = tf.function(model_average, reduce_retracing=True)
-                relabelled(pictures, Locator(lambda copies: run(tf.constant(copies)).numpy(), DOUBTFUL))
+                relabelled(pictures, Locator(lambda copies: run(tf.constant(copies)).numpy(), LEAST * DOUBTFUL))
                 found = {p.path: [p.boxes.tolist(), p.doubtful.tolist(), p.complete] for p in pictures}
                 boxes.write_text(json.dumps(found))
             found = json.loads(boxes.read_text())
@@ -245,6 +247,7 @@ def main(argv: list[str] | None = None) -> int:
     recipe = Recipe(**tomllib.loads(args.config.read_text()))
     folder = args.out or Path("runs") / (recipe.name + (f"-without-{args.without}" if args.without else ""))
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.toml").write_text(args.config.read_text())
     pictures = annotated_photos(Path(os.environ["BLOOD_CELLS_DIR"]))
     pictures += single_cells(Path(os.environ["PBC_DIR"]), Path(os.environ["LABS_DIR"]))
     pictures = [p for p in pictures if p.split == "train" and p.lab in recipe.labs and p.lab != args.without]
