@@ -43,8 +43,8 @@ def match(annotated: list[Box], found: list[Box]) -> list[float]:
     return overlaps
 
 
-def annotations(root: Path) -> dict[str, list[Box]]:
-    """Photo file -> boxes named WBC, of every annotated photo that is there.
+def annotations(root: Path, names: tuple[str, ...] = ("WBC",)) -> dict[str, list[Box]]:
+    """Photo file -> boxes with these names ("WBC", "RBC", "Platelets"), of every annotated photo that is there.
 
     Raises:
         DataError: if the folder holds no annotations.
@@ -55,7 +55,7 @@ def annotations(root: Path) -> dict[str, list[Box]]:
             boxes[file.stem] = [
                 tuple(int(item.find(f"bndbox/{side}").text) for side in ("xmin", "ymin", "xmax", "ymax"))
                 for item in ET.parse(file).iter("object")  # expat stops entity bombs  # nosec B314
-                if item.find("name").text == "WBC"
+                if item.find("name").text in names
             ]
     if not boxes:
         raise DataError(f"no annotated photos in {root / ANNOTATION_FOLDER}")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from training.sources import LABELS, DataError, held_out_quarter
 
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1, px
 LABS_TABLE, BOXES_TABLE = "labs.csv", "boxes.csv"
 SCORED_ONLY = ("lisc",)  # research only by its terms: no released network may learn from it
 
@@ -84,16 +85,17 @@ def lab_rows(folder: Path) -> list[dict[str, str]]:
     return rows
 
 
-def white_cell_boxes(folder: Path) -> dict[str, list[tuple[float, float, float, float]]]:
-    """File, as boxes.csv names it, relative to the folder above this one -> boxes of its white cells.
+def annotated_boxes(folder: Path, names: tuple[str, ...] = ("WBC",)) -> dict[str, list[Box]]:
+    """File, as boxes.csv names it, relative to the folder above this one -> its boxes with these names ("WBC", "RBC",
+    "Platelet").
 
     Raises:
         DataError: if it is missing or lacks columns.
     """
-    boxes: dict[str, list[tuple[float, float, float, float]]] = {}
+    boxes: dict[str, list[Box]] = {}
     for row in _rows(folder / BOXES_TABLE, {"file", "object", "x0", "y0", "x1", "y1"}):
         found = boxes.setdefault(row["file"], [])
-        if row["object"] == "WBC":
+        if row["object"] in names:
             found.append((float(row["x0"]), float(row["y0"]), float(row["x1"]), float(row["y1"])))
     return boxes
 

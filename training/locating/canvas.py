@@ -18,7 +18,7 @@ PLACES = SIDE // STRIDE
 SMALLEST, LARGEST = 18.0, 140.0  # px; widths that cells are shown at
 TOO_SMALL = 15.0  # px; what is narrower need not be found: a finer copy will be looked at
 NO_CELLS = 0.12  # share of canvases without a white cell
-CLOSE_BY = 0.15  # share of canvases that show what is beside the cells, so large that a red cell has a white one's size
+CLOSE_BY = 0.25  # share of canvases that show what is beside the cells, so large that a red cell has a white one's size
 TEXTURE = 0.03  # share of those of a lab whose cells are specks, too small to be found
 MIDDLE = 0.3  # of a box's sides: so far from its middle places tell of its sides
 
@@ -70,7 +70,7 @@ def _field(pictures: list[Picture], rng: np.random.Generator) -> Scene:
     picture = pictures[rng.integers(len(pictures))]
     width = np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST)))
     if rng.random() < CLOSE_BY:
-        return _part(picture, rng.uniform(110, 280) / picture.cell_width, rng, at_cell=0.0)
+        return _close_by(picture, rng)
     if rng.random() < TEXTURE:
         width = rng.uniform(6, 10)
     scale = width / picture.cell_width
@@ -79,21 +79,35 @@ def _field(pictures: list[Picture], rng: np.random.Generator) -> Scene:
     return _part(picture, scale, rng)
 
 
-def _part(picture: Picture, scale: float, rng: np.random.Generator, at_cell: float = 0.7) -> Scene:
-    """A part of one picture, or all of it with emptiness beside it; so often one with a cell in it."""
+def _close_by(picture: Picture, rng: np.random.Generator) -> Scene:
+    """A red cell, a platelet or something else beside the cells, as large as a white cell is seen."""
+    wide = np.exp(rng.uniform(np.log(24), np.log(110)))
+    if not len(picture.decoys):
+        return _part(picture, rng.uniform(110, 280) / picture.cell_width, rng, near=rng.random(2) * picture.image.shape[1::-1])
+    sizes = (picture.decoys[:, 2:] - picture.decoys[:, :2]).max(axis=1)
+    # The small ones, platelets, are as rare as they are easily taken for cells.
+    chances = 1 / sizes.clip(4) ** 2
+    x0, y0, x1, y1 = picture.decoys[rng.choice(len(sizes), p=chances / chances.sum())]
+    return _part(picture, min(wide / max(4.0, x1 - x0, y1 - y0), 5.0), rng, near=np.array([x0 + x1, y0 + y1]) / 2)
+
+
+def _part(picture: Picture, scale: float, rng: np.random.Generator, near: np.ndarray | None = None) -> Scene:
+    """A part of one picture, or all of it with emptiness beside it: with this point in it, or mostly with a cell."""
     angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.4 else rng.integers(4) * np.pi / 2
     cos, sin = np.cos(angle), np.sin(angle)
     flip = np.diag([rng.choice([-1.0, 1.0]), 1.0])
     stretch = np.diag(np.exp(rng.normal(0, 0.05, 2)))
     linear = scale * np.array([[cos, -sin], [sin, cos]]) @ flip @ stretch
     height, width = picture.image.shape[:2]
-    if len(picture.boxes) and rng.random() < at_cell:
+    if near is not None:
+        point, reach = near, 0.4
+    elif len(picture.boxes) and rng.random() < 0.7:
         x0, y0, x1, y1 = picture.boxes[rng.integers(len(picture.boxes))]
         point, reach = np.array([(x0 + x1) / 2, (y0 + y1) / 2]), 0.5
     else:
         point, reach = rng.random(2) * [width, height], 0.5
     target = SIDE / 2 + rng.uniform(-reach, reach, 2) * SIDE
-    if at_cell and rng.random() < 0.25:  # as pictures of one cell show it
+    if near is None and rng.random() < 0.25:  # as pictures of one cell show it
         target = SIDE / 2 + rng.normal(0, 0.05, 2) * SIDE
     offset = target - linear @ point
     matrix = np.column_stack([linear, offset])

@@ -13,7 +13,7 @@ import numpy as np
 
 from leukoscope.images import read_image
 from training.boxes import annotations
-from training.labs import SCORED_ONLY, held_out, lab_rows, white_cell_boxes
+from training.labs import SCORED_ONLY, annotated_boxes, held_out, lab_rows
 from training.sources import LABELS, PHOTO_FOLDER, DataError, class_folder_rows, held_out_quarter, photo_table
 
 LONGEST_SIDE = 320  # px; larger pictures are kept reduced to it
@@ -31,6 +31,7 @@ class Picture:
     lab, group: where it is from; pictures of one slide or one field share a group.
     complete: whether every white cell has a box, so that all else is none; otherwise only what is near a box is known.
     measured: whether boxes were measured; otherwise only their middles are known.
+    decoys: red cells and platelets (N, 4), as far as they are annotated.
     doubtful: places (N, 4) that may or may not be cells.
     split: "train" or "test".
     path: its file.
@@ -44,6 +45,7 @@ class Picture:
     measured: bool
     split: str
     path: str
+    decoys: np.ndarray = field(default_factory=lambda: np.empty((0, 4)))
     doubtful: np.ndarray = field(default_factory=lambda: np.empty((0, 4)))
 
     @cached_property
@@ -62,20 +64,21 @@ class Picture:
         return float(np.median(sides.max(axis=1))) if len(sides) else 0.35 * min(self.image.shape[:2])
 
 
-def kept_small(image: np.ndarray, boxes: Iterable[Box]) -> tuple[np.ndarray, np.ndarray]:
-    """A picture no longer than `LONGEST_SIDE`, with its boxes (N, 4)."""
-    found = np.asarray(list(boxes), float).reshape(-1, 4)
+def kept_small(image: np.ndarray, *boxes: Iterable[Box]) -> tuple[np.ndarray, ...]:
+    """A picture no longer than `LONGEST_SIDE`, with each of its lists of boxes, (N, 4)."""
+    found = [np.asarray(list(some), float).reshape(-1, 4) for some in boxes]
     step = -(-max(image.shape[:2]) // LONGEST_SIDE)
     if step == 1:
-        return image, found
+        return image, *found
     height, width = image.shape[0] // step, image.shape[1] // step
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), found / step
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return small, *(some / step for some in found)
 
 
 def annotated_photos(root: Path) -> list[Picture]:
     """The Kaggle set's photos with annotated boxes. Half of them are "test", by field: all that overlap a photo of its
     TEST, and as many others, drawn by hash, as make a half."""
-    boxes, known = annotations(root), photo_table()
+    boxes, others, known = annotations(root), annotations(root, ("Platelets", "RBC")), photo_table()
     facts = {name: known.get(str(int(name.removeprefix("BloodImage_"))), {}) for name in boxes}
     group = {name: f"bccd/{fact.get('field', name)}" for name, fact in facts.items()}
     held_out = {group[name] for name, fact in facts.items() if fact.get("split") == "test"}
@@ -86,15 +89,16 @@ def annotated_photos(root: Path) -> list[Picture]:
     pictures = []
     for name, found in boxes.items():
         path = root / PHOTO_FOLDER / f"{name}.jpg"
-        image, found = kept_small(read_image(path), found)
+        image, found, decoys = kept_small(read_image(path), found, others[name])
         split = "test" if group[name] in held_out else "train"
-        pictures.append(Picture(image, found, "bccd", group[name], True, True, split, str(path)))
+        pictures.append(Picture(image, found, "bccd", group[name], True, True, split, str(path), decoys))
     return pictures
 
 
 def single_cells(pbc: Path | None, labs: Path | None) -> list[Picture]:
     """Pictures of one cell each: with annotated boxes where there are any, else with a cell in the middle."""
-    annotated = white_cell_boxes(labs) if labs else {}
+    annotated = annotated_boxes(labs) if labs else {}
+    others = annotated_boxes(labs, ("Platelet", "RBC")) if labs else {}
     rows = [(r["image"], "barcelona", r["photo"], r["label"]) for r in class_folder_rows(pbc, "barcelona")] if pbc else []
     if labs:
         rows += [
@@ -106,7 +110,8 @@ def single_cells(pbc: Path | None, labs: Path | None) -> list[Picture]:
     for path, lab, group, _ in rows:
         image = read_image(path)
         key = "/".join(Path(path).parts[-3:])
-        found = annotated.get(key, annotated.get(f"labs/{key}"))
+        key = key if key in annotated else f"labs/{key}"
+        found = annotated.get(key)
         if found is None:
             height, width = image.shape[:2]
             half = TYPICAL[lab] * min(height, width) / 2
@@ -114,8 +119,8 @@ def single_cells(pbc: Path | None, labs: Path | None) -> list[Picture]:
             complete = measured = False
         else:
             complete = measured = True
-        image, boxes = kept_small(image, found)
-        pictures.append(Picture(image, boxes, lab, group, complete, measured, "train", path))
+        image, boxes, decoys = kept_small(image, found, others.get(key, ()))
+        pictures.append(Picture(image, boxes, lab, group, complete, measured, "train", path, decoys))
     slides = {row.group for row in pictures if row.lab == "raabin"}
     kept_back = held_out([row.group for row in pictures if row.lab == "raabin"])
     for picture in pictures:

@@ -28,7 +28,7 @@ import numpy as np
 from leukoscope.images import read_image
 from leukoscope.locate import Cell, Locator
 from training.boxes import LEAST_OVERLAP, annotations, contradicted, intersection_over_union, match
-from training.labs import SCORED_ONLY, lab_rows, white_cell_boxes
+from training.labs import SCORED_ONLY, lab_rows, annotated_boxes
 from training.locating.pictures import Picture, annotated_photos, single_cells
 from training.rejection import patches
 from training.sources import PHOTO_FOLDER
@@ -236,7 +236,7 @@ def score(locator: Locator, root: Path, pbc: Path, labs: Path, lab: str | None =
     """All that there is to score, or all of one lab that the locator never saw."""
     photos = annotated_photos(root)
     cells = single_cells(pbc, labs)
-    boxes = annotations(root) | white_cell_boxes(labs)
+    boxes = annotations(root) | annotated_boxes(labs)
     chosen = [p for p in photos + cells if (p.lab == lab if lab else p.split == "test")]
     results: dict = {}
     for name in dict.fromkeys(p.lab for p in chosen):
