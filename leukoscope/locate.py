@@ -89,7 +89,8 @@ class Locator:
             boxes, scores = np.concatenate([boxes, seen[kept] * step]), np.concatenate([scores, sure[kept]])
             if last or (len(boxes) and not small.any()):
                 break
-            step, widest = finer, SMALL_CELL * (2.0 * MEASURED if small.any() else 2.0 * UNSEEN)
+            widest = SMALL_CELL * step / finer * (MEASURED if small.any() else UNSEEN)
+            step = finer
         boxes, scores = one_each(boxes, scores)
         limits = np.array([width, height, width, height])
         boxes = np.clip(np.rint(boxes), 0, limits).astype(int)
