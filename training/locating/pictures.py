@@ -102,7 +102,7 @@ def single_cells(pbc: Path | None, labs: Path | None) -> list[Picture]:
     rows = [(r["image"], "barcelona", r["photo"], r["label"]) for r in class_folder_rows(pbc, "barcelona")] if pbc else []
     if labs:
         rows += [
-            (r["file"], r["lab"], f"{r['lab']}/{r['slide_group'] or r['file']}", r["cell"])
+            (r["file"], r["lab"], f"{r['lab']}/{r['slide_group']}" if r["slide_group"] else r["name"], r["cell"])
             for r in lab_rows(labs)
             if r["lab"] not in SCORED_ONLY
         ]
