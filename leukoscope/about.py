@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leukoscope import Classifier, __version__
-from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE, read_json
+from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, read_json
 from leukoscope.errors import CheckpointError
 
 LABS = {
@@ -50,7 +50,7 @@ def model_name(classifier: Classifier) -> str:
 
 def identity(classifier: Classifier) -> dict[str, str]:
     """What tells one model's answers from another's: its name, and the hash of its graph."""
-    return {"name": classifier.spec.name, "graph": classifier.spec.files["model.onnx"]}
+    return {"name": classifier.spec.name, "graph": classifier.spec.files[ONNX_FILE]}
 
 
 def model_identity(classifier: Classifier) -> str:
@@ -62,7 +62,7 @@ def own_results(classifier: Classifier) -> dict[str, Any]:
     """Results by what was scored; none if the checkpoint has no metrics of its own weights."""
     try:
         values = read_json(classifier.folder / METRICS_FILE)
-        ours = values["model_sha256"] == classifier.spec.files["model.onnx"]
+        ours = values["model_sha256"] == classifier.spec.files[ONNX_FILE]
         return {name: result for name, result in values["results"].items() if _sound(name, result)} if ours else {}
     except (CheckpointError, KeyError, TypeError, ValueError, AttributeError):
         return {}
@@ -95,7 +95,7 @@ def model_html(classifier: Classifier) -> str:
         if isinstance(trained.get(key), int):
             facts[title] = f"{trained[key]:,}"
     facts["Size"] = f"{info['model_bytes'] / 1e6:.1f} MB"
-    facts["SHA-256"] = classifier.spec.files["model.onnx"]
+    facts["SHA-256"] = classifier.spec.files[ONNX_FILE]
     thresholds = classifier.spec.thresholds
     facts["Label stands from"] = f"{100 * thresholds.confident:.0f} % on; below it the answer names two types"
     rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts.items())

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from leukoscope.command import BAD_INPUT, MANY, NOT_READ, load, share_work
+from leukoscope.command import BAD_INPUT, MANY, NOT_READ, load, share_work, visible
 
 if TYPE_CHECKING:
     from leukoscope.classifier import Classifier, Prediction
@@ -138,7 +138,7 @@ def _classify(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from leukoscope.errors import ImageError
-    from leukoscope.scanning import say_page
+    from leukoscope.images import page_note
 
     classifier = load(args.model)
     if classifier is None:
@@ -150,7 +150,8 @@ def _classify(args: argparse.Namespace) -> int:
             status = BAD_INPUT
             continue
         answers.append({"image": name, **asdict(prediction)})
-        say_page(name)
+        if note := page_note(name):
+            print(f"leukoscope: {visible(name)}: {note}", file=sys.stderr)
         if not args.json:
             print(_line(name, prediction))
     if args.json:

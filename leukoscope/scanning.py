@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -20,7 +19,7 @@ from leukoscope.differential import Differential
 from leukoscope.draw import draw_cells
 from leukoscope.errors import ImageError
 from leukoscope.files import write_whole
-from leukoscope.images import page_note, read_file, read_image
+from leukoscope.images import read_file, read_image
 from leukoscope.photos import ANNOTATED, Bad, digest_of, photo_name
 from leukoscope.report import Key, cells_to_show, thumbnail
 
@@ -78,12 +77,6 @@ def _scan_chunk(
             write_annotated(annotated, name, image, predictions)
         answers.append((name, predictions))
     return answers
-
-
-def say_page(name: str) -> None:
-    """Say on standard error that a file holds more pictures than the one that is read."""
-    if note := page_note(name):
-        print(f"leukoscope: {ascii(name)[1:-1]}: {note}", file=sys.stderr)
 
 
 def thumbnails_from_files(
