@@ -155,7 +155,7 @@ def machine() -> dict:
     """What it ran on."""
     from leukoscope.process import processors
 
-    packages = ("numpy", "opencv-python-headless", "onnxruntime", "pillow", "keras", "tensorflow")
+    packages = ("numpy", "onnxruntime", "pillow", "keras", "tensorflow")
     return {
         "processors": processors(),
         "architecture": platform.machine(),

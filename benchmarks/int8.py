@@ -70,16 +70,16 @@ def main(argv: list[str] | None = None) -> int:
     classifier = Classifier.from_pretrained(args.checkpoint)
     examples = load_examples(args.data, pbc="")
 
-    def inputs(rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Network inputs of the rows in which a cell was found, the widths of the nuclei, and their labels."""
+    def inputs(rows) -> tuple[np.ndarray, np.ndarray]:
+        """Network inputs of the rows in which a cell was found, and their labels."""
         framed = [classifier.framed(p, first=True) for p in tqdm(pictures(rows), total=len(rows), leave=False)]
         found = np.array([bool(cells) for cells in framed])
         crops = np.stack([cells[0].crop for cells in framed if cells])
-        widths = np.array([cells[0].width for cells in framed if cells])
-        return normalise(crops, classifier.spec.normalisation), widths, labels_of(rows)[found]
+        return normalise(crops, classifier.spec.normalisation), labels_of(rows)[found]
 
-    train, test = where(examples, split="train", kind="photo"), where(examples, split="test")
-    test, widths, labels = inputs(where(test, kind="copy" if "copy" in test["kind"] else "photo"))
+    train = where(examples, lab="bccd", split="train", kind="photo")
+    test = where(examples, lab="bccd", split="test")
+    test, labels = inputs(where(test, kind="copy" if "copy" in test["kind"] else "photo"))
     print(processor())
     with tempfile.TemporaryDirectory() as folder:
         small = Path(folder) / "int8.onnx"
@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
                     for part in np.array_split(test, max(1, len(test) // 64))
                 ]
             )
-            right = (classifier.probabilities(logits, widths).argmax(axis=1) == labels).mean()
+            right = (classifier.probabilities(logits).argmax(axis=1) == labels).mean()
             line = f"{name:<8} {path.stat().st_size / 2**20:5.2f} MiB   TEST accuracy, cells found, {right:.4f}"
             for threads in (1, 2):
                 net = session(path, threads)

@@ -9,9 +9,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from leukoscope.draw import resized
 from leukoscope.images import read_image
 from leukoscope.process import processors
 
@@ -78,8 +78,7 @@ def session(path: Path, threads: int | None = None):
 
 def whole_picture(data: bytes, side: int) -> np.ndarray:
     """Bytes -> float32 (1, side, side, 3), 0-1: decoded as ours are, squeezed whole."""
-    small = cv2.resize(read_image(data), (side, side), interpolation=cv2.INTER_AREA)
-    return small[None].astype(np.float32) / 255.0
+    return resized(read_image(data), side, side)[None].astype(np.float32) / 255.0
 
 
 def by_onnx(path: Path, side: int):

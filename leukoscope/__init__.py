@@ -55,7 +55,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Imported on first use: `leukoscope --help` must not wait for ONNX Runtime and OpenCV.
+    # Imported on first use: `leukoscope --help` must not wait for ONNX Runtime.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

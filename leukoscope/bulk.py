@@ -95,14 +95,15 @@ def _work(job: Callable[[Any, list[Any]], list[Any]], items: list[Any]) -> list[
 
 def _ask(method: str, classifier: Any, pictures: list[Any]) -> list[Any]:
     """The answers to a chunk, by one run of the network; an error in the place of a picture that cannot be read."""
-    framed, errors = [], {}
+    prepare, answer = {
+        "predict": (classifier.principal, classifier.answer_principals),
+        "scan": (classifier.framed, classifier.answer_each),
+    }[method]
+    prepared, errors = [], {}
     for place, picture in enumerate(pictures):
         try:
-            framed.append(classifier.framed(picture, first=method == "predict"))
+            prepared.append(prepare(picture))
         except ImageError as error:
-            framed.append([])
             errors[place] = error
-    answers = classifier.answer_each(framed)
-    if method == "predict":
-        answers = map(classifier.first, answers)
-    return [errors.get(place, answer) for place, answer in enumerate(answers)]
+    rest = iter(answer(prepared))
+    return [errors[place] if place in errors else next(rest) for place in range(len(pictures))]

@@ -1,6 +1,6 @@
 """The checkpoint folder: its files, its spec, reading, writing, checking.
 
-A checkpoint is data alone: a JSON spec, an ONNX graph, Keras's own unpacked files, numbers and pictures.
+A checkpoint is data alone: a JSON spec, ONNX graphs, Keras's own unpacked files, numbers and pictures.
 Loading one runs nothing from it. Every file name on disk is a constant here.
 """
 
@@ -18,16 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from leukoscope.calibration import SizeEvidence
 from leukoscope.cells import CELL_TYPES
 from leukoscope.errors import CheckpointError
 from leukoscope.files import write_whole
 from leukoscope.preprocess import Framing, Normalisation
 
-FORMAT_VERSION = 2  # 1 knew no size evidence
+FORMAT_VERSION = 3  # 1 and 2 had no locator
 
 SPEC_FILE = "classifier.json"
 ONNX_FILE = "model.onnx"
+LOCATOR_FILE = "locator.onnx"  # of a model that frames cells; one that looks at the whole photo has none
 KERAS_FILES = ("config.json", "metadata.json", "model.weights.h5")
 METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"
@@ -40,6 +40,7 @@ CARD_FILE = "README.md"
 FILE_PATTERNS = (
     SPEC_FILE,
     ONNX_FILE,
+    LOCATOR_FILE,
     *KERAS_FILES,
     METRICS_FILE,
     HISTORY_FILE,
@@ -50,11 +51,13 @@ FILE_PATTERNS = (
 )
 
 # Far above what any checkpoint needs; a file beyond its limit is not read, nor downloaded.
-MOST_FILE_BYTES = {ONNX_FILE: 512 * 2**20, "model.weights.h5": 512 * 2**20, SPEC_FILE: 2**20}
+MOST_FILE_BYTES = {
+    ONNX_FILE: 512 * 2**20,
+    LOCATOR_FILE: 64 * 2**20,
+    "model.weights.h5": 512 * 2**20,
+    SPEC_FILE: 2**20,
+}
 MOST_OTHER_BYTES = 8 * 2**20
-
-MOST_WEIGHT = 100  # of the size evidence
-MOST_FIELD = 100  # nucleus diameters that a framed square is wide
 
 GOLDEN_TOLERANCE = 1e-4  # of a probability, across processors and ONNX Runtime versions
 
@@ -65,18 +68,19 @@ class Thresholds:
 
     confident: calibrated probability (0-1) from which a label stands; below it the verdict is `review`.
     unfamiliar: unfamiliarity (0-1) above which the verdict is `unfamiliar`; 1: never.
+    cell: the locator's score (0-1) from which something is a white cell.
     """
 
     confident: float
     unfamiliar: float = 1.0
+    cell: float = 0.5
 
 
 @dataclass(frozen=True)
 class Spec:
-    """All that answering needs beside the graph, saved as `classifier.json`.
+    """All that answering needs beside the graphs, saved as `classifier.json`.
 
-    labels: cell types in the order of the logits. temperature: divides the logits before the softmax, after the size
-    evidence was added to them.
+    labels: cell types in the order of the logits. temperature: divides the logits before the softmax.
     files: SHA-256 of each file that loading relies on. trained: what it was trained from, for people to read.
     """
 
@@ -85,7 +89,6 @@ class Spec:
     normalisation: Normalisation
     temperature: float
     thresholds: Thresholds
-    size_evidence: SizeEvidence = field(default_factory=SizeEvidence)
     labels: tuple[str, ...] = CELL_TYPES
     files: dict[str, str] = field(default_factory=dict)
     trained: dict[str, Any] = field(default_factory=dict)
@@ -95,16 +98,10 @@ class Spec:
         """Refuse values with which nothing can be answered, by a ValueError."""
         if min(self.normalisation.std) <= 0:
             raise ValueError(f"normalisation.std must be above 0, not {list(self.normalisation.std)}")
-        if not self.framing.field <= MOST_FIELD:
-            raise ValueError(f"framing.field must be {MOST_FIELD} at most, not {self.framing.field}")
         if self.labels != CELL_TYPES:
             raise ValueError(f"labels must be {list(CELL_TYPES)} in this order, not {list(self.labels)}")
         if not (np.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"temperature must be above 0, not {self.temperature}")
-        if not 0 <= self.size_evidence.weight <= MOST_WEIGHT:
-            raise ValueError(f"size_evidence.weight must be 0-{MOST_WEIGHT}, not {self.size_evidence.weight}")
-        if not 0 < self.size_evidence.even <= MOST_FIELD:
-            raise ValueError(f"size_evidence.even must be above 0, {MOST_FIELD} at most, not {self.size_evidence.even}")
         for name, value in asdict(self.thresholds).items():
             if not 0 <= value <= 1:
                 raise ValueError(f"thresholds.{name} must be 0-1, not {value}")
@@ -114,7 +111,7 @@ def read_spec(folder: str | os.PathLike[str]) -> Spec:
     """Read and check a folder's `classifier.json`.
 
     Raises:
-        CheckpointError: if there is none, or it is of a newer format, or a value is missing, unknown or wrong.
+        CheckpointError: if there is none, or its format is newer or older, or a value is missing, unknown or wrong.
     """
     path = Path(folder) / SPEC_FILE
     values = read_json(path)
@@ -124,6 +121,11 @@ def read_spec(folder: str | os.PathLike[str]) -> Spec:
     if version > FORMAT_VERSION:
         raise CheckpointError(
             f"{path}: format {version} is newer than this library reads ({FORMAT_VERSION}): upgrade leukoscope"
+        )
+    if version < FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: format {version} had cells found by rules that this version no longer has: "
+            "train and export the model anew, or use the version of leukoscope that wrote it"
         )
     try:
         return Spec(
@@ -137,7 +139,6 @@ def read_spec(folder: str | os.PathLike[str]) -> Spec:
                     }
                 ),
                 "thresholds": Thresholds(**_known(Thresholds, values.get("thresholds"), "thresholds")),
-                "size_evidence": SizeEvidence(**_known(SizeEvidence, values.get("size_evidence", {}), "size_evidence")),
                 "labels": tuple(values.get("labels", ())),
             }
         )
@@ -154,10 +155,14 @@ def check_files(folder: str | os.PathLike[str], spec: Spec) -> None:
     """Compare every file of the manifest with its hash.
 
     Raises:
-        CheckpointError: naming the first file that is missing or differs.
+        CheckpointError: naming the first file that is missing or differs, or that a model of this kind has no use for.
     """
-    if ONNX_FILE not in spec.files:
-        raise CheckpointError(f"{Path(folder) / SPEC_FILE}: no hash for {ONNX_FILE}")
+    located = spec.framing.kind == "cell"
+    for name in (ONNX_FILE, LOCATOR_FILE) if located else (ONNX_FILE,):
+        if name not in spec.files:
+            raise CheckpointError(f"{Path(folder) / SPEC_FILE}: no hash for {name}")
+    if not located and (LOCATOR_FILE in spec.files or (Path(folder) / LOCATOR_FILE).exists()):
+        raise CheckpointError(f"{Path(folder) / LOCATOR_FILE}: a model that looks at the whole photo has no locator")
     for name, expected in spec.files.items():
         if Path(name).name != name:
             raise CheckpointError(f"{Path(folder) / SPEC_FILE}: {name!r} is no plain file name")

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 
 from leukoscope import calibration
+from leukoscope.ahead import BATCH, overlapped
+from leukoscope.blank import why_blank
 from leukoscope.checkpoint import (
     GOLDEN_FILE,
     GOLDEN_PICTURE,
     GOLDEN_TOLERANCE,
+    LOCATOR_FILE,
     ONNX_FILE,
     Spec,
     check_files,
@@ -25,31 +25,28 @@ from leukoscope.checkpoint import (
     read_spec,
 )
 from leukoscope.errors import CheckpointError
+from leukoscope.graphs import open_graph, open_locator
 from leukoscope.hub import Source, find, upload
 from leukoscope.images import ImageSource, read_image
-from leukoscope.locate import locate
-from leukoscope.preprocess import frame, is_flat, normalise
+from leukoscope.locate import Cell
+from leukoscope.preprocess import frame, normalise
 from leukoscope.process import prepare
-from leukoscope.stain import glass_colour, without_frame
 
 if TYPE_CHECKING:
     import keras
 
 VERDICTS = ("confident", "review", "unfamiliar", "no_cell")
-EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"  # ONNX Runtime's name for a setting
-BATCH = 32  # crops to one run of the network when many pictures are given
 
 
 class Framed(NamedTuple):
     """What the network sees of one cell, uint8 (S, S, 3), and what of the answer is known before it runs.
 
-    width: of the nucleus, in red cells of the photo; 0 where it is not known.
+    box, cut: as of a `Prediction`.
     """
 
     crop: np.ndarray
     box: tuple[int, int, int, int] | None
     cut: bool
-    width: float
 
 
 @dataclass(frozen=True)
@@ -59,13 +56,13 @@ class Prediction:
     label: one of `CELL_TYPES`, or None if no white cell was found.
     probabilities: of all four types, calibrated, summing to 1; without a cell all are 0.25.
     confidence: probability of the label; 0 without a cell.
-    box: (x0, y0, x1, y1), px of the picture as given, after EXIF; None without a cell or for a model that looks at
-        the whole picture.
+    box: (x0, y0, x1, y1) of the whole cell, cytoplasm included, px of the picture as given, after EXIF, x1 and y1
+        exclusive; None without a cell or for a model that looks at the whole picture.
     verdict: one of `VERDICTS`: "confident" (the label stands), "review" (not sure enough: look yourself),
         "unfamiliar" (it does not look like any of the four types; the label is only the nearest) or "no_cell".
     cut: whether the box reaches the edge of the picture, so that part of the cell may be missing.
-    unfamiliarity: 0-1, how little it looks like any of the four types; 0 without a cell, 1 where the nucleus is one
-        flat colour, as in a drawing.
+    unfamiliarity: 0-1, how little it looks like any of the four types; 0 without a cell.
+    reason: why no white cell was found, where the picture is the reason, such as a black one; else None.
     """
 
     label: str | None
@@ -75,6 +72,7 @@ class Prediction:
     verdict: str
     cut: bool = False
     unfamiliarity: float = 0.0
+    reason: str | None = None
 
 
 class Classifier:
@@ -90,20 +88,10 @@ class Classifier:
         self.spec: Spec = read_spec(self.folder)
         check_files(self.folder, self.spec)
         prepare()
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        # Never 0: left to itself ONNX Runtime pins its threads, which then wait for cores that others use.
-        options.intra_op_num_threads = threads
-        # A graph may name other files that hold its weights, to be looked for where the process was started.
-        options.add_session_config_entry(EXTERNAL_FOLDER, str(self.folder / "no other files"))
-        graph = (self.folder / ONNX_FILE).read_bytes()
-        self._graph_bytes = len(graph)
-        try:
-            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime raises its own kinds, one for each status
-            raise CheckpointError(f"{self.folder / ONNX_FILE} is no graph that can be run: {error}") from None
-        if [given.name for given in self._session.get_inputs()] != ["image"] or "logits" not in self.outputs:
-            raise CheckpointError(f"{self.folder / ONNX_FILE} must take `image` and give `logits`")
+        self._session = open_graph(self.folder / ONNX_FILE, "image", "logits", threads)
+        located = self.spec.framing.kind == "cell"
+        locator = self.folder / LOCATOR_FILE
+        self._locator = open_locator(locator, self.spec.thresholds.cell, threads) if located else None
 
     @classmethod
     def from_pretrained(
@@ -183,7 +171,7 @@ class Classifier:
         Raises:
             ImageError: if it cannot be read.
         """
-        return self.first(self.answer(self.framed(source, first=True)))
+        return self.answer_principals([self.principal(source)])[0]
 
     def predict_batch(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[Prediction]:
         """Classify many pictures, in order, holding a few batches of crops in memory and no more than a picture or two.
@@ -202,7 +190,7 @@ class Classifier:
 
             yield from in_processes(self.source, "predict", sources, workers)
             return
-        yield from map(self.first, self._overlapped(sources, lambda source: self.framed(source, first=True)))
+        yield from overlapped(sources, self.principal, self.answer_principals)
 
     def scan(self, source: ImageSource) -> list[Prediction]:
         """Classify every white cell of a photo of any size.
@@ -226,35 +214,34 @@ class Classifier:
 
             yield from in_processes(self.source, "scan", sources, workers)
             return
-        yield from self._overlapped(sources, self.framed)
+        yield from overlapped(sources, self.framed, self.answer_each)
 
-    def _overlapped(
-        self, sources: Iterable[ImageSource], prepare: Callable[[ImageSource], list[Framed]]
-    ) -> Iterator[list[Prediction]]:
-        """The answers to each source. Sources are taken in the caller's thread, decoded in another, a batch ahead."""
-        pending = iter(sources)
-        with ThreadPoolExecutor(1) as ahead:
+    def locate(self, image: np.ndarray) -> list[Cell]:
+        """Find the white cells of a photo, RGB uint8 (H, W, 3), the most prominent first.
 
-            def submit() -> Future[list[list[Framed]]] | None:
-                chunk = list(islice(pending, BATCH))
-                return ahead.submit(lambda: [prepare(source) for source in chunk]) if chunk else None
+        Raises:
+            ValueError: for a model that looks at the whole picture.
+        """
+        if self._locator is None:
+            raise ValueError(f"model {self.spec.name!r} looks at the whole picture and finds no cells in it")
+        return self._locator.locate(image)
 
-            future = submit()
-            while future:
-                found, future = future.result(), submit()
-                yield from self.answer_each(found)
+    def framed_cell(self, image: np.ndarray, cell: Cell) -> Framed:
+        """What the network sees of one cell of a photo, RGB uint8 (H, W, 3)."""
+        return Framed(frame(image, self.spec.framing, cell), cell.box, cell.cut(image.shape))
 
     def framed(self, source: ImageSource, first: bool = False) -> list[Framed]:
         """Decode a picture and frame its cells, or the most prominent alone, or the picture as a whole."""
-        image, framing = read_image(source), self.spec.framing
-        if framing.kind == "photo":
-            return [Framed(frame(image, framing), None, False, 0.0)]
-        within = without_frame(image)
-        glass = glass_colour(image, within)  # once a photo: it tells where cells are and what their colours are worth
-        return [
-            Framed(frame(image, framing, c, glass=glass, within=within), c.box, c.cut(image.shape), c.width)
-            for c in locate(image, glass, within)[: 1 if first else None]
-        ]
+        image = read_image(source)
+        if self._locator is None:
+            return [Framed(frame(image, self.spec.framing), None, False)]
+        return [self.framed_cell(image, cell) for cell in self.locate(image)[: 1 if first else None]]
+
+    def principal(self, source: ImageSource) -> Framed | Prediction:
+        """The most prominent cell of a picture, framed; if there is none, the answer that says so, and why."""
+        image = read_image(source)
+        framed = self.framed(image, first=True)
+        return framed[0] if framed else no_cell(image)
 
     def answer(self, framed: list[Framed]) -> list[Prediction]:
         """One prediction for each framed cell."""
@@ -262,8 +249,7 @@ class Classifier:
         for start in range(0, len(framed), BATCH):
             batch = framed[start : start + BATCH]
             logits = self.logits(np.stack([cell.crop for cell in batch]))
-            shares = self.probabilities(logits, np.array([cell.width for cell in batch]))
-            rows = zip(shares, self.unfamiliarity(logits), batch, strict=True)
+            rows = zip(self.probabilities(logits), self.unfamiliarity(logits), batch, strict=True)
             predictions += [self._prediction(*row) for row in rows]
         return predictions
 
@@ -272,22 +258,18 @@ class Classifier:
         answers = iter(self.answer([cell for cells in pictures for cell in cells]))
         return [[next(answers) for _ in cells] for cells in pictures]
 
-    @staticmethod
-    def first(answers: list[Prediction]) -> Prediction:
-        """The answer for the most prominent cell of a picture, or that there is none."""
-        return answers[0] if answers else no_cell()
+    def answer_principals(self, pictures: list[Framed | Prediction]) -> list[Prediction]:
+        """The prediction for what `principal` gives of each picture, all in the same runs of the network."""
+        answers = iter(self.answer([picture for picture in pictures if isinstance(picture, Framed)]))
+        return [next(answers) if isinstance(picture, Framed) else picture for picture in pictures]
 
     def logits(self, crops: np.ndarray) -> np.ndarray:
         """Run the network on framed crops: uint8 (N, S, S, 3) -> float32 (N, 4), or (N, 5) with "none of the four"."""
-        return self.run(normalise(crops, self.spec.normalisation), ["logits"])[0]
+        return self.run(crops, ["logits"])[0]
 
-    def probabilities(self, logits: np.ndarray, widths: np.ndarray | None = None) -> np.ndarray:
-        """Calibrated probabilities of the four types: float64 (N, 4), rows summing to 1.
-
-        widths: of the nuclei, in red cells (N,), 0 where it is not known; None: of none is it known.
-        """
-        added = logits if widths is None else self.spec.size_evidence.added(logits, widths)
-        return calibration.probabilities(added, self.spec.temperature)
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities of the four types: logits (N, 4 or 5) -> float64 (N, 4), rows summing to 1."""
+        return calibration.probabilities(logits, self.spec.temperature)
 
     def unfamiliarity(self, logits: np.ndarray) -> np.ndarray:
         """How little each looks like any of the four types: float64 (N,), 0-1."""
@@ -298,15 +280,14 @@ class Classifier:
         """Names of what the graph can give."""
         return [output.name for output in self._session.get_outputs()]
 
-    def run(self, inputs: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
-        """Run the graph on normalised inputs, float32 (N, S, S, 3), for the outputs named."""
-        given: list[np.ndarray] = self._session.run(outputs, {"image": inputs})
+    def run(self, crops: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
+        """Run the network on framed crops, uint8 (N, S, S, 3), for the outputs named."""
+        given: list[np.ndarray] = self._session.run(outputs, {"image": normalise(crops, self.spec.normalisation)})
         return given
 
     def _prediction(self, row: np.ndarray, strange: float, cell: Framed) -> Prediction:
         best, confidence = int(row.argmax()), float(row.max())
-        drawing = self.spec.framing.kind == "cell" and is_flat(cell.crop, self.spec.framing)
-        if drawing or strange > self.spec.thresholds.unfamiliar:
+        if strange > self.spec.thresholds.unfamiliar:
             verdict = "unfamiliar"
         else:
             verdict = "confident" if confidence >= self.spec.thresholds.confident else "review"
@@ -317,7 +298,7 @@ class Classifier:
             box=cell.box,
             verdict=verdict,
             cut=cell.cut,
-            unfamiliarity=1.0 if drawing else float(strange),
+            unfamiliarity=float(strange),
         )
 
     def replay_golden(self) -> float:
@@ -337,14 +318,13 @@ class Classifier:
         return worst
 
     def info(self) -> dict[str, Any]:
-        """What this model is: its spec as plain values, its folder, and the size of its graph in bytes."""
-        return {
-            "source": self.source.name,
-            "model_bytes": self._graph_bytes,
-            **asdict(self.spec),
-        }
+        """What this model is: its spec as plain values, where it is from, and the size of its graphs in bytes."""
+        graphs = [self.folder / name for name in (ONNX_FILE, LOCATOR_FILE) if name in self.spec.files]
+        size = sum(graph.stat().st_size for graph in graphs)
+        return {"source": self.source.name, "model_bytes": size, **asdict(self.spec)}
 
 
-def no_cell() -> Prediction:
-    """The answer where no white cell was found."""
-    return Prediction(None, dict.fromkeys(Spec.labels, 0.25), 0.0, None, "no_cell")
+def no_cell(image: np.ndarray | None = None) -> Prediction:
+    """The answer where no white cell was found in a picture, RGB uint8 (H, W, 3); with None its reason is not asked."""
+    reason = None if image is None else why_blank(image)
+    return Prediction(None, dict.fromkeys(Spec.labels, 0.25), 0.0, None, "no_cell", reason=reason)

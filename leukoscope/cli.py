@@ -183,7 +183,7 @@ def _count(text: str) -> int:
 
 def _line(name: str, prediction: Prediction) -> str:
     if prediction.label is None:
-        return f"{name}: no white cell found"
+        return f"{name}: no white cell found{f': {prediction.reason}' if prediction.reason else ''}"
     _, *others = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
     less_likely = ", ".join(f"{cell} {p:.1%}" for cell, p in others)
     return f"{name}: {prediction.label} {prediction.confidence:.1%} ({prediction.verdict}; {less_likely})"

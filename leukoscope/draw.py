@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import base64
+import io
+from collections.abc import Sequence
 
-import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from leukoscope.cells import CELLS
 from leukoscope.classifier import Prediction
 
 CROP_SIDE = 320  # px of the enlarged cell
 CROP_ROOM = 0.3  # around a cell's box, of its longer side
+HEAT = (  # from cold to hot: matplotlib's "inferno"
+    *("#000004", "#110a30", "#320a5e", "#57106e", "#781c6d", "#9a2865", "#bc3754"),
+    *("#d84c3e", "#ed6925", "#f98c0a", "#fcb418", "#f4df53", "#fcffa4"),
+)
 
 
 def draw_box(image: np.ndarray, box: tuple[int, int, int, int] | None, longest: int | None = None) -> np.ndarray:
@@ -25,14 +31,25 @@ def draw_box(image: np.ndarray, box: tuple[int, int, int, int] | None, longest: 
     Returns:
         RGB uint8 (H', W', 3).
     """
-    scale = min(1.0, (longest or np.inf) / max(image.shape[:2]))
-    shown = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image.copy()
-    if box:
-        x0, y0, x1, y1 = (round(scale * edge) for edge in box)
-        line = max(1, round(max(shown.shape[:2]) / 250))
-        cv2.rectangle(shown, (x0, y0), (x1 - 1, y1 - 1), (0, 0, 0), 3 * line)
-        cv2.rectangle(shown, (x0, y0), (x1 - 1, y1 - 1), (255, 255, 255), line)
-    return shown
+    shown = shrunk(image, longest or max(image.shape[:2]))
+    if not box:
+        return shown.copy()
+    picture = Image.fromarray(shown)
+    scale = max(shown.shape[:2]) / max(image.shape[:2])
+    line = max(1, round(max(shown.shape[:2]) / 250))
+    _rectangle(ImageDraw.Draw(picture), [round(scale * edge) for edge in box], line, line, (255, 255, 255))
+    return np.asarray(picture)
+
+
+def _rectangle(
+    draw: ImageDraw.ImageDraw, box: Sequence[int], line: int, margin: int, colour: tuple[int, int, int]
+) -> None:
+    """The edge of a box, `line` px wide, on black that is wider by `margin` px on both sides."""
+    x0, y0, x1, y1 = box
+    for width, ink in ((line + 2 * margin, (0, 0, 0)), (line, colour)):
+        out = width // 2
+        corners = (x0 - out, y0 - out, max(x0, x1 - 1) + out, max(y0, y1 - 1) + out)
+        draw.rectangle(corners, outline=ink, width=width)
 
 
 def draw_cells(image: np.ndarray, predictions: list[Prediction], chosen: int | None = None) -> np.ndarray:
@@ -46,26 +63,27 @@ def draw_cells(image: np.ndarray, predictions: list[Prediction], chosen: int | N
     Returns:
         RGB uint8 (H, W, 3).
     """
-    shown = image.copy()
-    line = max(1, round(max(shown.shape[:2]) / 320))
-    font = cv2.FONT_HERSHEY_SIMPLEX
+    height, width = image.shape[:2]
+    picture = Image.fromarray(image)
+    draw = ImageDraw.Draw(picture)
+    line = max(1, round(max(height, width) / 320))
+    font = ImageFont.load_default(8 + 6 * line)
     for index, prediction in enumerate(predictions):
         if not prediction.box:
             continue
-        x0, y0, x1, y1 = prediction.box
-        thick = line * (3 if index == chosen else 2)
+        x0, y0, _, y1 = prediction.box
         stands = prediction.label if prediction.verdict == "confident" else None
         colour = _rgb(CELLS[stands].colour) if stands else (255, 255, 255)
-        cv2.rectangle(shown, (x0, y0), (x1 - 1, y1 - 1), (0, 0, 0), thick + 2 * line)
-        cv2.rectangle(shown, (x0, y0), (x1 - 1, y1 - 1), colour, thick)
+        _rectangle(draw, prediction.box, line * (3 if index == chosen else 2), line, colour)
         marks = {"confident": "", "review": "?", "unfamiliar": "??"}
         text = f"{index + 1} {prediction.label}{marks.get(prediction.verdict, '')}"
-        (width, height), below = cv2.getTextSize(text, font, 0.25 + 0.2 * line, line)
-        left = min(max(0, x0), max(0, shown.shape[1] - width - 2 * line))
-        base = y0 - below - line if y0 > height + below + 2 * line else min(y1 + height + line, shown.shape[0] - below)
-        cv2.rectangle(shown, (left, base - height - line), (left + width + line, base + below), (0, 0, 0), -1)
-        cv2.putText(shown, text, (left, base), font, 0.25 + 0.2 * line, (255, 255, 255), line, cv2.LINE_AA)
-    return shown
+        ascent, descent = font.getmetrics()  # type: ignore[union-attr]
+        wide, high = round(font.getlength(text)) + 2 * line, ascent + descent
+        left = min(max(0, x0), max(0, width - wide))
+        top = y0 - high - line if y0 > high + line else max(0, min(y1 + line, height - high))
+        draw.rectangle((left, top, left + wide - 1, top + high - 1), fill=(0, 0, 0))
+        draw.text((left + line, top), text, fill=(255, 255, 255), font=font)
+    return np.asarray(picture)
 
 
 def _rgb(code: str) -> tuple[int, int, int]:
@@ -84,7 +102,9 @@ def draw_heatmap(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     Returns:
         RGB uint8 (H, W, 3).
     """
-    colours = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1].astype(np.float32)
+    places = np.linspace(0, 1, len(HEAT))
+    levels = np.array([_rgb(code) for code in HEAT]).T
+    colours = np.stack([np.interp(heat, places, channel) for channel in levels], axis=-1).astype(np.float32)
     opacity = (0.75 * heat)[..., None].astype(np.float32)
     return (image * (1 - opacity) + colours * opacity + 0.5).astype(np.uint8)
 
@@ -97,8 +117,20 @@ def crop(image: np.ndarray, box: tuple[int, int, int, int] | None, shown_side: i
     left = min(max(0, (x0 + x1 - side) // 2), width - side)
     top = min(max(0, (y0 + y1 - side) // 2), height - side)
     cut = image[top : top + side, left : left + side]
-    shrink = side > shown_side
-    return cv2.resize(cut, (shown_side,) * 2, interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
+    return resized(cut, shown_side, shown_side)
+
+
+def resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """uint8 (H, W, 3) or float32 (H, W) -> the same of another size: every pixel has its share in what it falls on."""
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0))
+
+
+def shrunk(image: np.ndarray, longest: int) -> np.ndarray:
+    """RGB uint8 (H, W, 3) -> the same picture, its longer side at most `longest` px."""
+    height, width = image.shape[:2]
+    scale = longest / max(height, width)
+    return image if scale >= 1 else resized(image, max(1, round(scale * width)), max(1, round(scale * height)))
 
 
 def data_uri(image: np.ndarray, quality: int = 85) -> str:
@@ -108,7 +140,18 @@ def data_uri(image: np.ndarray, quality: int = 85) -> str:
 
 def jpeg(image: np.ndarray, quality: int = 85) -> bytes:
     """RGB uint8 (H, W, 3) -> JPEG."""
-    return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    return _encoded(image, "JPEG", quality=quality)
+
+
+def png(image: np.ndarray) -> bytes:
+    """RGB uint8 (H, W, 3) -> PNG."""
+    return _encoded(image, "PNG", compress_level=3)
+
+
+def _encoded(image: np.ndarray, form: str, **options: int) -> bytes:
+    held = io.BytesIO()
+    Image.fromarray(image).save(held, form, **options)
+    return held.getvalue()
 
 
 def jpeg_uri(data: bytes) -> str:

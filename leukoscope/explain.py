@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
+from PIL import Image
 
 from leukoscope.cells import CELL_TYPES
 from leukoscope.classifier import Classifier, Prediction
 from leukoscope.draw import crop, draw_heatmap
 from leukoscope.images import ImageSource, read_image
-from leukoscope.locate import Cell, locate
-from leukoscope.preprocess import Framing, frame, framed_square, normalise
-from leukoscope.stain import glass_colour, without_frame
+from leukoscope.locate import Cell
+from leukoscope.preprocess import Framing, framed_square
 
 CLASS_MAP = "class_map"
 
@@ -42,24 +41,22 @@ def heatmap(
 
     Raises:
         ImageError: if the picture cannot be read.
-        ValueError: if the model has no such output, the label is unknown, or no cell has this box.
+        ValueError: if the model has no such output or looks at the whole picture, the label is unknown, or no cell has
+            this box.
     """
     if CLASS_MAP not in classifier.outputs:
         raise ValueError(f"model {classifier.spec.name!r} cannot say where it looked: its graph has no {CLASS_MAP}")
     if label is not None and label not in classifier.spec.labels:
         raise ValueError(f"unknown cell type {label!r}: valid are {', '.join(classifier.spec.labels)}")
     image = read_image(source)
-    within = without_frame(image)
-    glass = glass_colour(image, within)
-    cells = [cell for cell in locate(image, glass, within) if box is None or cell.box == tuple(box)]
+    cells = [cell for cell in classifier.locate(image) if box is None or cell.box == tuple(box)]
     if not cells:
         if box is not None:
             raise ValueError(f"no cell of this picture has the box {tuple(box)}")
         return np.zeros(image.shape[:2], np.float32)
     cell = cells[0]
-    framed = frame(image, classifier.spec.framing, cell, glass=glass, within=within)
-    logits, maps = classifier.run(normalise(framed[None], classifier.spec.normalisation), ["logits", CLASS_MAP])
-    predicted = int(classifier.probabilities(logits, np.array([cell.width])).argmax())
+    logits, maps = classifier.run(classifier.framed_cell(image, cell).crop[None], ["logits", CLASS_MAP])
+    predicted = int(classifier.probabilities(logits).argmax())
     chosen = predicted if label is None else classifier.spec.labels.index(label)
     return _over_picture(evidence(maps[0], chosen), image.shape[:2], classifier.spec.framing, cell)
 
@@ -97,12 +94,14 @@ def evidence(class_map: np.ndarray, chosen: int) -> np.ndarray:
 
 
 def _over_picture(heat: np.ndarray, shape: tuple[int, ...], framing: Framing, cell: Cell) -> np.ndarray:
-    """Lay the crop's heat where the crop was cut."""
+    """Lay the crop's heat, (h, h), where the crop was cut: float32 of the picture's shape."""
     left, top, side = framed_square(framing, cell)
-    large = cv2.resize(heat, (side, side), interpolation=cv2.INTER_CUBIC).clip(0.0, 1.0)
     picture = np.zeros(shape, np.float32)
     y0, x0 = max(0, top), max(0, left)
     y1, x1 = min(shape[0], top + side), min(shape[1], left + side)
     if y0 < y1 and x0 < x1:
-        picture[y0:y1, x0:x1] = large[y0 - top : y1 - top, x0 - left : x1 - left]
+        scale = len(heat) / side
+        part = ((x0 - left) * scale, (y0 - top) * scale, (x1 - left) * scale, (y1 - top) * scale)
+        seen = Image.fromarray(heat).resize((x1 - x0, y1 - y0), Image.Resampling.BICUBIC, box=part)
+        picture[y0:y1, x0:x1] = np.asarray(seen).clip(0.0, 1.0)
     return picture

@@ -6,7 +6,8 @@ from dataclasses import astuple, dataclass
 from itertools import islice
 from typing import Any
 
-from leukoscope.classifier import BATCH, Classifier
+from leukoscope.ahead import BATCH
+from leukoscope.classifier import Classifier
 from leukoscope.errors import ImageError
 from leukoscope.ledger import BAD, CELLS, Ledger, slide_key
 from leukoscope.photos import digest_of, photo_name

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 
-import cv2
-
 # glibc's numbers of the settings, from malloc.h
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -23,13 +21,11 @@ def processors() -> int:
 
 
 def prepare() -> None:
-    """Keep freed memory, and OpenCV to one thread.
+    """Keep freed memory.
 
     Left to itself glibc gives the pixels of every picture back to the system, and gets new pages for the next: that
-    can take longer than decoding it. And at the sizes met here, handing work out to OpenCV's threads takes longer than
-    doing it. Where the C library is another one the first is left out.
+    can take longer than decoding it. Where the C library is another one nothing is changed.
     """
-    cv2.setNumThreads(1)
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, TypeError, AttributeError):

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypedDict
 
-import cv2
 import numpy as np
 
 from leukoscope import __version__
 from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
 from leukoscope.differential import NOT_COUNTED, CountedCell, Differential, Share
+from leukoscope.draw import jpeg, resized
 from leukoscope.files import write_whole
 from leukoscope.wording import percent
 
@@ -57,8 +57,7 @@ def thumbnail(image: np.ndarray, box: tuple[int, int, int, int] | None) -> np.nd
     x, y = round(max(0, -left) * scale), round(max(0, -top) * scale)
     size = [min(max(1, round(n * scale)), THUMBNAIL_PX - at) for n, at in ((part.shape[1], x), (part.shape[0], y))]
     square = np.full((THUMBNAIL_PX, THUMBNAIL_PX, 3), 255, np.uint8)
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    square[y : y + size[1], x : x + size[0]] = cv2.resize(part, size, interpolation=interpolation)
+    square[y : y + size[1], x : x + size[0]] = resized(part, *size)
     return square
 
 
@@ -294,8 +293,8 @@ def _thumbnails(page: FPDF, differential: Differential, thumbnails: Mapping[Key,
 
 def _picture(page: FPDF, cell: CountedCell, picture: np.ndarray, column: int, y: float) -> None:
     x = MARGIN + LABELS + column * (THUMBNAIL + 1)
-    jpeg = cv2.imencode(".jpg", picture[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 92))[1].tobytes()
-    page.image(io.BytesIO(jpeg), x, y, THUMBNAIL, THUMBNAIL, alt_text=f"{cell.type or 'not counted'}, {_caption(cell)}")
+    words = f"{cell.type or 'not counted'}, {_caption(cell)}"
+    page.image(io.BytesIO(jpeg(picture, 92)), x, y, THUMBNAIL, THUMBNAIL, alt_text=words)
     page.set_font("helvetica", "B" if cell.corrected else "", 6.5)
     page.set_xy(x, y + THUMBNAIL)
     page.cell(THUMBNAIL, 3, _caption(cell), align="C")

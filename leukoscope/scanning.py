@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-import cv2
 import numpy as np
 
 from leukoscope.bulk import run
 from leukoscope.classifier import Classifier, Prediction
 from leukoscope.counted import NOT_COUNTED, CountedCell
 from leukoscope.differential import Differential
-from leukoscope.draw import draw_cells
+from leukoscope.draw import draw_cells, png
 from leukoscope.errors import ImageError
 from leukoscope.files import write_whole
 from leukoscope.images import read_file, read_image
@@ -123,7 +122,7 @@ def write_annotated(folder: Path, name: str, image: np.ndarray, predictions: lis
     """Write a photo with its cells drawn in, as a PNG at `annotated_path`."""
     path = annotated_path(folder, name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, cv2.imencode(".png", draw_cells(image, predictions)[..., ::-1])[1].tobytes())
+    write_whole(path, png(draw_cells(image, predictions)))
 
 
 def annotated_path(folder: Path, name: str) -> Path:

@@ -13,11 +13,22 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import NamedTuple
 
-import cv2
 import numpy as np
+from PIL import Image, ImageFilter
 
 from leukoscope.cells import CELL_TYPES
-from leukoscope.shapes import Rng, closed_curve, filled, inner_edge, scattered, smooth_noise, softened, to_points
+from leukoscope.shapes import (
+    Rng,
+    closed_curve,
+    depth_inside,
+    filled,
+    inner_edge,
+    scattered,
+    smooth_noise,
+    softened,
+    stroked,
+    thickened,
+)
 
 DRAWN_TYPES = (*CELL_TYPES, "basophil")
 RED_CELL_UM = 7.5
@@ -168,16 +179,18 @@ def _draw(
         field
     ) ** 2
     density += shade[..., None].astype(np.float32)
-    glowing: np.ndarray = cv2.exp(-1.0 * density) * np.array(stain.glass, np.float32)
-    photo: np.ndarray = cv2.GaussianBlur(glowing, (0, 0), max(0.5, red_cell_px / 120))
-    photo += 1.6 * rng.standard_normal((height, width, 1), np.float32)
+    glowing = np.exp(-density) * np.array(stain.glass, np.float32)
+    lens = ImageFilter.GaussianBlur(max(0.5, red_cell_px / 120))
+    sharp = Image.fromarray((glowing + 0.5).clip(0, 255).astype(np.uint8))
+    photo: np.ndarray = np.asarray(sharp.filter(lens), np.float32)
+    photo = photo + 1.6 * rng.standard_normal((height, width, 1), np.float32)
     return np.clip(photo, 0, 255, out=photo).astype(np.uint8), drawn
 
 
 def _add(density: np.ndarray, layer: np.ndarray, colour: np.ndarray | float, place: complex) -> None:
     """Average an oversampled layer down and add it about a place, cut at the frame."""
     side = len(layer) // OVERSAMPLE
-    layer = cv2.resize(layer, (side, side), interpolation=cv2.INTER_AREA)[..., None]
+    layer = np.asarray(Image.fromarray(layer.astype(np.float32)).reduce(OVERSAMPLE))[..., None]
     left, top = round(place.real - side / 2), round(place.imag - side / 2)
     x, y = max(0, left), max(0, top)
     part = density[y : max(0, top + side), x : max(0, left + side)]
@@ -214,8 +227,7 @@ def _red_cells_and_platelets(
 def _red_cell(radius: float, rng: Rng) -> np.ndarray:
     """A disc that is thinner in the middle: float32, about 0-1."""
     side = OVERSAMPLE * int(2.5 * radius / OVERSAMPLE)
-    body = filled(side, closed_curve(radius, 0.04, rng, rng.uniform(0.94, 1.08)))
-    depth = cv2.distanceTransform(body, cv2.DIST_L2, 3) / radius
+    depth = depth_inside(side, closed_curve(radius, 0.04, rng, rng.uniform(0.94, 1.08))) / radius
     dimple = np.clip((depth - rng.uniform(0.2, 0.35)) / 0.35, 0, 1)
     disc = np.clip(depth / 0.08, 0, 1) * (1 - rng.uniform(0.1, 0.85) * dimple**2 * (3 - 2 * dimple))
     shaded: np.ndarray = disc * rng.uniform(0.85, 1.1)
@@ -233,7 +245,8 @@ def _lobes(kinds: Sequence[_Lobes], side: int, um: float, diameter: float, rng: 
     mask = filled(side, *((lobe + r) * np.exp(1j * angle) for lobe, r, angle in zip(lobes, reach, angles, strict=True)))
     along = np.linspace(angles[0], angles[-1], 60)
     filament = np.interp(along, angles, reach) * np.exp(1j * along)
-    return cv2.polylines(mask, [to_points(filament, side)], False, 255, max(2, round(0.4 * um)))
+    joined: np.ndarray = np.maximum(mask, stroked(side, filament, max(2, round(0.4 * um))))
+    return joined
 
 
 def _disc(side: int, um: float, diameter: float, rng: Rng) -> np.ndarray:
@@ -250,10 +263,7 @@ def _band(side: int, um: float, diameter: float, rng: Rng) -> np.ndarray:
     band = (band - band.mean()) * np.exp(1j * rng.uniform(0, 2 * np.pi))
     band += complex(*rng.uniform(-0.05, 0.05, 2)) * diameter
     bumps = np.interp(along, np.linspace(-0.5, 0.5, 6), rng.normal(size=6))
-    mask = np.zeros((side, side), np.uint8)
-    for point, r in zip(to_points(band, side).tolist(), radius * (0.88 + 0.5 * along**2 + 0.07 * bumps), strict=True):
-        cv2.circle(mask, point, round(r), 255, -1)
-    return mask
+    return thickened(side, band, radius * (0.88 + 0.5 * along**2 + 0.07 * bumps))
 
 
 class _Look(NamedTuple):

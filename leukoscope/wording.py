@@ -20,9 +20,11 @@ TAGLINE = (
 
 NOT_A_DIAGNOSIS = "For teaching and research: not a diagnosis."
 
+NOTHING_LIKE_IT = "Nothing in the picture looks like a white cell."
+
 NO_CELL_ADVICE = (
-    "Nothing in the picture stands out as the violet nucleus of a white cell. Try a sharp, bright photo of a "
-    "stained smear (Wright, Giemsa or alike) in which one white cell fills a good part of the picture."
+    "Try a sharp, bright photo of a stained smear (Wright, Giemsa or alike) in which one white cell fills a good part "
+    "of the picture."
 )
 
 CUT_NOTE = "This cell reaches the edge of the picture: a part of it may be missing."
@@ -69,7 +71,7 @@ def headline(prediction: Prediction) -> str:
 def explanation(prediction: Prediction) -> str:
     """How sure the model is, and what to do when it is not."""
     if prediction.verdict == "no_cell":
-        return NO_CELL_ADVICE
+        return f"{sentence(prediction.reason or NOTHING_LIKE_IT)} {NO_CELL_ADVICE}"
     if prediction.verdict == "unfamiliar":
         return f"This does not look like the cells that the model knows. {UNFAMILIAR_ADVICE}"
     first, second = ranked(prediction)[:2]
@@ -128,9 +130,9 @@ def unreadable(error: Exception) -> str:
     return message_html("This picture cannot be read", sentence(error), "No answer")
 
 
-def sentence(error: Exception) -> str:
-    """An error's message as a sentence."""
-    text = str(error)
+def sentence(reason: Exception | str) -> str:
+    """An error's message, or another reason, as a sentence."""
+    text = str(reason)
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 

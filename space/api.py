@@ -36,7 +36,8 @@ def endpoints(page: gr.Blocks, classifier: Classifier, uploads: Uploads) -> None
             An object. label: eosinophil, lymphocyte, monocyte, neutrophil, or null without a cell. probabilities: of
             all four types, summing to 1. confidence: of the label, 0-1. box: [x0, y0, x1, y1] in pixels, or null.
             verdict: confident (the label stands), review (look yourself), unfamiliar (perhaps none of the four) or
-            no_cell. cut: whether the cell reaches the picture's edge. unfamiliarity: 0-1.
+            no_cell. cut: whether the cell reaches the picture's edge. unfamiliarity: 0-1. reason: why there is no
+            cell, where the picture is the reason, or null.
             For teaching and research; not a medical device.
         """
         return asdict(classifier.predict(read(photo, request)))

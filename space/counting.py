@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-import cv2
 import markup
 import numpy as np
 from uploads import Uploads
@@ -76,11 +75,7 @@ class Count:
         """Thumbnails that the report may show: RGB uint8 (H, W, 3)."""
         pictures = self.thumbnails
         keys = [(cell.photo, cell.number) for cell in cells_to_show(self.differential)]
-        return {key: _decode(pictures[key]) for key in keys if key in pictures}
-
-
-def _decode(jpeg: bytes) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+        return {key: read_image(pictures[key]) for key in keys if key in pictures}
 
 
 def count_files(

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from html import escape
 
-import cv2
 import numpy as np
 
 from leukoscope import CELL_TYPES, CELLS, Prediction, wording
 from leukoscope.differential import NOT_COUNTED, CountedCell, Differential
-from leukoscope.draw import data_uri, jpeg_uri
+from leukoscope.draw import data_uri, jpeg_uri, shrunk
 
 SHOWN_SIDE = 1000  # px; longer pictures are shown smaller, so that the answer arrives quickly
 THUMBNAIL_SIDE = 144  # px in the gallery, shown at half of it: sharp on fine screens
@@ -25,12 +24,6 @@ GROUP_TITLES = {
     NOT_COUNTED: "None of the four, not counted",
 }
 MARKS = {"confident": "", "review": "?", "unfamiliar": "??"}
-
-
-def shrunken(image: np.ndarray) -> np.ndarray:
-    """The picture, no longer than `SHOWN_SIDE`."""
-    scale = SHOWN_SIDE / max(image.shape[:2])
-    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
 
 
 # --- one photo -------------------------------------------------------------------------------------------
@@ -46,7 +39,7 @@ def photo_html(image: np.ndarray, predictions: tuple[Prediction, ...], chosen: i
     height, width = image.shape[:2]
     boxed = [(number, p) for number, p in enumerate(predictions, 1) if p.box]
     boxes = "".join(_box(number, p, width, height, number == chosen) for number, p in boxed)
-    picture = f'<img src="{data_uri(shrunken(image))}" alt="{escape(photo_text(predictions))}">'
+    picture = f'<img src="{data_uri(shrunk(image, SHOWN_SIDE))}" alt="{escape(photo_text(predictions))}">'
     frame = f'<div class="lk-frame" style="--lk-ratio:{width / height:.4f}">{picture}{boxes}</div>'
     choices = "".join(_choice(number, p, number == chosen) for number, p in enumerate(predictions, 1))
     return _photo(frame, choices)

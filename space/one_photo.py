@@ -36,11 +36,12 @@ class Scanned:
     file: dict
     predictions: tuple[Prediction, ...]
     chosen: int = 1
+    none: Prediction | None = None  # the answer where no cell was found
 
     @property
     def prediction(self) -> Prediction:
-        """The answer for the chosen cell."""
-        return self.predictions[self.chosen - 1] if self.predictions else no_cell()
+        """The answer for the chosen cell, or that there is none."""
+        return self.none or self.predictions[self.chosen - 1]
 
 
 def one_photo(classifier: Classifier, uploads: Uploads) -> None:
@@ -88,7 +89,8 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
             return None, markup.empty_photo_html(), WAITING, *_no_answer()
         try:
             image = read_image(uploads.read(file, request.session_hash))
-            scanned = Scanned(file, tuple(classifier.scan(image)))
+            predictions = tuple(classifier.scan(image))
+            scanned = Scanned(file, predictions, none=None if predictions else no_cell(image))
         except ImageError as error:
             return None, markup.empty_photo_html(), wording.unreadable(error), *_no_answer()
         return (
@@ -184,8 +186,6 @@ def _examples_html() -> str:
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:
-    import cv2
-
     side = min(image.shape[:2])
     top, left = ((length - side) // 2 for length in image.shape[:2])
-    return cv2.resize(image[top : top + side, left : left + side], (THUMBNAIL,) * 2, interpolation=cv2.INTER_AREA)
+    return draw.resized(image[top : top + side, left : left + side], THUMBNAIL, THUMBNAIL)

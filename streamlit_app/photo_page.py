@@ -18,10 +18,8 @@ WAITING = wording.message_html("No picture yet", "Choose one on the left. The an
 @st.cache_data(show_spinner=False)
 def drawn_photo() -> bytes:
     """A drawing to try the page with: PNG."""
-    import cv2
-
     picture = draw_photo(["neutrophil", "lymphocyte", "eosinophil"], seed=5, width=640, height=480)[0]
-    return cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
+    return draw.png(picture)
 
 
 def photo_page(classifier: Classifier) -> None:
@@ -42,7 +40,7 @@ def photo_page(classifier: Classifier) -> None:
         return
     with left:
         chosen = _choose(predictions)
-        prediction = predictions[chosen] if predictions else no_cell()
+        prediction = predictions[chosen] if predictions else no_cell(image)
         shown = draw.draw_cells(image, predictions, chosen)
         st.image(shown, caption=wording.picture_text(prediction), width="stretch")
     with right:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import session_file
 
@@ -150,7 +149,7 @@ class RunningCount:
         """Small pictures that the report may show: RGB uint8 (H, W, 3)."""
         keys = [(cell.photo, cell.number) for cell in cells_to_show(self.differential)]
         found = {key: self.pictures[key] for key in keys if key in self.pictures}
-        return {key: cv2.imdecode(np.frombuffer(p, np.uint8), cv2.IMREAD_COLOR)[..., ::-1] for key, p in found.items()}
+        return {key: read_image(picture) for key, picture in found.items()}
 
     # --- the thread --------------------------------------------------------------------------------------
 

@@ -2,10 +2,11 @@
 
     python -m training.altered CHECKPOINT
 
-Other labs dye, light, photograph and store cells in ways of their own, and many keep one cell a picture, 120 px or so
-wide. PBC's held-out cells are cut to so many widths of their nucleus about it, and each cut is scaled to 120 px: as
-dyed, and as a quick stain makes them, on yellow glass with red cells that hardly show; and whole photos get other
-stains, exposures, cameras and scales. Adds "altered" to CHECKPOINT/metrics.json.
+A check of robustness, and none of other labs, which differ in more ways than these: `training.compare` tells about
+those. Many labs keep one cell a picture, 120 px or so wide. PBC's held-out cells are cut to so many of their own widths
+about them, and each cut is scaled to 120 px: as dyed, and as a quick stain makes them, on yellow glass with red cells
+that hardly show; and whole photos get other stains, exposures, cameras and scales. Adds "altered" to
+CHECKPOINT/metrics.json.
 """
 
 from __future__ import annotations
@@ -22,16 +23,15 @@ import numpy as np
 from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import METRICS_FILE
 from leukoscope.errors import CheckpointError
-from leukoscope.locate import Cell, principal_cell
-from leukoscope.stain import glass_colour, optical_density
+from leukoscope.locate import Cell
 from training.card import CardError, add_counts
 from training.data import DataError, add_data_arguments, labels_of, load_examples, only_cell_types, pictures, where
 
 SIDE = 120  # px
-NUCLEI = (2.2, 1.8, 1.5, 1.3, 1.15, 1.0)  # the side of the cut in widths of the nucleus
+CELLS = (1.6, 1.3, 1.15, 1.0)  # the side of the cut in widths of the cell
 YELLOW = np.array([225.0, 215.0, 150.0])  # glass under a quick stain
 PALE = 0.3  # of their density keep red cells there ...
-REACH = 0.75  # ... from so many widths of the nucleus about its middle on
+REACH = 0.55  # ... from so many widths of the cell about its middle on
 
 Alteration = Callable[[np.ndarray, Cell], np.ndarray]  # RGB uint8 (H, W, 3) and its cell -> RGB uint8 (H', W', 3)
 
@@ -42,16 +42,32 @@ def middle(cell: Cell) -> tuple[int, int]:
     return (x0 + x1) // 2, (y0 + y1) // 2
 
 
-def cut(photo: np.ndarray, cell: Cell, nuclei: float) -> np.ndarray:
-    """What lies within so many widths of the nucleus about its middle, or within the photo, its longer side `SIDE`."""
-    (x, y), half = middle(cell), max(4, round(nuclei * cell.nucleus_px / 2))
+def width(cell: Cell) -> int:
+    """The longer side of a cell's box, px."""
+    x0, y0, x1, y1 = cell.box
+    return max(x1 - x0, y1 - y0)
+
+
+def glass_colour(photo: np.ndarray) -> np.ndarray:
+    """The colour of bare glass, or of what is brightest beside specks: float (3,)."""
+    return np.percentile(photo[::4, ::4].reshape(-1, 3), 92, axis=0)
+
+
+def optical_density(photo: np.ndarray, glass: np.ndarray) -> np.ndarray:
+    """Of each colour, 0 for glass: float (H, W, 3)."""
+    return np.log(np.maximum(glass, 1.0) / np.maximum(photo, 4.0))
+
+
+def cut(photo: np.ndarray, cell: Cell, cells: float) -> np.ndarray:
+    """What lies within so many widths of the cell about its middle, or within the photo, its longer side `SIDE`."""
+    (x, y), half = middle(cell), max(4, round(cells * width(cell) / 2))
     part = photo[max(0, y - half) : y + half, max(0, x - half) : x + half]
     return _scaled(part, SIDE / max(part.shape[:2]))
 
 
 def quickly_stained(photo: np.ndarray, cell: Cell) -> np.ndarray:
     """The same cell on yellow glass, and what is beside it hardly stained."""
-    (x, y), inner = middle(cell), REACH * cell.nucleus_px
+    (x, y), inner = middle(cell), REACH * width(cell)
     rows, columns = np.mgrid[: photo.shape[0], : photo.shape[1]]
     beside = np.clip((np.hypot(columns - x, rows - y) - inner) / (0.1 * inner), 0, 1)[..., None]
     density = np.maximum(optical_density(photo, glass_colour(photo)), 0) * (1 - beside * (1 - PALE))
@@ -76,8 +92,8 @@ def saturated(photo: np.ndarray, cell: Cell, factor: float) -> np.ndarray:
 
 
 def blurred(photo: np.ndarray, cell: Cell, share: float) -> np.ndarray:
-    """Out of focus: by a Gaussian of so many widths of the nucleus."""
-    return cv2.GaussianBlur(photo, (0, 0), share * cell.nucleus_px)
+    """Out of focus: by a Gaussian of so many widths of the cell."""
+    return cv2.GaussianBlur(photo, (0, 0), share * width(cell))
 
 
 def sharpened(photo: np.ndarray, cell: Cell, amount: float) -> np.ndarray:
@@ -95,9 +111,9 @@ def compressed(photo: np.ndarray, cell: Cell, quality: int) -> np.ndarray:
     return cv2.imdecode(cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
 
 
-def scaled(photo: np.ndarray, cell: Cell, nucleus_px: float) -> np.ndarray:
-    """At the magnification at which the nucleus is so wide, px."""
-    return _scaled(photo, nucleus_px / cell.nucleus_px)
+def scaled(photo: np.ndarray, cell: Cell, cell_px: float) -> np.ndarray:
+    """At the magnification at which the cell is so wide, px."""
+    return _scaled(photo, cell_px / width(cell))
 
 
 def _scaled(picture: np.ndarray, scale: float) -> np.ndarray:
@@ -110,9 +126,9 @@ def _levels(values: np.ndarray) -> np.ndarray:
 
 
 CUTS = {  # name -> whether quickly stained, and the side of the cut; None: the whole photo
-    (f"{nuclei:g} nuclei" if nuclei else "whole photo") + (", quick stain" if quick else ""): (quick, nuclei)
+    (f"{cells:g} cells wide" if cells else "whole photo") + (", quick stain" if quick else ""): (quick, cells)
     for quick in (False, True)
-    for nuclei in (None, *NUCLEI)
+    for cells in (None, *CELLS)
 }
 OTHERS: dict[str, Alteration] = {
     "half the stain": partial(dyed, factors=(0.5, 0.5, 0.5)),
@@ -123,12 +139,12 @@ OTHERS: dict[str, Alteration] = {
     "darker and richer in contrast": partial(exposed, exponent=1.7),
     "half the colour": partial(saturated, factor=0.5),
     "vivid colours": partial(saturated, factor=1.5),
-    "out of focus": partial(blurred, share=0.1),
+    "out of focus": partial(blurred, share=0.06),
     "sharpened": partial(sharpened, amount=1.5),
     "noisy": partial(noisy, sigma=20.0),
     "JPEG of quality 10": partial(compressed, quality=10),
-    "nucleus 16 px wide": partial(scaled, nucleus_px=16.0),
-    "nucleus 200 px wide": partial(scaled, nucleus_px=200.0),
+    "cell 25 px wide": partial(scaled, cell_px=25.0),
+    "cell 300 px wide": partial(scaled, cell_px=300.0),
 }
 WAYS = (*CUTS, *OTHERS)
 
@@ -141,11 +157,12 @@ def measure(classifier, examples) -> dict[str, dict[str, int]]:
     labels = [CELL_TYPES[i] for i in labels_of(examples)]
     photos = zip(labels, pictures(examples), strict=True)
     for label, photo in tqdm(photos, "altering", len(labels), unit=" cells", leave=False, disable=None):
-        cell = principal_cell(photo)
-        if cell is None:
+        found = classifier.locate(photo)
+        if not found:
             continue
+        cell = found[0]
         stained = photo, quickly_stained(photo, cell)
-        altered = [cut(stained[quick], cell, nuclei) if nuclei else stained[quick] for quick, nuclei in CUTS.values()]
+        altered = [cut(stained[quick], cell, cells) if cells else stained[quick] for quick, cells in CUTS.values()]
         altered += [alter(photo, cell) for alter in OTHERS.values()]
         for row, answer in zip(counts.values(), classifier.predict_batch(altered), strict=True):
             right, sure = answer.label == label, answer.verdict == "confident"

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import combinations
 from pathlib import Path
 
@@ -25,9 +25,10 @@ import numpy as np
 
 from leukoscope.cells import CELL_TYPES
 from leukoscope.errors import LeukoscopeError
+from leukoscope.locate import Cell
 from training.compare import FOLDS, UNSEEN, checkpoint_folder, run_folder, variants
 from training.config import Config, ConfigError, read_config
-from training.data import add_data_arguments, labels_of, load_examples, only_cell_types, pictures, where
+from training.data import add_data_arguments, examples_of, labels_of, only_cell_types, pictures, where
 from training.findings import Finding, draw, read, write
 from training.sources import AUDIT_FILE, DataError
 
@@ -63,13 +64,13 @@ def trained(runs: Path, variant: str, trials: Iterable[str], examples) -> dict[s
         if changed := changes_since(folder, configs[trial], examples):
             raise DataError(
                 f"{folder} was trained with another {' and '.join(changed)}, so what it held out cannot be told: "
-                "give the same --data and --pbc as for training.compare"
+                "give the same --data, --pbc and --labs as for training.compare"
             )
     return configs
 
 
 def unseen_rows(configs: dict[str, Config], examples, rows) -> dict[str, np.ndarray]:
-    """Trial -> indices into `rows` of the photos whose field it was not trained on.
+    """Trial -> indices into `rows` of the photos whose slide it was not trained on; whose field, if no slide is known.
 
     Raises:
         DataError: if a photo was trained on by all of them.
@@ -78,8 +79,8 @@ def unseen_rows(configs: dict[str, Config], examples, rows) -> dict[str, np.ndar
 
     unseen = {}
     for trial, config in configs.items():
-        taught = set(training_rows(config, examples)[0]["field"])
-        unseen[trial] = np.array([i for i, field in enumerate(rows["field"]) if field not in taught], int)
+        taught = set(training_rows(config, examples)[0]["slide"])
+        unseen[trial] = np.array([i for i, slide in enumerate(rows["slide"]) if slide not in taught], int)
     answered = np.unique(np.concatenate(list(unseen.values())))
     if len(answered) < len(rows):
         photo = rows["photo"][int(np.setdiff1d(np.arange(len(rows)), answered)[0])]
@@ -145,8 +146,9 @@ def issues(labels: np.ndarray, probabilities: np.ndarray, train: np.ndarray) -> 
     return quality, flagged
 
 
-def contradictions(rows) -> list[tuple[int, int, bool]]:
-    """Pairs of rows of one field with different labels, and whether both photos show the same cell."""
+def contradictions(rows, locate: Callable[[np.ndarray], list[Cell]]) -> list[tuple[int, int, bool]]:
+    """Pairs of rows of one field with different labels, and whether both photos show the same cell; `locate` gives the
+    cells of a photo."""
     from training.overlap import same_cell
 
     by_field: dict[str, list[int]] = {}
@@ -156,7 +158,7 @@ def contradictions(rows) -> list[tuple[int, int, bool]]:
     pairs = [
         pair for members in by_field.values() for pair in combinations(members, 2) if labels[pair[0]] != labels[pair[1]]
     ]
-    return [(i, j, same_cell(*pictures(rows.select([i, j])))) for i, j in pairs]
+    return [(i, j, same_cell(*pictures(rows.select([i, j])), locate)) for i, j in pairs]
 
 
 def judge(rows, probabilities: np.ndarray, found: np.ndarray, independent: list, pairs) -> list[Finding]:
@@ -219,11 +221,14 @@ def audit(runs: Path, variant: str, lab: str, examples) -> list[Finding]:
     Raises:
         DataError: if the data has no such photos, or a model is missing or was trained on other data.
     """
+    from leukoscope.classifier import Classifier
+
     rows = only_cell_types(where(examples, lab=lab, kind="photo"))
     if not len(rows):
         raise DataError(f"the data has no photos of lab {lab!r}; it has {', '.join(sorted(set(examples['lab'])))}")
     answers = ask_all(runs, variant, lab, examples, rows)
-    return judge(rows, *answers, contradictions(rows))
+    voice = Classifier.from_pretrained(checkpoint_folder(runs, variant, INDEPENDENT[lab]))
+    return judge(rows, *answers, contradictions(rows, voice.locate))
 
 
 # --- command ---------------------------------------------------------------------------------------------
@@ -249,7 +254,7 @@ def main(argv: list[str] | None = None) -> int:
         help="to write, with an .md beside it, or to draw from; default training/results/audit.csv, "
         "or audit-LAB.csv for another lab than the Kaggle set's",
     )
-    parser.add_argument("--draw", type=Path, metavar="OUT.png", help="draw the first rows of the table; asks no model")
+    parser.add_argument("--draw", type=Path, metavar="OUT.png", help="draw the first rows of the table")
     parser.add_argument("--top", type=int, default=24, metavar="N", help="with --draw: how many; default %(default)s")
     args = parser.parse_args(argv)
     table = args.table or (AUDIT_FILE if args.lab == "bccd" else AUDIT_FILE.with_name(f"audit-{args.lab}.csv"))
@@ -261,9 +266,11 @@ def main(argv: list[str] | None = None) -> int:
         if args.variant not in variants():
             raise ConfigError(f"unknown variant {args.variant}: valid are {', '.join(variants())}")
         chosen = read(table)[: args.top] if args.draw else []
-        examples = load_examples(args.data, pbc=args.pbc)
+        examples = examples_of(args)
         if args.draw:
-            draw(chosen, examples, args.draw)
+            from leukoscope.classifier import Classifier
+
+            draw(chosen, examples, args.draw, Classifier.from_pretrained().locate)
             print(f"{len(chosen)} photos -> {args.draw}")
             return 0
         findings = audit(args.runs, args.variant, args.lab, examples)

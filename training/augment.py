@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from training.colours import recoloured
 from training.config import Augment
 
 
@@ -23,7 +24,13 @@ def augment(picture: np.ndarray, size: int, settings: Augment, rng: np.random.Ge
     matrix = random_matrix(picture.shape[0], size, settings, rng)
     border = cv2.BORDER_REPLICATE if settings.border == "nearest" else cv2.BORDER_CONSTANT
     crop = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
-    crop = _recolour(crop, settings, rng)
+    outside = cv2.inRange(crop, (0, 0, 0), (0, 0, 0)) > 0  # what lies outside a photo is black whatever its colours
+    if settings.restain:
+        crop = recoloured(crop, rng, settings.restain)
+    if settings.brightness:
+        crop = cv2.convertScaleAbs(crop, alpha=rng.uniform(1 - settings.brightness, 1 + settings.brightness))
+    if settings.grey and rng.random() < settings.grey:
+        crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     if settings.coarse and rng.random() < settings.coarse:
         fewer = max(8, round(size / rng.uniform(1.0, 2.5)))
         crop = cv2.resize(crop, (fewer, fewer), interpolation=cv2.INTER_AREA)
@@ -33,14 +40,14 @@ def augment(picture: np.ndarray, size: int, settings: Augment, rng: np.random.Ge
         sigma = settings.blur * rng.random() ** 2
         if sigma > 0.2:
             crop = cv2.GaussianBlur(crop, (0, 0), sigma)
-    if settings.sharpen:
-        crop = _sharpen(crop, settings.sharpen * rng.random() ** 2)
+    if settings.sharpen:  # what differs from its surroundings does so by more, as cameras do it
+        amount = settings.sharpen * rng.random() ** 2
+        crop = cv2.addWeighted(crop, 1 + amount, cv2.GaussianBlur(crop, (0, 0), 1.0), -amount, 0)
     if settings.noise:
-        outside = (crop == 0).all(axis=2)
         sigma = np.float32(settings.noise * rng.random() ** 2)
         noise = sigma * rng.standard_normal(crop.shape, np.float32)
         crop = np.clip(crop + noise, 0, 255).astype(np.uint8)
-        crop[outside] = 0
+    crop[outside] = 0
     if settings.wedge and rng.random() < settings.wedge:
         _blacken_edge(crop, rng)
     if settings.close and rng.random() < settings.close:
@@ -63,51 +70,6 @@ def random_matrix(side: int, size: int, settings: Augment, rng: np.random.Genera
     shift = np.array([either_way(settings.shift), either_way(settings.shift)]) * size
     offset = (size - 1) / 2 + shift - linear @ np.full(2, (side - 1) / 2)
     return np.column_stack([linear, offset])
-
-
-def _recolour(crop: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
-    restained = settings.stain or settings.gain or settings.mix or settings.gamma
-    lit = settings.brightness or settings.contrast or settings.channel or settings.saturation or settings.grey
-    if not (lit or restained):
-        return crop
-    values = crop.astype(np.float32) / 255.0
-    outside = (crop == 0).all(axis=2)
-    if restained:
-        values = np.exp(-_restain(-np.log(np.maximum(values, 1 / 255)), settings, rng))
-    if settings.channel:
-        values = values * rng.uniform(1 - settings.channel, 1 + settings.channel, 3).astype(np.float32)
-    if settings.saturation:
-        grey = values.mean(axis=2, keepdims=True)
-        values = grey + (values - grey) * np.float32(rng.uniform(1 - settings.saturation, 1 + settings.saturation))
-    if settings.contrast:
-        mean = values.mean()
-        values = mean + (values - mean) * np.float32(rng.uniform(1 - settings.contrast, 1 + settings.contrast))
-    if settings.brightness:
-        values = values * np.float32(rng.uniform(1 - settings.brightness, 1 + settings.brightness))
-    if settings.grey and rng.random() < settings.grey:
-        values = np.repeat(values.mean(axis=2, keepdims=True), 3, axis=2)
-    crop = (np.clip(values, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
-    crop[outside] = 0
-    return crop
-
-
-def _restain(density: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
-    """Optical densities (H, W, 3) of another stain: by Beer-Lambert, dyes add up in them."""
-    factors = rng.uniform(1 - settings.stain, 1 + settings.stain, 3) * rng.uniform(1 - settings.gain, 1 + settings.gain)
-    mixing = np.diag(factors)
-    if settings.mix:
-        mixing = mixing @ (np.eye(3) + settings.mix * rng.random() * rng.normal(size=(3, 3)))
-    density = density @ mixing.T.astype(np.float32)
-    if settings.gamma:
-        density = np.maximum(density, 0.0) ** np.float32(rng.uniform(1 - settings.gamma, 1 + settings.gamma))
-    return density
-
-
-def _sharpen(crop: np.ndarray, amount: float) -> np.ndarray:
-    """What differs from its surroundings does so by `amount` more, as cameras do it; black stays black."""
-    sharpened = cv2.addWeighted(crop, 1 + amount, cv2.GaussianBlur(crop, (0, 0), 1.0), -amount, 0)
-    sharpened[(crop == 0).all(axis=2)] = 0
-    return sharpened
 
 
 def _blacken_edge(crop: np.ndarray, rng: np.random.Generator) -> None:

@@ -25,6 +25,11 @@ LABS = {
     "and github.com/dhruvp/wbc-classification; MIT licence",
     "barcelona": "PBC, Hospital Clínic de Barcelona, CellaVision DM96: Acevedo et al. 2020, doi 10.17632/snkd93bnjr.1; "
     "CC BY 4.0",
+    "raabin": "Raabin-WBC, Iran, telephone cameras on two microscopes: Kouzehkanan et al. 2022, "
+    "doi 10.1038/s41598-021-04426-x; free public data by its site, the paper CC BY 4.0",
+    "munich_marrow": "bone marrow of the Munich Leukemia Laboratory: Matek et al. 2021, doi 10.7937/TCIA.AXH3-T579; "
+    "CC BY 4.0",
+    "lisc": "LISC, Tehran: Rezatofighi & Soltanian-Zadeh 2011; research only: scored, never trained on",
     "synthetic": "cells drawn by leukoscope/synthetic.py",
 }
 

@@ -1,4 +1,4 @@
-"""Compare recipes where it counts: on fields held out of TRAIN, and on a lab never seen. TEST has no part in it.
+"""Compare recipes where it counts: on labs never seen, and on fields held out of TRAIN. TEST has no part in it.
 
     python -m training.compare                                   # every variant, every trial not done yet (hours)
     python -m training.compare --variants default --trials folds # the five folds of the default recipe
@@ -8,12 +8,15 @@
 A variant is training/configs/default.toml with the changes that training/configs/variants.toml names. A trial trains
 it, exports it, and asks the checkpoint about photos that it never saw:
 
-    fold-0 ... fold-4    both labs, one fold held out by field; scored on that fold's photos of the Kaggle set's TRAIN,
+    without-LAB          trained without one of the labs, scored on all of its photos, and on LISC, which nothing is
+                         trained on: bccd (the Kaggle set's 348 photos), barcelona (PBC), raabin, munich_marrow
+    fold-0 ... fold-4    all labs, one fold held out by slide; scored on that fold's photos of the Kaggle set's TRAIN,
                          and on their copies
-    without-barcelona    trained without PBC, scored on all of PBC
-    without-bccd         trained without the Kaggle set, scored on its 348 photos
 
-Results go to training/results/comparison.json and comparison.md; a run that was stopped goes on.
+The locator is the recipe's, which saw all labs but LISC; with --locators DIR it is DIR/without-LAB.onnx, where that is
+there, trained by `training.locating.train --without LAB`. What was answered to each photo is kept in the run folder,
+answers-LAB.npz, for thresholds to be fitted on. Results go to training/results/comparison.json and comparison.md; a run
+that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +41,15 @@ from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import write_json
 from training.config import CONFIGS, Config, ConfigError, checked, to_toml
 from training.data import add_data_arguments, labels_of, load_examples, where
-from training.sources import OTHER_CELLS, DataError
+from training.labs import SCORED_ONLY
+from training.sources import DataError
 
 VARIANTS_FILE = CONFIGS / "variants.toml"
 RESULTS = Path(__file__).parent / "results"
 TABLE_FILE = RESULTS / "comparison.json"
 FOLDS = tuple(f"fold-{i}" for i in range(5))
-UNSEEN = {"without-barcelona": "barcelona", "without-bccd": "bccd"}
-TRIALS = (*FOLDS, *UNSEEN)
+UNSEEN = {f"without-{lab}": lab for lab in ("barcelona", "bccd", "raabin", "munich_marrow")}
+TRIALS = (*UNSEEN, *FOLDS)
 
 
 def variants() -> dict[str, dict[str, Any]]:
@@ -52,8 +57,13 @@ def variants() -> dict[str, dict[str, Any]]:
     return {"default": {"why": "the recipe as it is"}} | tomllib.loads(VARIANTS_FILE.read_text())
 
 
-def configured(variant: str, trial: str) -> Config:
+def configured(variant: str, trial: str, locators: Path | None = None) -> Config:
     """The settings of one trial.
+
+    Args:
+        variant: its name.
+        trial: one of `TRIALS`.
+        locators: folder of locators that never saw a lab, without-LAB.onnx.
 
     Raises:
         ConfigError: if the variant changes something that does not exist.
@@ -62,12 +72,14 @@ def configured(variant: str, trial: str) -> Config:
     for section, changes in variants()[variant].items():
         if section != "why":
             values.setdefault(section, {}).update(changes)
-    values["name"] = f"{variant}-{trial}"
+    values["name"] = f"{variant}-{trial}".replace("_", "-")
     if trial in FOLDS:
         values["data"]["fold"] = FOLDS.index(trial)
         values["data"]["folds"] = len(FOLDS)
     else:
         values["data"]["labs"] = [lab for lab in values["data"]["labs"] if lab != UNSEEN[trial]]
+    if locators and (locators / f"{trial}.onnx").exists():
+        values.setdefault("locator", {})["file"] = str(locators / f"{trial}.onnx")
     return checked(values, f"variant {variant}")
 
 
@@ -96,14 +108,14 @@ def copies_of(photos, examples):
     return copies.select(np.flatnonzero(np.isin(copies["photo"], photos["photo"])))
 
 
-def run_trial(variant: str, trial: str, examples, runs: Path) -> dict[str, Any]:
+def run_trial(variant: str, trial: str, examples, runs: Path, locators: Path | None = None) -> dict[str, Any]:
     """Train, export and score one trial; what was done of it before is not done again."""
     from leukoscope.classifier import Classifier
-    from training.evaluate import ask, scores, unfamiliarity_aurocs
+    from training.evaluate import ask, scores
     from training.export import export
     from training.train import open_run, train
 
-    config = configured(variant, trial)
+    config = configured(variant, trial, locators)
     run = run_folder(runs, variant, trial)
     open_run(run, to_toml(config), config, examples)
     began = time.perf_counter()
@@ -112,42 +124,62 @@ def run_trial(variant: str, trial: str, examples, runs: Path) -> dict[str, Any]:
     export(run, checkpoint, examples)
     classifier = Classifier.from_pretrained(checkpoint)
     photos = held_out(trial, config, examples)
-    answers = ask(classifier, photos)
-    known = answers.where(labels_of(photos) < len(CELL_TYPES))
-    result = scores(known)
     copies = copies_of(photos, examples) if trial in FOLDS else ()
+    unseen = [] if trial in FOLDS else [(lab, where(examples, lab=lab)) for lab in SCORED_ONLY]
     return {
         "variant": variant,
         "trial": trial,
-        **{key: result[key] for key in ("n", "accuracy", "balanced_accuracy", "macro_f1", "confident")},
+        **scored(classifier, photos, run / f"answers-{UNSEEN.get(trial, 'bccd')}.npz"),
         "copies_accuracy": scores(ask(classifier, copies))["accuracy"] if len(copies) else None,
-        "recall": {name: row["recall"] for name, row in result["per_class"].items()},
-        "unfamiliarity_auroc": unfamiliarity_aurocs(answers),
+        "also": {lab: scored(classifier, rows, run / f"answers-{lab}.npz") for lab, rows in unseen if len(rows)},
         "parameters": json.loads((checkpoint / "classifier.json").read_text())["trained"]["parameters"],
         "epochs": config.fit.epochs,
+        "locator": config.locator.file,
         "minutes": round((time.perf_counter() - began) / 60, 1),
     }
 
 
-def run_all(todo: list[tuple[str, str]], data, pbc, runs: Path, jobs: int) -> Iterator[dict[str, Any]]:
-    """The results of (variant, trial) pairs as they come; where `jobs` run at once, each in a process of its own."""
+def scored(classifier, photos, kept: Path) -> dict[str, Any]:
+    """Ask a classifier about photos, cells of other kinds included, and keep its answers in a file."""
+    from training.evaluate import ask, scores, unfamiliarity_aurocs
+
+    answers = ask(classifier, photos)
+    np.savez(kept, **asdict(answers))
+    known = answers.where(labels_of(photos) < len(CELL_TYPES))
+    result = scores(known)
+    return {
+        **{key: result[key] for key in ("n", "slides", "accuracy", "balanced_accuracy", "balanced_accuracy_95")},
+        **{key: result[key] for key in ("macro_f1", "confident")},
+        "found": 1 - result["no_cell_found"] / result["n"],
+        "recall": {name: row["recall"] for name, row in result["per_class"].items()},
+        "unfamiliarity_auroc": unfamiliarity_aurocs(answers),
+    }
+
+
+def run_all(
+    todo: list[tuple[str, str]], data: dict[str, Any], runs: Path, jobs: int, locators: Path | None
+) -> Iterator[dict[str, Any]]:
+    """The results of (variant, trial) pairs as they come; where `jobs` run at once, each in a process of its own.
+
+    data: what `load_examples` is to load. Others: as for `run_trial`.
+    """
     if jobs == 1:
-        examples = load_examples(data, pbc=pbc)
-        yield from (run_trial(variant, trial, examples, runs) for variant, trial in todo)
+        examples = load_examples(**data)
+        yield from (run_trial(variant, trial, examples, runs, locators) for variant, trial in todo)
         return
     # One thread each: TensorFlow gains little from a second at these sizes, and two would wait for each other.
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
     spawned = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
     with ProcessPoolExecutor(jobs, mp_context=spawned, max_tasks_per_child=1) as pool:
-        futures = [pool.submit(_in_process, variant, trial, data, pbc, runs) for variant, trial in todo]
+        futures = [pool.submit(_in_process, variant, trial, data, runs, locators) for variant, trial in todo]
         for future in as_completed(futures):
             yield future.result()
 
 
-def _in_process(variant: str, trial: str, data, pbc, runs: Path) -> dict[str, Any]:
+def _in_process(variant: str, trial: str, data: dict[str, Any], runs: Path, locators: Path | None) -> dict[str, Any]:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     print(f"begun: {variant}, {trial}", flush=True)
-    return run_trial(variant, trial, load_examples(data, pbc=pbc), runs)
+    return run_trial(variant, trial, load_examples(**data), runs, locators)
 
 
 def _end_with(parent: int) -> None:
@@ -174,46 +206,75 @@ def add_to_table(row: dict[str, Any]) -> None:
 
 
 def markdown(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """The table to read: a line a variant."""
+    """The tables to read: a line a variant, and a line a lab that was left out."""
     yield "# Recipes compared\n"
     yield "Written by `python -m training.compare`; each number is explained there. Balanced accuracy unless said"
     yield "otherwise; `confident` is the share of cells so marked and how many of these are right. Folds: mean accuracy"
-    yield "± standard deviation. Other kinds: AUROC of the unfamiliarity score for PBC's basophils, erythroblasts and"
-    yield "immature granulocytes against its four types, where PBC was not trained on.\n"
-    columns = ("variant", "epochs", "TRAIN folds", "copies", "PBC never seen", "confident", "other kinds")
-    columns += ("Kaggle never seen", "confident")
-    yield f"| {' | '.join(columns)} |"
-    yield "|" + len(columns) * "---|"
+    yield "± standard deviation. Intervals are over slides, or fields where no slide is known.\n"
     known = variants()
-    for name in [v for v in known if any(r["variant"] == v for r in rows)]:
-        mine = {r["trial"]: r for r in rows if r["variant"] == name}
-        folds = [mine[f] for f in FOLDS if f in mine]
-        cells = [str(max(r["epochs"] for r in mine.values()))]
-        cells += [_spread([r[key] for r in folds]) for key in ("accuracy", "copies_accuracy")]
-        for trial in UNSEEN:
-            cells += [_balanced(mine.get(trial)), _confident(mine.get(trial))]
-            cells += [_other_kinds(mine.get(trial))] if trial == "without-barcelona" else []
-        yield f"| {name} | {' | '.join(cells)} |"
+    by_variant = {name: {} for name in [*known, *(r["variant"] for r in rows)]}
+    for row in rows:
+        by_variant[row["variant"]][row["trial"]] = row
+    by_variant = {name: trials for name, trials in by_variant.items() if trials}
+    never = [f"{lab}, mean" for lab in SCORED_ONLY]
+    yield from _table(
+        ("variant", "epochs", "labs left out, mean", "worst of them", *never, "TRAIN folds", "copies"),
+        [[name, *_line(trials)] for name, trials in by_variant.items()],
+    )
+    yield "\n## Each lab, by a model that never saw it\n"
+    yield "Found: a white cell in so many. Other kinds: AUROC of the unfamiliarity score against the four types; some"
+    yield "of them were taught, on cells of other labs.\n"
+    yield from _table(
+        ("variant", "lab", "cells", "found", "balanced accuracy", "confident", "other kinds"),
+        [
+            [name, lab, f"{row['n']:,}", *_lab_line(row)]
+            for name, trials in by_variant.items()
+            for trial, left_out in UNSEEN.items()
+            if trial in trials
+            for lab, row in [(left_out, trials[trial]), *_also(left_out, trials[trial])]
+        ],
+    )
     yield "\n## What each changes\n"
-    for name, changes in known.items():
-        yield f"- **{name}**: {changes['why']}"
+    for name in by_variant:
+        yield f"- **{name}**: {known.get(name, {'why': 'no longer a variant; kept to be compared with'})['why']}"
+
+
+def _table(head: tuple[str, ...], lines: list[list[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield "|" + len(head) * "---|"
+    for line in lines:
+        yield f"| {' | '.join(line)} |"
+
+
+def _line(trials: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Epochs, mean and worst of the labs left out, mean on labs that are scored only, folds and their copies."""
+    yield str(max(row["epochs"] for row in trials.values()))
+    unseen = {lab: trials[trial]["balanced_accuracy"] for trial, lab in UNSEEN.items() if trial in trials}
+    yield f"{np.mean(list(unseen.values())):.3f} of {len(unseen)}" if unseen else "–"
+    worst = min(unseen, key=lambda lab: unseen[lab], default="")
+    yield f"{unseen[worst]:.3f} ({worst})" if worst else "–"
+    for lab in SCORED_ONLY:
+        also = [row["also"][lab]["balanced_accuracy"] for row in trials.values() if lab in row.get("also", {})]
+        yield f"{np.mean(also):.3f}" if also else "–"
+    folds = [trials[fold] for fold in FOLDS if fold in trials]
+    for key in ("accuracy", "copies_accuracy"):
+        yield _spread([row[key] for row in folds])
+
+
+def _also(left_out: str, row: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(f"{lab}, without {left_out}", other) for lab, other in row.get("also", {}).items()]
+
+
+def _lab_line(row: dict[str, Any]) -> Iterator[str]:
+    yield f"{row['found']:.1%}" if "found" in row else "–"
+    interval = row.get("balanced_accuracy_95")
+    yield f"{row['balanced_accuracy']:.3f}" + (f" ({interval[0]:.3f}-{interval[1]:.3f})" if interval else "")
+    yield f"{row['confident']['share']:.0%}, right {row['confident']['accuracy']:.1%}"
+    yield ", ".join(f"{kind} {found['auroc']:.2f}" for kind, found in row["unfamiliarity_auroc"].items()) or "–"
 
 
 def _spread(folds: list[float]) -> str:
     return f"{np.mean(folds):.3f} ± {np.std(folds):.3f} ({len(folds)} folds)" if folds else "–"
-
-
-def _balanced(row: dict[str, Any] | None) -> str:
-    return f"{row['balanced_accuracy']:.3f}" if row else "–"
-
-
-def _confident(row: dict[str, Any] | None) -> str:
-    return f"{row['confident']['share']:.0%}, right {row['confident']['accuracy']:.1%}" if row else "–"
-
-
-def _other_kinds(row: dict[str, Any] | None) -> str:
-    found = row["unfamiliarity_auroc"] if row else {}
-    return " / ".join(f"{found[kind]['auroc']:.2f}" if kind in found else "–" for kind in OTHER_CELLS) if found else "–"
 
 
 # --- command ---------------------------------------------------------------------------------------------
@@ -225,6 +286,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--variants", nargs="+", metavar="NAME", help=f"of {VARIANTS_FILE.name}; default all")
     parser.add_argument("--trials", nargs="+", metavar="TRIAL", help=f"{', '.join(TRIALS)}, or folds, or unseen")
     parser.add_argument("--runs", type=Path, default=Path("runs/compare"), help="run folders; default runs/compare")
+    parser.add_argument("--locators", type=Path, metavar="DIR", help="locators that never saw a lab, without-LAB.onnx")
     parser.add_argument(
         "--again", action="store_true", help="also run trials that are done: their run folders are gone"
     )
@@ -241,7 +303,8 @@ def main(argv: list[str] | None = None) -> int:
             for variant, trial in todo:
                 print(f"{variant:<24}{trial:<20}{'done' if (variant, trial) in done else ''}")
             return 0
-        for index, row in enumerate(run_all(todo, args.data, args.pbc, args.runs, args.jobs), 1):
+        data = {"data": args.data, "pbc": args.pbc, "labs": args.labs}
+        for index, row in enumerate(run_all(todo, data, args.runs, args.jobs, args.locators), 1):
             add_to_table(row)
             print(f"--- {index} of {len(todo)}: {json.dumps(row)}", flush=True)
     except (ConfigError, DataError) as error:

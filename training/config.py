@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from leukoscope.preprocess import MOST_FIELD, Framing
+from training.labs import SCORED_ONLY
 from training.sources import KINDS
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -30,16 +32,15 @@ class Data(_Section):
     labs: list[str]  # labs that are trained on
     others: list[str] = []  # classes beyond the four that teach "none of the four"
     empty: Annotated[int, Field(ge=0)] = 0  # crops without a white cell that teach it too
-    lookalikes: Annotated[int, Field(ge=0)] = 0  # ... and cells of other kinds, painted over those of the four types
     drop_test_fields: bool  # leave out training photos that overlap a TEST photo
     drop_doubted: bool = False  # leave out training photos whose label `training.audit` doubts
-    folds: Annotated[int, Field(ge=1, le=20)]  # validation is one of so many folds, grouped by field; 1: there is none
+    folds: Annotated[int, Field(ge=1, le=20)]  # validation is one of so many folds, grouped by slide; 1: there is none
     fold: Annotated[int, Field(ge=0)]
 
     @property
     def classes(self) -> int:
         """Outputs of the network: the four types, and "none of the four" where something teaches it."""
-        return 5 if self.others or self.empty or self.lookalikes else 4
+        return 5 if self.others or self.empty else 4
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -50,9 +51,14 @@ class Data(_Section):
 class FramingSettings(_Section):
     kind: Literal["cell", "photo"]
     size: Annotated[int, Field(ge=16, le=512)]  # px
-    field: Annotated[float, Field(ge=0.0)] = 0.0  # nucleus diameters
-    glass: Annotated[float, Field(ge=0.0, le=255.0)] = 0.0  # level that bright glass is brought to; 0: as it is
-    stain: bool = False  # whether nuclei and red cells are brought to fixed colours
+    field: Annotated[float, Field(ge=0.0, le=MOST_FIELD)] = 0.0  # longer sides of the cell's box; 0 for kind "photo"
+
+
+class LocatorSettings(_Section):
+    """What finds the cells that are framed; it goes into the checkpoint as it is."""
+
+    file: str = ""  # a locator.onnx; "": that of the embedded checkpoint
+    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3  # score from which something is a cell
 
 
 class Network(_Section):
@@ -65,13 +71,6 @@ class Network(_Section):
     l2: Annotated[float, Field(ge=0.0)] = 0.0
 
 
-class SizeEvidenceSettings(_Section):
-    """See `leukoscope.calibration.SizeEvidence`; it has no part in training, and is added to what the network says."""
-
-    weight: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
-    even: Annotated[float, Field(gt=0.0, le=100.0)] = 1.7  # red cell widths
-
-
 class Augment(_Section):
     """Ranges that one value each is drawn from, evenly, for every picture anew."""
 
@@ -81,13 +80,7 @@ class Augment(_Section):
     shear: Fraction = 0.0  # either way
     mirror: Literal["none", "horizontal", "both"] = "none"
     brightness: Fraction = 0.0  # factor 1 - b to 1 + b
-    contrast: Fraction = 0.0  # factor about the picture's mean
-    channel: Fraction = 0.0  # factor of each colour channel by itself: white balance
-    saturation: Fraction = 0.0  # factor of how far colours lie from grey
-    stain: Fraction = 0.0  # factor of each optical density by itself
-    gain: Fraction = 0.0  # factor of all optical densities alike: stain strength
-    mix: Fraction = 0.0  # largest spread of what each optical density lends the others: another dye, another camera
-    gamma: Fraction = 0.0  # exponent of the optical densities, 1 - g to 1 + g
+    restain: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # how far to other labs' dyes, glass, lamps and cameras
     grey: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # chance of a crop without colours: form alone must tell
     blur: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0  # px, largest sigma
     sharpen: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0  # largest share of the difference from a blur that is added
@@ -122,7 +115,7 @@ class Config(_Section):
     network: Network
     augment: Augment
     fit: Fit
-    size_evidence: SizeEvidenceSettings = SizeEvidenceSettings()
+    locator: LocatorSettings = LocatorSettings()
 
 
 def read_config(path: str | os.PathLike) -> Config:
@@ -158,8 +151,14 @@ def checked(values: dict, source: str) -> Config:
         raise ConfigError(f"{source}: network.depth: kind 'residual' needs as many numbers as filters, not all 0")
     if network.kind != "residual" and len(network.filters) != 4:
         raise ConfigError(f"{source}: network.filters: kind {network.kind!r} needs four numbers")
-    if config.data.lookalikes and not (config.framing.kind == "cell" and config.framing.glass):
-        raise ConfigError(f"{source}: data.lookalikes: needs framing.kind 'cell' and a framing.glass above 0")
+    if barred := [lab for lab in config.data.labs if lab in SCORED_ONLY]:
+        raise ConfigError(
+            f"{source}: data.labs: {', '.join(barred)} is for research only by its terms: scored, not taught"
+        )
+    try:
+        Framing(**config.framing.model_dump())
+    except ValueError as error:
+        raise ConfigError(f"{source}: {error}") from None
     if config.data.folds == 1 and config.fit.patience:
         raise ConfigError(f"{source}: fit.patience: must be 0 where data.folds is 1: nothing is held out to stop by")
     if config.data.fold >= config.data.folds:

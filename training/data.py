@@ -1,13 +1,14 @@
 """The table of examples: one row a picture, with its label and where it came from.
 
-    python -m training.data                      # summary of $BLOOD_CELLS_DIR and $PBC_DIR
+    python -m training.data                      # summary of $BLOOD_CELLS_DIR, $PBC_DIR and $LABS_DIR
     python -m training.data --data kaggle        # download the Kaggle set with kagglehub, then the same
     python -m training.data --data synthetic     # drawn cells: no data needed, no evidence either
     python -m training.data --push user/name     # the same table as a data set on the Hub
 
 A row says which photo its picture was made from and which field that photo shows. The Kaggle set holds
-12,444 augmented *copies* of 348 photos, and some photos overlap; everything that splits data must group by
-`field`, or copies of one cell stand on both sides (see `grouped_folds`).
+12,444 augmented *copies* of 348 photos, and some photos overlap; of other labs it says which slide it shows. Everything
+that splits data must group by `slide`, which is the field where no slide is known, or copies of one cell and one stain
+stand on both sides (see `grouped_folds`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 from leukoscope.cells import CELL_TYPES
 from leukoscope.errors import ImageError
 from leukoscope.images import read_image
+from training.labs import labs_folder_rows
 from training.sources import (
     CLASS_LAYOUT,
     KAGGLE_LAYOUT,
@@ -48,6 +50,7 @@ def load_examples(
     data: str | os.PathLike | None = None,
     *,
     pbc: str | os.PathLike | None = None,
+    labs: str | os.PathLike | None = None,
     kinds: Iterable[str] = KINDS,
     seed: int = 0,
 ):
@@ -57,13 +60,14 @@ def load_examples(
         data: a folder (the Kaggle set as downloaded, or class folders), "kaggle", "synthetic" or "synthetic:N"
             (N drawn photos), or the id of a data set on the Hub ("user/name"). None: $BLOOD_CELLS_DIR.
         pbc: folder of the Barcelona (PBC) set, in class folders, added as a second lab. None: not added.
+        labs: folder of further labs with a labs.csv (see `training.labs`), each added. None: not added.
         kinds: of the Kaggle set, the 640x480 photos ("photo"), their 320x240 augmented copies ("copy"), or both.
         seed: of the drawn cells.
 
     Returns:
-        `datasets.Dataset` with columns image, label (ClassLabel over `LABELS`), photo, field, lab, split
-        ("train" or "test"; where a lab has no official one, a quarter of its photos by hash is "test"), kind
-        ("photo" or "copy") and doubt (why the label is doubtful, or "").
+        `datasets.Dataset` with columns image, label (ClassLabel over `LABELS`), photo, field, slide (the field
+        where no slide is known), lab, split ("train" or "test"; where a lab has no official one, a quarter by hash is
+        "test"), kind ("photo" or "copy") and doubt (why the label is doubtful, or "").
 
     Raises:
         DataError: naming what is missing, empty, partial or wrong, and the layout that was expected.
@@ -88,11 +92,18 @@ def load_examples(
         table = from_hub(name)
     else:
         raise DataError(f"no such folder: {name}\nexpected the Kaggle set:\n{KAGGLE_LAYOUT}\nor {CLASS_LAYOUT}")
-    if pbc:
+    more = class_folder_rows(Path(pbc), "barcelona") if pbc else []
+    more += labs_folder_rows(Path(labs)) if labs else []
+    if more:
         import datasets
 
-        table = datasets.concatenate_datasets([table, to_dataset(class_folder_rows(Path(pbc), "barcelona"))])
+        table = datasets.concatenate_datasets([table, to_dataset(more)])
     return table
+
+
+def examples_of(args: argparse.Namespace, **options):
+    """The table that the options of `add_data_arguments` name; `options` as for `load_examples`."""
+    return load_examples(args.data, pbc=args.pbc, labs=args.labs, **options)
 
 
 def push_examples(examples, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
@@ -136,14 +147,23 @@ def pictures(examples) -> Iterator[np.ndarray]:
     Raises:
         DataError: naming the file that cannot be read.
     """
-    for index, source in enumerate(_sources(examples)):
-        try:
-            yield read_image(source)
-        except ImageError as error:
-            raise DataError(f"row {index} ({_name(source)}): {error}") from None
+    return map(decoded, sources(examples))
 
 
-def _sources(examples) -> Iterator[str | bytes]:
+def decoded(source: str | bytes) -> np.ndarray:
+    """Decode one picture of the table: RGB uint8 (H, W, 3).
+
+    Raises:
+        DataError: naming the file that cannot be read.
+    """
+    try:
+        return read_image(source)
+    except ImageError as error:
+        raise DataError(f"{_name(source)}: {error}") from None
+
+
+def sources(examples) -> Iterator[str | bytes]:
+    """Each row's picture as it lies in the table: a path, or encoded bytes."""
     import datasets
 
     for row in examples.select_columns("image").cast_column("image", datasets.Image(decode=False)):
@@ -160,7 +180,7 @@ def unreadable(examples) -> list[tuple[str, str]]:
     from tqdm import tqdm
 
     bad = []
-    for source in tqdm(_sources(examples), total=len(examples), desc="reading", unit=" pictures", leave=False):
+    for source in tqdm(sources(examples), total=len(examples), desc="reading", unit=" pictures", leave=False):
         try:
             read_image(source)
         except ImageError as error:
@@ -169,9 +189,9 @@ def unreadable(examples) -> list[tuple[str, str]]:
 
 
 def grouped_folds(examples, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Split rows into folds so that all pictures of a field are on one side.
+    """Split rows into folds so that all pictures of a slide are on one side; of a field, where no slide is known.
 
-    Photos are dealt out, by type and field, and their copies follow: so the folds are the same whether a table holds
+    Photos are dealt out, by type and slide, and their copies follow: so the folds are the same whether a table holds
     photos, copies or both.
 
     Returns:
@@ -183,7 +203,7 @@ def grouped_folds(examples, folds: int, seed: int) -> list[tuple[np.ndarray, np.
         return [(np.arange(len(examples)), np.arange(0))]
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     _, first, photo_of = np.unique(examples["photo"], return_index=True, return_inverse=True)
-    groups = np.asarray(examples["field"])[first]
+    groups = np.asarray(examples["slide"])[first]
     split = splitter.split(np.zeros(len(first)), labels_of(examples)[first], groups)
     return [tuple(np.flatnonzero(np.isin(photo_of, part)) for part in parts) for parts in split]
 
@@ -198,7 +218,8 @@ def drop_fields_of(examples, others):
 
 
 def summary(examples, bad: list[tuple[str, str]] | None = None) -> str:
-    """Counts per lab, split and kind: pictures of each class, photos, fields, doubtful photos, unreadable files."""
+    """Counts per lab, split and kind: pictures of each class, photos, fields, slides, doubtful photos, unreadable
+    files."""
     labels = [LABELS[i] for i in labels_of(examples)]
     groups = list(zip(examples["lab"], examples["split"], examples["kind"], strict=True))
     lines = [f"{len(examples):,} pictures"]
@@ -213,6 +234,7 @@ def summary(examples, bad: list[tuple[str, str]] | None = None) -> str:
         lines.append(
             f"\n{lab} · {split} · {kind}: {len(rows):,} pictures of "
             f"{len(set(part['photo'])):,} photos in {len(set(part['field'])):,} fields"
+            + (f" of {slides:,} slides" if (slides := len(set(part["slide"]))) < len(set(part["field"])) else "")
             + (f", {doubtful} photos with a doubtful label" if doubtful else "")
         )
         lines += [f"  {label:<21}{counts[label]:>7,}" for label in LABELS if counts[label]]
@@ -223,7 +245,7 @@ def summary(examples, bad: list[tuple[str, str]] | None = None) -> str:
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options --data and --pbc, the same in every command."""
+    """The options --data, --pbc and --labs, the same in every command."""
     parser.add_argument(
         "--data",
         metavar="SOURCE",
@@ -232,6 +254,12 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--pbc", metavar="DIR", default=os.environ.get("PBC_DIR"), help="folder of the PBC set; default $PBC_DIR"
+    )
+    parser.add_argument(
+        "--labs",
+        metavar="DIR",
+        default=os.environ.get("LABS_DIR"),
+        help="folder of further labs, with a labs.csv; default $LABS_DIR",
     )
 
 
@@ -246,7 +274,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--private", action="store_true", help="with --push: a private data set")
     args = parser.parse_args(argv)
     try:
-        examples = load_examples(args.data, pbc=args.pbc)
+        examples = examples_of(args)
         print(summary(examples, None if args.no_read else unreadable(examples)))
         if args.push:
             print(push_examples(examples, args.push, private=args.private))

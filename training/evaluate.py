@@ -3,11 +3,14 @@
     python -m training.evaluate CHECKPOINT                      # TEST of the Kaggle set, 2,487 images as published
     python -m training.evaluate CHECKPOINT --kind photo         # the 71 photos they were made from
     python -m training.evaluate CHECKPOINT --lab barcelona      # the quarter of $PBC_DIR that is held out
+    python -m training.evaluate CHECKPOINT --lab raabin         # likewise of any lab of $LABS_DIR, by slides if known
+    python -m training.evaluate CHECKPOINT --lab lisc           # all of it: nothing is trained on it
     python -m training.evaluate CHECKPOINT --lab barcelona --split all    # where the lab was not trained on
 
 Adds the result to CHECKPOINT/metrics.json and draws CHECKPOINT/figures/<result>/. Every number stands there for
 all pictures and without those of doubtful label, for images and for the photos they are copies of. Intervals are
-95 % percentile intervals of a bootstrap that draws whole fields: copies and overlapping photos are no new evidence.
+95 % percentile intervals of a bootstrap that draws whole slides, or fields where no slide is known: copies, overlapping
+photos and cells of one smear are no new evidence.
 """
 
 from __future__ import annotations
@@ -28,8 +31,8 @@ from training.data import (
     KINDS,
     DataError,
     add_data_arguments,
+    examples_of,
     labels_of,
-    load_examples,
     pictures,
     where,
 )
@@ -49,7 +52,7 @@ class Answers:
 
     labels: true types, int (N,). predicted: types given, int (N,), 4 where no white cell was found.
     confidence: of the type given, float (N,), 0-1. confident: bool (N,), whether that was the verdict.
-    unfamiliarity: float (N,), 0-1. fields: field of each picture (N,). photos: its photo (N,).
+    unfamiliarity: float (N,), 0-1. slides: slide of each picture, or field (N,). photos: its photo (N,).
     doubtful: bool (N,), whether its label is doubtful.
     """
 
@@ -58,7 +61,7 @@ class Answers:
     confidence: np.ndarray
     confident: np.ndarray
     unfamiliarity: np.ndarray
-    fields: np.ndarray
+    slides: np.ndarray
     photos: np.ndarray
     doubtful: np.ndarray
 
@@ -84,8 +87,8 @@ def ask(classifier, examples) -> Answers:
         )
         for p in predictions
     ]
-    field, photo, doubt = (np.asarray(examples[c]) for c in ("field", "photo", "doubt"))
-    return Answers(labels_of(examples), *map(np.array, zip(*given, strict=True)), field, photo, doubt != "")
+    slide, photo, doubt = (np.asarray(examples[c]) for c in ("slide", "photo", "doubt"))
+    return Answers(labels_of(examples), *map(np.array, zip(*given, strict=True)), slide, photo, doubt != "")
 
 
 def by_photo(answers: Answers) -> Answers:
@@ -112,34 +115,37 @@ def scores(answers: Answers) -> dict:
     """Every number for one set of answers.
 
     Returns:
-        n, fields, accuracy, macro_f1, their intervals, balanced_accuracy (mean recall), expected_calibration_error,
-        confident (share of the answers with this verdict, and how many of these are right), no_cell_found, per_class
-        (precision, recall, f1, support) and confusion (rows: truth; columns: the four types, then no cell).
+        n, slides, accuracy, macro_f1, balanced_accuracy (mean recall), their intervals, expected_calibration_error,
+        confident (share of the answers with this verdict, how many of these are right, and the interval of that),
+        no_cell_found, per_class (precision, recall, f1, support) and confusion (rows: truth; columns: the four types,
+        then no cell).
     """
-    per_field = _confusion_per_field(answers)
-    confusion = per_field.sum(axis=0)
+    per_slide, sure = _counts_per_slide(answers)
+    confusion = per_slide.sum(axis=0)
     accuracy, precision, recall, f1 = _rates(confusion[None])
-    draws = np.random.default_rng(0).multinomial(len(per_field), np.full(len(per_field), 1 / len(per_field)), RESAMPLES)
-    resampled = np.tensordot(draws, per_field, axes=1)
-    boot_accuracy, _, _, boot_f1 = _rates(resampled)
+    draws = np.random.default_rng(0).multinomial(len(per_slide), np.full(len(per_slide), 1 / len(per_slide)), RESAMPLES)
+    resampled = np.tensordot(draws, per_slide, axes=1)
+    boot_accuracy, _, boot_recall, boot_f1 = _rates(resampled)
     support = confusion.sum(axis=1)
-    # A type that a resample happens not to draw has no F1 there: the mean is over those it has.
+    # A type that a resample happens not to draw has no F1 or recall there: the mean is over those it has.
     present = resampled.sum(axis=2) > 0
-    boot_macro = (boot_f1 * present).sum(axis=1) / present.sum(axis=1)
+    boot_macro, boot_balanced = ((v * present).sum(axis=1) / present.sum(axis=1) for v in (boot_f1, boot_recall))
+    boot_sure = draws @ sure
+    boot_sure = boot_sure[boot_sure[:, 0] > 0]
     return {
         "n": len(answers.labels),
-        "fields": len(per_field),
+        "slides": len(per_slide),
         "accuracy": float(accuracy[0]),
         "accuracy_95": _interval(boot_accuracy),
         "macro_f1": float(f1[0][support > 0].mean()),
         "macro_f1_95": _interval(boot_macro),
         "balanced_accuracy": float(recall[0][support > 0].mean()),
+        "balanced_accuracy_95": _interval(boot_balanced),
         "expected_calibration_error": calibration_error(answers),
         "confident": {
             "share": float(answers.confident.mean()),
-            "accuracy": float((answers.predicted == answers.labels)[answers.confident].mean())
-            if answers.confident.any()
-            else 0.0,
+            "accuracy": float(sure[:, 1].sum() / max(1, sure[:, 0].sum())),
+            "accuracy_95": _interval(boot_sure[:, 1] / boot_sure[:, 0]) if len(boot_sure) else [0.0, 0.0],
         },
         "no_cell_found": int(confusion[:, NO_CELL].sum()),
         "per_class": {
@@ -155,12 +161,14 @@ def scores(answers: Answers) -> dict:
     }
 
 
-def _confusion_per_field(answers: Answers) -> np.ndarray:
-    """int (fields, 4, 5)."""
-    _, index = np.unique(answers.fields, return_inverse=True)
+def _counts_per_slide(answers: Answers) -> tuple[np.ndarray, np.ndarray]:
+    """Confusion, int (slides, 4, 5); how many answers are `confident`, and how many of these right, int (slides, 2)."""
+    _, index = np.unique(answers.slides, return_inverse=True)
     counts = np.zeros((index.max() + 1, len(CELL_TYPES), len(CELL_TYPES) + 1), np.int64)
     np.add.at(counts, (index, answers.labels, answers.predicted), 1)
-    return counts
+    right = answers.confident & (answers.predicted == answers.labels)
+    sure = [np.bincount(index[chosen], minlength=len(counts)) for chosen in (answers.confident, right)]
+    return counts, np.stack(sure, axis=1)
 
 
 def _rates(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -332,7 +340,12 @@ def report(name: str, result: dict) -> str:
                 f"   ECE {s['expected_calibration_error']:.3f}"
                 f"   confident {s['confident']['share']:.3f}, right {s['confident']['accuracy']:.4f}"
             )
-    lines.append(f"  balanced accuracy {result['images']['all']['balanced_accuracy']:.4f}")
+    s = result["images"]["all"]
+    (b0, b1), (c0, c1) = s["balanced_accuracy_95"], s["confident"]["accuracy_95"]
+    lines.append(
+        f"  balanced accuracy {s['balanced_accuracy']:.4f} [{b0:.3f}-{b1:.3f}]   confident right [{c0:.3f}-{c1:.3f}]"
+        f"   no cell found in {s['no_cell_found']} of {s['n']:,}; intervals over {s['slides']:,} slides or fields"
+    )
     for cell, row in result["images"]["all"]["per_class"].items():
         lines.append(
             f"  {CELLS[cell].name:<13}precision {row['precision']:.3f}  recall {row['recall']:.3f}  "
@@ -364,7 +377,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("checkpoint", type=Path, help="checkpoint folder, such as leukoscope/pretrained")
     add_data_arguments(parser)
-    parser.add_argument("--lab", default="bccd", help="lab to score: bccd (Kaggle), barcelona (PBC), synthetic, ...")
+    parser.add_argument("--lab", default="bccd", help="lab to score: bccd (Kaggle), barcelona (PBC), raabin, lisc, ...")
     parser.add_argument("--split", default="test", help="split to score; 'all' for a lab that was not trained on")
     parser.add_argument("--kind", choices=KINDS, help="default: copy where the lab has copies, else photo")
     args = parser.parse_args(argv)
@@ -373,9 +386,9 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         classifier = Classifier.from_pretrained(args.checkpoint)
-        examples = where(load_examples(args.data, pbc=args.pbc), lab=args.lab)
+        examples = where(examples_of(args), lab=args.lab)
         if not len(examples):
-            raise DataError(f"the data has no pictures of lab {args.lab!r}")
+            raise DataError(f"the data has no pictures of lab {args.lab!r}: is --pbc or --labs missing?")
         if args.lab in classifier.spec.trained.get("labs", ()) and args.split != "test":
             raise DataError(f"this checkpoint was trained on lab {args.lab!r}: only its split 'test' was held out")
         if args.split != "all":

@@ -28,6 +28,7 @@ from leukoscope.checkpoint import (
     GOLDEN_PICTURE,
     HISTORY_FILE,
     KERAS_FILES,
+    LOCATOR_FILE,
     ONNX_FILE,
     Spec,
     Thresholds,
@@ -39,17 +40,17 @@ from leukoscope.checkpoint import (
 )
 from leukoscope.errors import CheckpointError
 from training.config import Config, ConfigError, in_precision, read_config, recorded
-from training.data import NONE, add_data_arguments, load_examples, targets_of
+from training.data import NONE, add_data_arguments, examples_of, targets_of
 from training.sources import DataError
 from training.train import (
     KEPT_FILE,
     RunError,
+    first_cells,
     framed,
     framing_of,
     on_all,
     precision_of,
     read_history,
-    size_evidence_of,
     training_rows,
 )
 
@@ -87,13 +88,13 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
     config = read_config(run / "config.toml")
     if not (run / KEPT_FILE).exists():
         raise RunError(f"{run} holds no weights yet: no epoch was completed")
-    lent = _lent_verdicts(config, verdicts)
+    lent = _lent_verdicts(config, verdicts, run / LOCATOR_FILE)
     model = build(config)  # float32, whatever the run trained in
     model.load_weights(run / KEPT_FILE)
 
     train_rows, val_rows = training_rows(config, examples)
-    framing = framing_of(config)
-    val_crops, val_rows, val_widths = framed(val_rows, framing, 0, "validation")
+    framing, cells = framing_of(config), first_cells(config, run)
+    val_crops, val_rows = framed(val_rows, framing, 0, "validation", cells)
     val_labels = targets_of(val_rows)
 
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -105,28 +106,32 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
             shutil.move(folder / "keras" / name, folder / name)
         shutil.rmtree(folder / "keras")
         export_onnx(model, folder / ONNX_FILE)
+        if cells:
+            shutil.copyfile(run / LOCATOR_FILE, folder / LOCATOR_FILE)
         shutil.copyfile(run / "history.csv", folder / HISTORY_FILE)
 
         more = train_rows.select(range(min(max(0, PARITY_CROPS - len(val_crops)), len(train_rows))))
-        parity_crops = np.concatenate([val_crops, framed(more, framing, 0, "parity")[0]])[:PARITY_CROPS]
+        parity_crops = np.concatenate([val_crops, framed(more, framing, 0, "parity", cells)[0]])[:PARITY_CROPS]
         difference = parity(model, folder / ONNX_FILE, parity_crops)
         if difference > PARITY_TOLERANCE:
             raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
 
-        size_evidence = size_evidence_of(config)
         if lent:
             temperature, thresholds, held_out = lent.temperature, lent.thresholds, lent.trained["validation_pictures"]
         else:
             logits, held_out = run_onnx(folder / ONNX_FILE, val_crops), len(val_rows)
-            temperature, thresholds = fit_verdicts(logits, size_evidence.added(logits, val_widths), val_labels)
+            temperature, thresholds = fit_verdicts(logits, val_labels, config.locator.threshold)
         spec = Spec(
             name=config.name,
             framing=framing,
             normalisation=NORMALISATION,
             temperature=temperature,
             thresholds=thresholds,
-            size_evidence=size_evidence,
-            files={name: sha256(folder / name) for name in (ONNX_FILE, *KERAS_FILES)},
+            files={
+                name: sha256(folder / name)
+                for name in (ONNX_FILE, LOCATOR_FILE, *KERAS_FILES)
+                if (folder / name).exists()
+            },
             trained={
                 "labs": config.data.labs,
                 "others": config.data.others,
@@ -151,7 +156,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
     return spec
 
 
-def _lent_verdicts(config: Config, verdicts: Path | None) -> Spec | None:
+def _lent_verdicts(config: Config, verdicts: Path | None, locator: Path) -> Spec | None:
     """The spec of the checkpoint that temperature and thresholds are taken from; None for a run that fits its own."""
     if config.data.folds > 1:
         if verdicts:
@@ -166,6 +171,8 @@ def _lent_verdicts(config: Config, verdicts: Path | None) -> Spec | None:
     ours, theirs = (in_precision(c, "auto").model_dump(exclude={"name"}) for c in (config, on_all(theirs)))
     if changed := [part for part in ours if ours[part] != theirs[part]]:
         raise RunError(f"{verdicts} is of another recipe: it differs in {', '.join(changed)}")
+    if locator.exists() and lent.files.get(LOCATOR_FILE) != sha256(locator):
+        raise RunError(f"{verdicts} has another locator, so it frames cells in another way")
     return lent
 
 
@@ -218,24 +225,24 @@ def parity(model, path: Path, crops: np.ndarray) -> float:
     return float(np.abs(ours - keras_).max())
 
 
-def fit_verdicts(logits: np.ndarray, with_sizes: np.ndarray, labels: np.ndarray) -> tuple[float, Thresholds]:
+def fit_verdicts(logits: np.ndarray, labels: np.ndarray, cell: float) -> tuple[float, Thresholds]:
     """The temperature and the thresholds, all from cells that the network was not trained on.
 
     `unfamiliar` lets all but 2 % of the cells of the four types pass; `confident` is fitted on those that pass.
 
     Args:
-        logits: (N, 4 or 5), by which what is unfamiliar is told.
-        with_sizes: the same with the size evidence, by which the four types are told apart.
+        logits: (N, 4 or 5).
         labels: (N,), 4 for what is none of the four types.
+        cell: score from which the locator takes something for a cell, which is the recipe's.
     """
     one_of_four = labels < NONE
-    logits, with_sizes, labels = logits[one_of_four], with_sizes[one_of_four, :NONE], labels[one_of_four]
-    temperature = fit_temperature(with_sizes, labels)
+    logits, labels = logits[one_of_four], labels[one_of_four]
+    temperature = fit_temperature(logits[:, :NONE], labels)
     score = unfamiliarity(logits, temperature)
     limit = round(float(np.quantile(score, 1 - UNFAMILIAR_SHARE)), 4) if logits.shape[1] > NONE else 1.0
     known = score <= limit
-    confident = fit_confident(with_sizes[known] / temperature, labels[known])
-    return temperature, Thresholds(confident=confident, unfamiliar=limit)
+    confident = fit_confident(logits[known, :NONE] / temperature, labels[known])
+    return temperature, Thresholds(confident=confident, unfamiliar=limit, cell=cell)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -321,8 +328,7 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         config = read_config(args.run / "config.toml")
-        kinds = config.data.kinds
-        examples = load_examples(args.data, pbc=args.pbc, kinds=kinds, seed=config.seed)
+        examples = examples_of(args, kinds=config.data.kinds, seed=config.seed)
         spec = export(args.run, args.checkpoint, examples, args.verdicts)
     except (ConfigError, DataError, RunError, ExportError, CheckpointError) as error:
         print(f"error: {error}", file=sys.stderr)

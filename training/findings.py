@@ -6,12 +6,13 @@ The table holds the numbers of photos and never the photos: a sheet is drawn fro
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from leukoscope.locate import Cell
 from training.data import pictures
 from training.sources import DataError
 
@@ -119,8 +120,9 @@ def markdown(findings: list[Finding], variant: str) -> Iterator[str]:
 # --- the contact sheet -----------------------------------------------------------------------------------
 
 
-def draw(findings: list[Finding], examples, out: Path) -> None:
-    """Draw a tile and a caption for each row, the cell in the middle of its tile, from the photos in the table.
+def draw(findings: list[Finding], examples, out: Path, locate: Callable[[np.ndarray], list[Cell]]) -> None:
+    """Draw a tile and a caption for each row, the cell that `locate` gives first in the middle of its tile, from the
+    photos in the table.
 
     Raises:
         DataError: naming a photo that the data lacks, or a picture file that cannot be written.
@@ -140,7 +142,7 @@ def draw(findings: list[Finding], examples, out: Path) -> None:
         ax.axis("off")
     bar = tqdm(shown, "drawing", len(findings), unit=" photos", leave=False)
     for f, ax, photo in zip(findings, axes[: len(findings)], bar, strict=True):
-        ax.imshow(tile(photo))
+        ax.imshow(tile(photo, locate(photo)))
         ax.set_title(caption(f), fontsize=7, color="#B00020" if f.doubted else "black")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -149,16 +151,13 @@ def draw(findings: list[Finding], examples, out: Path) -> None:
         raise DataError(f"cannot write {out}: {error}") from None
 
 
-def tile(photo: np.ndarray) -> np.ndarray:
-    """The principal cell with as much around it again, or the whole photo without one: uint8 (TILE, TILE, 3)."""
+def tile(photo: np.ndarray, cells: list[Cell]) -> np.ndarray:
+    """The first cell with half as much around it again, or the whole photo without one: uint8 (TILE, TILE, 3)."""
     import cv2
 
-    from leukoscope.locate import principal_cell
-
-    cell = principal_cell(photo)
     height, width = photo.shape[:2]
-    x0, y0, x1, y1 = cell.box if cell else (0, 0, width, height)
-    half = max(x1 - x0, y1 - y0) * (0.9 if cell else 0.5)
+    x0, y0, x1, y1 = cells[0].box if cells else (0, 0, width, height)
+    half = max(x1 - x0, y1 - y0) * (0.75 if cells else 0.5)
     scale = TILE / (2 * half)
     middle = np.array([x0 + x1, y0 + y1]) / 2
     transform = np.array([[scale, 0, TILE / 2 - scale * middle[0]], [0, scale, TILE / 2 - scale * middle[1]]])

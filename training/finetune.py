@@ -24,11 +24,11 @@ from pathlib import Path
 from warnings import catch_warnings, simplefilter
 
 from leukoscope.cells import CELL_TYPES
-from leukoscope.checkpoint import KERAS_FILES
+from leukoscope.checkpoint import KERAS_FILES, LOCATOR_FILE
 from leukoscope.errors import LeukoscopeError
 from training.config import Config, ConfigError, checked, recorded, to_toml
-from training.data import add_data_arguments, labels_of, load_examples, only_cell_types, where
-from training.folders import named_twice, share_fields
+from training.data import add_data_arguments, examples_of, labels_of, only_cell_types, where
+from training.folders import named_twice, share_slides
 from training.sources import LABELS, DataError, class_folder_rows, to_dataset
 from training.train import START_FILE, RunError, open_run, train, training_rows
 
@@ -36,17 +36,16 @@ ENOUGH = 20  # cells of a type, below which what is learned hangs on single cell
 HELD_OUT_PARTS = 5
 FIT = {"epochs": 16, "steps": 50, "learning_rate": 1.5e-3, "average": 0.99}
 FIT |= {"precision": "auto"}  # of the processor at hand, not of the one that the checkpoint was trained on
-# The lab's own stain is there to be seen: colours need to vary little, beside what they do in a recipe for any lab.
-COLOURS = {"stain": 0.08, "gain": 0.1, "mix": 0.05, "channel": 0.05}
+RESTAIN = 0.3  # the lab's own stain is there to be seen: colours need to vary less than in a recipe for any lab
 
 
 def cells_of(folder: Path, lab: str, group: str | None, notes: list[str] | None = None):
-    """The table of a lab's own cells, all of them to train on or to hold out; copies of a picture share its field.
+    """The table of a lab's own cells, all of them to train on or to hold out; copies of a picture share its slide.
 
     Args:
         folder: class folders.
         lab: what the lab is called.
-        group: regular expression; files in whose names it matches the same text are of one field, such as one slide.
+        group: regular expression; files in whose names it matches the same text are of one slide.
         notes: is given a line for each kind of files that are left out, and for copies.
 
     Raises:
@@ -64,13 +63,13 @@ def cells_of(folder: Path, lab: str, group: str | None, notes: list[str] | None 
         if pattern:
             if not (match := pattern.search(Path(row["image"]).name)):
                 raise DataError(f"--group {group!r} matches nothing in the name {Path(row['image']).name}")
-            row["field"] = f"{lab}/{match.group()}"
-    if torn := share_fields(rows, notes):
+            row["slide"] = f"{lab}/{match.group()}"
+    if torn := share_slides(rows, notes):
         raise DataError(named_twice(torn))
     return to_dataset(rows)
 
 
-def finetuning(recipe: Config, lab: str, labs: list[str], epochs: int) -> Config:
+def finetuning(recipe: Config, lab: str, labs: list[str], epochs: int, cell: float) -> Config:
     """The settings of a checkpoint, as it was trained, for going on with a new lab.
 
     Args:
@@ -78,12 +77,14 @@ def finetuning(recipe: Config, lab: str, labs: list[str], epochs: int) -> Config
         lab: the new one.
         labs: the earlier ones that are at hand.
         epochs: of 50 batches.
+        cell: score from which the checkpoint's locator takes something for a cell.
     """
     values = recipe.model_dump()
     values["name"] = re.sub(r"[^a-z0-9]+", "-", f"{values['name']}-{lab}".lower()).strip("-")
     values["data"] |= {"labs": [*labs, lab], "folds": HELD_OUT_PARTS, "fold": 0, "drop_test_fields": bool(labs)}
     values["data"]["kind"] = "photo"  # copies of photos take minutes to read, and bring little to half an epoch
-    values["augment"] |= {name: min(reach, values["augment"][name]) for name, reach in COLOURS.items()}
+    values["augment"]["restain"] = min(RESTAIN, values["augment"]["restain"])
+    values["locator"]["threshold"] = cell
     values["fit"] |= FIT | {"epochs": epochs, "schedule": "cosine", "balance": "sampling", "patience": 0}
     return checked(values, "the checkpoint's settings")
 
@@ -106,7 +107,7 @@ def with_parts(config: Config, examples, lab: str) -> Config:
     of_each = ", ".join(f"{name} {counts[name]}" for name in CELL_TYPES)
     raise DataError(
         "too few cells to hold some out and to learn each type from others: "
-        f"{len(own):,} of {len(set(own['field'])):,} slides or groups ({of_each}); "
+        f"{len(own):,} of {len(set(own['slide'])):,} slides or groups ({of_each}); "
         "give two cells of each type or more, from two slides or more"
     )
 
@@ -164,10 +165,10 @@ def finetune(
     labs = [name for name in recipe.data.labs if earlier is not None and name in set(earlier["lab"])]
     if lab in recipe.data.labs:
         raise DataError(f"the checkpoint was trained on a lab called {lab!r} already: give another --lab")
-    config = finetuning(recipe, lab, labs, epochs)
+    config = finetuning(recipe, lab, labs, epochs, before.spec.thresholds.cell)
     examples = datasets.concatenate_datasets([earlier, cells]) if labs else cells
     config = with_parts(config, examples, lab)
-    open_run(run, to_toml(config), config, examples)
+    open_run(run, to_toml(config), config, examples, checkpoint / LOCATOR_FILE)
     if not (run / START_FILE).exists():
         shutil.copyfile(checkpoint / KERAS_FILES[-1], run / START_FILE)
     train(config, examples, run)
@@ -220,7 +221,7 @@ def main(argv: list[str] | None = None) -> int:
         for line in notes + warnings(cells):
             print(f"warning: {line}", file=sys.stderr)
         at_hand = args.data or os.environ.get("BLOOD_CELLS_DIR")
-        earlier = load_examples(args.data, pbc=args.pbc) if at_hand else None
+        earlier = examples_of(args) if at_hand else None
         if earlier is None:
             print("warning: without --data nothing keeps it from forgetting the labs it knows", file=sys.stderr)
         results = finetune(args.checkpoint, cells, earlier, run, out, args.epochs)

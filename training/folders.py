@@ -50,22 +50,22 @@ def class_files(folder: Path, labels: Iterable[str], notes: list[str]) -> dict[s
     return found
 
 
-def share_fields(rows: list[dict], notes: list[str]) -> list[tuple[str, str]]:
-    """Let pictures of the same bytes, and all that shared a field with one of them, share a field.
+def share_slides(rows: list[dict], notes: list[str]) -> list[tuple[str, str]]:
+    """Let pictures of the same bytes, and all that shared a slide with one of them, share a slide.
 
     Args:
-        rows: of files; "field" is changed.
+        rows: of files; "slide" is changed.
         notes: is given a line that says how many are copies.
 
     Returns:
         Pairs of files with the same bytes and different labels.
     """
-    fields: dict[str, str] = {}  # field -> the one that it is part of
+    slides: dict[str, str] = {}  # slide -> the one that it is part of
 
-    def whole(field: str) -> str:
-        while field in fields:
-            field = fields[field]
-        return field
+    def whole(slide: str) -> str:
+        while slide in slides:
+            slide = slides[slide]
+        return slide
 
     first: dict[str, dict] = {}
     copies, torn = 0, []
@@ -76,11 +76,11 @@ def share_fields(rows: list[dict], notes: list[str]) -> list[tuple[str, str]]:
         copies += 1
         if twin["label"] != row["label"]:
             torn.append((twin["image"], row["image"]))
-        one, other = whole(twin["field"]), whole(row["field"])
+        one, other = whole(twin["slide"]), whole(row["slide"])
         if one != other:
-            fields[other] = one
+            slides[other] = one
     for row in rows:
-        row["field"] = whole(row["field"])
+        row["slide"] = whole(row["slide"])
     if copies:
         are = "1 picture is a copy" if copies == 1 else f"{copies:,} pictures are copies"
         notes.append(f"{are} of others, byte for byte: all of a kind are held out, or none")

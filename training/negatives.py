@@ -1,8 +1,8 @@
 """Pictures that show no white cell: what "none of the four" is taught with, beside other cells.
 
-Half of them are cut from the training photos, away from the located cells: at platelets and stain dirt, framed as if
-they had been mistaken for a nucleus, and at red cells and glass. The other half is what is taken for a cell in pictures
-that are no smear at all, drawn here: coloured noise, blots and shapes.
+Half of them are cut from the training photos, away from the located cells: at platelets and stain dirt, at red cells
+and glass. The other half is what the locator may take for a cell in pictures that are no smear at all, drawn here:
+coloured noise, blots, shapes and cartoons of cells.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from leukoscope.locate import Cell, locate
+from leukoscope.locate import Cell, Locator, shared
 from leukoscope.preprocess import Framing, frame
-from leukoscope.stain import nucleus_density
 
-SPECK_DENSITY = 0.2  # of the nucleus stain, from which a speck is dark enough to be mistaken for a nucleus
+DOUBTFUL = 0.08  # score from which something may be a white cell: nothing is cut there
+SPECK = 0.1  # optical density of green above that of blue, over the photo's usual, that stands out
 NONSENSE_SIDE = 200  # px
-BETWEEN = 1.0  # nucleus diameters from the middle of a cell to the middle of a crop beside it, at least
+BESIDE = 0.05  # share of the smaller of two boxes that a cell and a place without one may have in common
 
 
-def empty_crops(examples, framing: Framing, margin: int, count: int, seed: int) -> np.ndarray:
+def empty_crops(examples, framing: Framing, margin: int, count: int, seed: int, locator: Locator) -> np.ndarray:
     """Framed crops without a white cell.
 
     Args:
@@ -29,6 +29,7 @@ def empty_crops(examples, framing: Framing, margin: int, count: int, seed: int) 
         framing, margin: as for the training crops.
         count: how many.
         seed: of the choice and the drawing.
+        locator: that finds the cells.
 
     Returns:
         uint8 (count, S, S, 3), S = framing.size + 2 * margin.
@@ -37,15 +38,21 @@ def empty_crops(examples, framing: Framing, margin: int, count: int, seed: int) 
 
     rng = np.random.default_rng([seed, 1])
     side = framing.size + 2 * margin
+    anything = Locator(locator.run, DOUBTFUL)
     crops: list[np.ndarray] = []
     if count:
         photos = pictures(examples.select(_each_lab_in_turn(np.asarray(examples["lab"]), rng)))
         while len(crops) < count // 2 and (photo := next(photos, None)) is not None:
-            crops += [frame(photo, framing, place, margin) for place in empty_places(photo, rng)]
+            places = empty_places(photo, anything.locate(photo), rng)
+            crops += [frame(photo, framing, place, margin) for place in places]
     crops = crops[: count // 2]
     while len(crops) < count:
-        nonsense = draw_nonsense(NONSENSE_SIDE, rng)
-        crops += [frame(nonsense, framing, place, margin) for place in locate(nonsense)[: min(2, count - len(crops))]]
+        if rng.random() < 0.6:
+            picture = draw_nonsense(NONSENSE_SIDE, rng)
+        else:
+            picture = draw_cartoon(*rng.integers(NONSENSE_SIDE // 2, 2 * NONSENSE_SIDE, 2).tolist(), rng)
+        found = anything.locate(picture)[:1] or [_anywhere(*picture.shape[:2], rng)]
+        crops += [frame(picture, framing, place, margin) for place in found]
     return np.stack(crops) if crops else np.empty((0, side, side, 3), np.uint8)
 
 
@@ -59,38 +66,65 @@ def _each_lab_in_turn(labs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.argsort(turn, kind="stable")
 
 
-def empty_places(photo: np.ndarray, rng: np.random.Generator) -> Iterator[Cell]:
-    """Up to one speck and one place between the cells of a photo, each as the cell that it is not."""
-    cells = locate(photo)
+def empty_places(photo: np.ndarray, cells: list[Cell], rng: np.random.Generator) -> Iterator[Cell]:
+    """Up to one speck and one other place beside the cells of a photo, each as the cell that it is not."""
     height, width = photo.shape[:2]
-    wide = cells[0].nucleus_px if cells else min(height, width) / 6
+    boxes = np.array([cell.box for cell in cells]).reshape(-1, 4)
+    wide = float(np.median((boxes[:, 2:] - boxes[:, :2]).max(axis=1))) if cells else min(height, width) / 3
 
-    def free(x: float, y: float, reach: float) -> bool:
-        return all(
-            np.hypot(x - (c.box[0] + c.box[2]) / 2, y - (c.box[1] + c.box[3]) / 2) > BETWEEN * c.nucleus_px + reach
-            for c in cells
-        )
+    def free(place: Cell) -> bool:
+        return bool((shared(np.array(place.box), boxes) <= BESIDE).all())
 
-    specks = (nucleus_density(photo) > SPECK_DENSITY).astype(np.uint8)
-    _, _, stats, centres = cv2.connectedComponentsWithStats(specks)
-    small = [
-        (area, x, y)
-        for (_, _, _, _, area), (x, y) in zip(stats[1:], centres[1:], strict=True)
-        if area >= 12 and free(x, y, 0)
+    specks = [(x, y, size) for x, y, size in _specks(photo) if size < wide]
+    for i in rng.permutation(len(specks)):
+        x, y, size = specks[i]
+        # Tight about it, as something taken for a cell would be, or as wide as the cells are.
+        place = _square(x, y, rng.choice([size * rng.uniform(1.0, 1.5), wide]))
+        if free(place):
+            yield place
+            break
+    tries = [_beside(width, height, wide * np.exp(rng.uniform(np.log(0.3), np.log(1.3))), rng) for _ in range(20)]
+    beside = [place for place in tries if free(place)][: rng.integers(1, 4)]
+    if beside:
+        yield max(beside, key=lambda place: _contrast(photo, place))  # bare glass is soon learned
+
+
+def _beside(width: int, height: int, side: float, rng: np.random.Generator) -> Cell:
+    """Somewhere, most of it within the photo."""
+    x, y = (rng.uniform(min(side / 4, length / 2), max(length - side / 4, length / 2)) for length in (width, height))
+    return _square(x, y, side)
+
+
+def _contrast(photo: np.ndarray, place: Cell) -> float:
+    x0, y0, x1, y1 = place.box
+    return float(photo[max(0, y0) : y1, max(0, x0) : x1, 1].std())
+
+
+def _specks(photo: np.ndarray) -> list[tuple[float, float, float]]:
+    """(x, y, width) px of what absorbs green more than blue, as platelets and stain dirt do: in a photo of some stain
+    red cells, which do as well."""
+    _, green, blue = cv2.split(cv2.LUT(photo, _DENSITY))
+    purple = cv2.blur(green - blue, (3, 3))
+    marked = (purple > np.median(purple[::4, ::4]) + SPECK).astype(np.uint8)
+    _, _, stats, centres = cv2.connectedComponentsWithStats(marked)
+    return [
+        (float(x), float(y), float(max(w, h)))
+        for (_, _, w, h, area), (x, y) in zip(stats[1:], centres[1:], strict=True)
+        if area >= 12 and min(w, h) >= 4
     ]
-    if small:
-        area, x, y = max(small)
-        yield _at(x, y, 2 * np.sqrt(area / np.pi))
-    for _ in range(20):
-        x, y = rng.uniform(0, width), rng.uniform(0, height)
-        if free(x, y, wide / 2):
-            yield _at(x, y, wide * rng.uniform(0.5, 1.2))
-            return
 
 
-def _at(x: float, y: float, diameter: float) -> Cell:
-    half = diameter / 2
-    return Cell((round(x - half), round(y - half), round(x + half), round(y + half)), float(diameter))
+_DENSITY = -np.log(np.arange(256).clip(4) / 255.0).astype(np.float32).reshape(1, 256)
+
+
+def _square(x: float, y: float, side: float) -> Cell:
+    half = max(side, 4.0) / 2
+    return Cell((round(x - half), round(y - half), round(x + half), round(y + half)), 1.0)
+
+
+def _anywhere(height: int, width: int, rng: np.random.Generator) -> Cell:
+    side = min(height, width) * np.exp(rng.uniform(np.log(0.1), np.log(0.8)))
+    return _square(rng.uniform(0.1, 0.9) * width, rng.uniform(0.1, 0.9) * height, side)
 
 
 def draw_nonsense(side: int, rng: np.random.Generator) -> np.ndarray:
@@ -120,3 +154,17 @@ def draw_nonsense(side: int, rng: np.random.Generator) -> np.ndarray:
         else:
             cv2.fillPoly(picture, [rng.integers(0, side, (int(rng.integers(3, 8)), 2))], colour)
     return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.5))
+
+
+def draw_cartoon(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """RGB uint8 (height, width, 3): discs, rings and faces in flat colours."""
+    picture = np.full((height, width, 3), rng.integers(150, 256, 3), np.uint8)
+    for _ in range(rng.integers(1, 9)):
+        colour = tuple(int(v) for v in rng.integers(0, 256, 3))
+        centre = (int(rng.integers(0, width)), int(rng.integers(0, height)))
+        radius = int(rng.integers(5, max(6, min(height, width) // 4)))
+        cv2.circle(picture, centre, radius, colour, -1 if rng.random() < 0.6 else 3)
+        if rng.random() < 0.4:
+            for side in (-1, 1):
+                cv2.circle(picture, (centre[0] + side * radius // 3, centre[1]), max(1, radius // 6), (0, 0, 0), -1)
+    return picture

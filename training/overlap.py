@@ -6,10 +6,12 @@ agree on one similarity transform; a transform that turns or scales is chance an
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
-from leukoscope.locate import principal_cell
+from leukoscope.locate import Cell
 from training.boxes import intersection_over_union
 
 LOWE_RATIO = 0.75  # a keypoint's match must be so much nearer than its runner-up
@@ -60,11 +62,11 @@ def shift_between(first: np.ndarray, second: np.ndarray) -> np.ndarray | None:
     return transform[:, 2]
 
 
-def same_cell(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether the principal white cells of two photos, RGB uint8 (H, W, 3), are one and the same."""
-    cells = principal_cell(first), principal_cell(second)
-    shift = shift_between(first, second) if all(cells) else None
+def same_cell(first: np.ndarray, second: np.ndarray, locate: Callable[[np.ndarray], list[Cell]]) -> bool:
+    """Whether the first white cells that `locate` gives of two photos, RGB uint8 (H, W, 3), are one and the same."""
+    ours, theirs = locate(first), locate(second)
+    shift = shift_between(first, second) if ours and theirs else None
     if shift is None:
         return False
-    moved = np.array(cells[0].box) + np.tile(shift, 2)
-    return intersection_over_union(tuple(moved), cells[1].box) >= LEAST_CELL_OVERLAP
+    moved = np.array(ours[0].box) + np.tile(shift, 2)
+    return intersection_over_union(tuple(moved), theirs[0].box) >= LEAST_CELL_OVERLAP

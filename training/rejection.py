@@ -26,6 +26,7 @@ from leukoscope.images import read_image
 from leukoscope.synthetic import draw_photo
 from training.boxes import annotations
 from training.card import CardError, add_counts
+from training.negatives import draw_cartoon
 from training.sources import PHOTO_FOLDER, DataError, photo_table
 
 PATCHES = 300
@@ -82,21 +83,7 @@ def made_up() -> Iterator[tuple[str, np.ndarray]]:
         spread = 40 * (coarse - coarse.mean()) / max(1e-6, coarse.std()) + rng.integers(60, 200, 3)
         yield "noise", np.clip(spread, 0, 255).astype(np.uint8)
         yield "drawn smear without white cells", draw_photo([], seed=5000 + i, width=320, height=240)[0]
-        yield "cartoon", _cartoon(rng, int(height), int(width))
-
-
-def _cartoon(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Discs, faces and lines in flat colours."""
-    picture = np.full((height, width, 3), rng.integers(150, 256, 3), np.uint8)
-    for _ in range(rng.integers(1, 9)):
-        colour = tuple(int(v) for v in rng.integers(0, 256, 3))
-        centre = (int(rng.integers(0, width)), int(rng.integers(0, height)))
-        radius = int(rng.integers(5, max(6, min(height, width) // 4)))
-        cv2.circle(picture, centre, radius, colour, -1 if rng.random() < 0.6 else 3)
-        if rng.random() < 0.4:
-            for side in (-1, 1):
-                cv2.circle(picture, (centre[0] + side * radius // 3, centre[1]), max(1, radius // 6), (0, 0, 0), -1)
-    return picture
+        yield "cartoon", draw_cartoon(int(height), int(width), rng)
 
 
 def measure(classifier, root: Path) -> dict[str, dict]:

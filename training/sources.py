@@ -11,7 +11,7 @@ from pathlib import Path
 from leukoscope.cells import CELL_TYPES
 from training.folders import class_files
 
-OTHER_CELLS = ("basophil", "erythroblast", "immature_granulocyte")
+OTHER_CELLS = ("basophil", "erythroblast", "immature_granulocyte", "blast", "promyelocyte")
 LABELS = CELL_TYPES + OTHER_CELLS  # index < 4: one of the types that the network tells apart
 
 TABLES = Path(__file__).parent / "tables"
@@ -88,6 +88,7 @@ def kaggle_rows(root: Path, kinds: Iterable[str]) -> list[dict]:
             "label": facts["label"],
             "photo": photo,
             "field": facts["field"],
+            "slide": facts["field"],  # nothing tells which slide a photo shows
             "lab": "bccd",
             "split": facts["split"],
             "kind": kind,
@@ -140,6 +141,7 @@ def class_folder_rows(folder: Path, lab: str, notes: list[str] | None = None) ->
                     "label": label,
                     "photo": identity,
                     "field": identity,
+                    "slide": identity,
                     "lab": lab,
                     "split": held_out_quarter(identity),
                     "kind": "photo",
@@ -196,6 +198,7 @@ def synthetic(name: str, seed: int):
                 "label": label,
                 "photo": identity,
                 "field": identity,
+                "slide": identity,
                 "lab": "synthetic",
                 "split": "test" if index // len(CELL_TYPES) % 5 == 4 else "train",
                 "kind": "photo",
@@ -216,6 +219,7 @@ def features():
             "label": datasets.ClassLabel(names=list(LABELS)),
             "photo": text,
             "field": text,
+            "slide": text,
             "lab": text,
             "split": text,
             "kind": text,

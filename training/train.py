@@ -3,9 +3,9 @@
     python -m training.train training/configs/default.toml      # as long as it says after its first steps
     python -m training.train training/configs/reference.toml
 
-The run folder (runs/<name>) gets config.toml, history.csv, tensorboard/, the weights to keep so far and the state
-to go on from. Stop it at any moment, with Ctrl-C or SIGKILL; the same command goes on after the last whole
-epoch, and gives what a run without the stop would have given.
+The run folder (runs/<name>) gets config.toml, the locator, history.csv, tensorboard/, the weights to keep so far and
+the state to go on from; beside it lies what the locator found in the pictures. Stop it at any moment, with Ctrl-C or
+SIGKILL; the same command goes on after the last whole epoch, and gives what a run without the stop would have given.
 
 Then: python -m training.export runs/<name> CHECKPOINT, and python -m training.evaluate CHECKPOINT.
 """
@@ -22,7 +22,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,12 +29,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from leukoscope.calibration import SizeEvidence
 from leukoscope.cells import CELL_TYPES
+from leukoscope.checkpoint import LOCATOR_FILE, sha256
 from leukoscope.preprocess import Framing, frame, normalise
-from leukoscope.restain import restain
 from training.config import Config, ConfigError, checked, in_precision, read_config, to_toml
-from training.data import add_data_arguments, load_examples
+from training.data import add_data_arguments, examples_of
+from training.locator import FirstCells, locator_path
 from training.precision import native_bfloat16, resolved
 from training.replicas import DistributeError
 from training.sources import LABELS, OTHER_CELLS, DataError, doubted_photos
@@ -54,7 +53,7 @@ class RunError(ValueError):
 
 
 def training_rows(config: Config, examples):
-    """(training rows, validation rows) of a table: TRAIN of the labs named, one fold held out by field, of which only
+    """(training rows, validation rows) of a table: TRAIN of the labs named, one fold held out by slide, of which only
     the photos are validated on where there are photos.
 
     Photos whose label is doubted are left out of the training rows alone, if the settings say so: what is held out
@@ -103,71 +102,79 @@ def on_all(config: Config) -> Config:
     return checked(values, f"{config.name} on all photos")
 
 
-def framed(examples, framing: Framing, margin: int, what: str) -> tuple[np.ndarray, Any, np.ndarray]:
+def framed(examples, framing: Framing, margin: int, what: str, cells: FirstCells | None) -> tuple[np.ndarray, Any]:
     """Decode and frame every row.
 
+    Args:
+        examples: the rows.
+        framing: how.
+        margin: px of surroundings on each side, see `leukoscope.preprocess.frame`.
+        what: they are, to be shown.
+        cells: finds the cell to frame; None for kind "photo".
+
     Returns:
-        uint8 (N, S, S, 3), S = size + 2 * margin; the N rows they are of: those in which a white cell was found, as a
-        copy that was turned and shifted may have lost its cell; and the widths of the nuclei, in red cells (N,).
+        uint8 (N, S, S, 3), S = size + 2 * margin; and the N rows they are of: those in which a white cell was found, as
+        a copy that was turned and shifted may have lost its cell.
 
     Raises:
         DataError: if more than one row in twenty shows no white cell.
     """
     from tqdm import tqdm
 
-    from leukoscope.locate import principal_cell
-    from training.data import pictures
+    from training.data import decoded, sources
 
     cv2.setNumThreads(1)  # a photo a core: threads within one small photo cost more than they give
 
-    def crop(image: np.ndarray) -> tuple[np.ndarray, float] | None:
-        if framing.kind == "photo":
-            return frame(image, framing, None, margin), 0.0
-        cell = principal_cell(image)
-        return (frame(image, framing, cell, margin), cell.width) if cell else None
+    def crop(source: str | bytes) -> np.ndarray | None:
+        image = decoded(source)
+        if cells is None:
+            return frame(image, framing, None, margin)
+        cell = cells.of(image)
+        return frame(image, framing, cell, margin) if cell else None
 
     side = framing.size + 2 * margin
     crops = np.empty((len(examples), side, side, 3), np.uint8)
-    widths = np.zeros(len(examples))
     seen = np.ones(len(examples), bool)
     bar = tqdm(total=len(examples), desc=f"reading {what}", unit=" pictures", disable=None)
     with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        images = enumerate(pictures(examples))
-        while chunk := list(islice(images, 64)):
-            for i, found in zip([i for i, _ in chunk], pool.map(crop, [image for _, image in chunk]), strict=True):
+        given = enumerate(sources(examples))
+        while chunk := list(islice(given, 64)):
+            for i, found in zip([i for i, _ in chunk], pool.map(crop, [source for _, source in chunk]), strict=True):
                 seen[i] = found is not None
-                if found:
-                    crops[i], widths[i] = found
+                if found is not None:
+                    crops[i] = found
             bar.update(len(chunk))
+    if cells:
+        cells.keep()
     blind = np.flatnonzero(~seen)
     if len(blind):
         lost = f"no white cell found in {len(blind)} of {len(examples)} {what} pictures"
         if len(blind) > len(examples) / 20:
             raise DataError(f"{lost}, first in {examples[int(blind[0])]['photo']}")
         print(f"{lost}, which are left out", flush=True)
-    return crops[seen], examples.select(np.flatnonzero(seen)), widths[seen]
+        return crops[seen], examples.select(np.flatnonzero(seen))
+    return crops, examples
 
 
 def with_negatives(
-    crops: np.ndarray, rows, config: Config, framing: Framing, margin: int
+    crops: np.ndarray, rows, config: Config, margin: int, cells: FirstCells | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Add what no photo of a cell shows, and what the photos of a lab lack, as "none of the four".
+    """Add what no photo of a cell shows, as "none of the four".
 
     Returns:
-        The crops, uint8 (N, S, S, 3); what each is taught as, int (N,); its lab, or how it was made (N,).
+        The crops, uint8 (N, S, S, 3); what each is taught as, int (N,); its lab, or "empty" (N,).
     """
     from training.data import NONE, targets_of
-    from training.lookalikes import lacking, lookalikes
     from training.negatives import empty_crops
 
     targets, labs = targets_of(rows), np.asarray(rows["lab"])
-    empty = empty_crops(rows, framing, margin, config.data.empty, config.seed)
-    to_paint = np.where(lacking(labs, targets), targets, NONE)
-    painted = lookalikes(crops, to_paint, framing, config.data.lookalikes, config.seed)
+    if not (config.data.empty and cells):
+        return crops, targets, labs
+    empty = empty_crops(rows, framing_of(config), margin, config.data.empty, config.seed, cells.locator)
     return (
-        np.concatenate([crops, empty, painted]),
-        np.concatenate([targets, np.full(len(empty) + len(painted), NONE)]),
-        np.concatenate([labs, np.full(len(empty), "empty"), np.full(len(painted), "painted")]),
+        np.concatenate([crops, empty]),
+        np.concatenate([targets, np.full(len(empty), NONE)]),
+        np.concatenate([labs, np.full(len(empty), "empty")]),
     )
 
 
@@ -176,9 +183,11 @@ def framing_of(config: Config) -> Framing:
     return Framing(**config.framing.model_dump())
 
 
-def size_evidence_of(config: Config) -> SizeEvidence:
-    """The serving library's size evidence for this run."""
-    return SizeEvidence(**config.size_evidence.model_dump())
+def first_cells(config: Config, run: Path) -> FirstCells | None:
+    """What finds the cells that a run frames; None where it frames whole photos."""
+    if config.framing.kind == "photo":
+        return None
+    return FirstCells(run / LOCATOR_FILE, config.locator.threshold, run.parent)
 
 
 class Batches:
@@ -186,7 +195,7 @@ class Batches:
 
     def __init__(self, crops: np.ndarray, labels: np.ndarray, labs: np.ndarray, config: Config) -> None:
         self.crops, self.labels, self.labs, self.config = crops, labels, labs, config
-        self.classes, self.framing = config.data.classes, framing_of(config)
+        self.classes = config.data.classes
         counts = np.bincount(labels, minlength=self.classes)
         self.class_weight = len(labels) / (self.classes * counts)
         self.steps = config.fit.steps or -(-len(labels) // config.fit.batch)
@@ -223,14 +232,10 @@ class Batches:
         from training.augment import augment
         from training.networks import NORMALISATION
 
-        framing = self.framing
+        size = self.config.framing.size
         rng = np.random.default_rng([self.config.seed, epoch, step])
         chosen = order[step * self.config.fit.batch : (step + 1) * self.config.fit.batch]
-        crops = [augment(self.crops[i], framing.size, self.config.augment, rng) for i in chosen]
-        if framing.stain:
-            # Augmentation dyes a cell as another lab might; dyes are brought to fixed colours after it, as in serving.
-            crops = [restain(crop, np.full(3, framing.glass), framing.glass) for crop in crops]
-        crops = np.stack(crops)
+        crops = np.stack([augment(self.crops[i], size, self.config.augment, rng) for i in chosen])
         labels = self.labels[chosen]
         weights = self.class_weight[labels] if self.config.fit.balance == "class-weights" else np.ones(len(chosen))
         return (
@@ -243,29 +248,40 @@ class Batches:
 # --- the run folder --------------------------------------------------------------------------------------
 
 
-def open_run(folder: Path, config_text: str, config: Config, examples) -> None:
-    """Make the run folder, or check that the one there holds the same run.
+def open_run(folder: Path, config_text: str, config: Config, examples, locator: Path | None = None) -> None:
+    """Make the run folder, with a copy of the locator, or check that the one there holds the same run.
+
+    Args:
+        folder: where.
+        config_text: the settings as they are to be kept ...
+        config: ... and as they were read.
+        examples: the table of pictures.
+        locator: graph that finds the cells to frame; None: the one that the settings name.
 
     run.json keeps the settings with the precision that "auto" meant here, so that the run goes on in it anywhere.
 
     Raises:
-        RunError: if it holds a run with other settings or other data.
+        RunError: if it holds a run with other settings, data or locator.
+        DataError: if there is no locator.
     """
     record = folder / "run.json"
     if record.exists():
-        if changed := changes_since(folder, config, examples):
+        if changed := changes_since(folder, config, examples, locator):
             raise RunError(
                 f"{folder} holds a run with another {' and '.join(changed)}: give another --out, or remove it"
             )
         return
+    identity = _identity(config, examples, locator)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.toml").write_text(config_text)
+    if config.framing.kind == "cell":
+        shutil.copyfile(locator or locator_path(config.locator), folder / LOCATOR_FILE)
     begun = in_precision(config, resolved(config.fit.precision))
-    record.write_text(json.dumps(_identity(begun, examples), indent=1) + "\n")
+    record.write_text(json.dumps(identity | {"config": begun.model_dump()}, indent=1) + "\n")
 
 
-def changes_since(folder: Path, config: Config, examples) -> list[str]:
-    """What differs between the run in a folder and one with these settings and this data; empty if nothing does.
+def changes_since(folder: Path, config: Config, examples, locator: Path | None = None) -> list[str]:
+    """What differs between the run in a folder and one as `open_run` would make; empty if nothing does.
 
     "auto" goes with whatever precision the run began in.
     """
@@ -275,7 +291,7 @@ def changes_since(folder: Path, config: Config, examples) -> list[str]:
     before["config"] = begun.model_dump()
     if config.fit.precision == "auto":
         config = in_precision(config, begun.fit.precision)
-    now = json.loads(json.dumps(_identity(config, examples)))
+    now = json.loads(json.dumps(_identity(config, examples, locator)))
     return [key for key in before | now if before.get(key) != now.get(key)]
 
 
@@ -287,16 +303,18 @@ def precision_of(folder: Path, config: Config) -> str:
     return checked(json.loads(record.read_text())["config"], str(folder)).fit.precision
 
 
-def _identity(config: Config, examples) -> dict:
+def _identity(config: Config, examples, locator: Path | None) -> dict:
     identity = {
         "config": config.model_dump(),
         "pictures": len(examples),
         "data_sha256": hashlib.sha256(
             "\n".join(
-                map(str, zip(examples["photo"], examples["label"], examples["kind"], examples["split"], strict=True))
+                map(str, zip(*(examples[c] for c in ("photo", "slide", "label", "kind", "split")), strict=True))
             ).encode()
         ).hexdigest(),
     }
+    if config.framing.kind == "cell":
+        identity["locator_sha256"] = sha256(locator or locator_path(config.locator))
     if config.data.drop_doubted:
         identity["doubted"] = sorted(map(list, doubted_photos()))
     return identity
@@ -430,11 +448,10 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
     train_rows, val_rows = training_rows(config, examples)
     # Room for the crop to turn and move in without showing what lies beyond; a whole photo has no more to show.
     margin = config.framing.size // 4 if config.framing.kind == "cell" else 0
-    framing = framing_of(config)
-    as_dyed = replace(framing, stain=False)
-    crops, train_rows, _ = framed(train_rows, as_dyed, margin, "training")
-    batches = Batches(*with_negatives(crops, train_rows, config, as_dyed, margin), config)
-    val_crops, val_rows, _ = framed(val_rows, framing, 0, "validation")
+    framing, cells = framing_of(config), first_cells(config, folder)
+    crops, train_rows = framed(train_rows, framing, margin, "training", cells)
+    batches = Batches(*with_negatives(crops, train_rows, config, margin, cells), config)
+    val_crops, val_rows = framed(val_rows, framing, 0, "validation", cells)
     val_inputs = normalise(val_crops, NORMALISATION) if len(val_rows) else val_crops
     val_labels = np.eye(config.data.classes, dtype=np.float32)[targets_of(val_rows)]
     val_weights = even_labs(np.asarray(val_rows["lab"]))
@@ -568,7 +585,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.all:
             config = on_all(config)
             text, name = to_toml(config), f"{name}-all"
-        examples = load_examples(args.data, pbc=args.pbc, kinds=config.data.kinds, seed=config.seed)
+        examples = examples_of(args, kinds=config.data.kinds, seed=config.seed)
         folder = args.out or Path("runs") / name
         open_run(folder, text, config, examples)
         kept = train(config, examples, folder, args.distribute)

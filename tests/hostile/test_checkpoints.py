@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from leukoscope import Classifier, about
-from leukoscope.checkpoint import KERAS_FILES, METRICS_FILE, ONNX_FILE, SPEC_FILE, read_json
+from leukoscope.checkpoint import KERAS_FILES, LOCATOR_FILE, METRICS_FILE, ONNX_FILE, SPEC_FILE, read_json
 from leukoscope.errors import CheckpointError
 from leukoscope.hub import EMBEDDED
 from tests.hub.fixtures import LOAD
@@ -42,6 +43,7 @@ def put(folder: Path, name: str, content: bytes) -> None:
 
 # --- classifier.json -------------------------------------------------------------------------------------
 
+HASHES = {ONNX_FILE: "0", LOCATOR_FILE: "0"}
 FRAMING = json.loads((EMBEDDED / SPEC_FILE).read_text())["framing"]
 
 
@@ -60,12 +62,13 @@ FRAMING = json.loads((EMBEDDED / SPEC_FILE).read_text())["framing"]
         ({"temperature": 10**400}, "too large"),
         ({"thresholds": {"confident": "0.9"}}, "thresholds.confident must be a number"),
         ({"thresholds": {"confident": float("nan")}}, "thresholds.confident must be a number"),
+        ({"thresholds": {"confident": 0.9, "cell": 2}}, "thresholds.cell must be 0-1"),
         ({"thresholds": None}, "thresholds must be an object"),
         ({"framing": FRAMING | {"size": 32.5}}, "framing.size must be a whole number"),
         ({"framing": FRAMING | {"size": 10**9}}, "size must be 8-1024"),
         ({"framing": FRAMING | {"size": 10**400}}, "size must be 8-1024"),
         ({"framing": FRAMING | {"field": float("inf")}}, "framing.field must be a number"),
-        ({"framing": FRAMING | {"field": 1e308}}, "framing.field must be 100 at most"),
+        ({"framing": FRAMING | {"field": 1e308}}, "field must be above 0, 4.0 at most"),
         ({"framing": FRAMING | {"kind": {}}}, "framing.kind must be text"),
         ({"normalisation": {"mean": "abc", "std": [1, 1, 1]}}, "normalisation.mean must be three numbers"),
         ({"normalisation": {"mean": [0, 0], "std": [1, 1, 1]}}, "normalisation.mean must be three numbers"),
@@ -75,10 +78,10 @@ FRAMING = json.loads((EMBEDDED / SPEC_FILE).read_text())["framing"]
         ({"labels": [["eosinophil"]]}, "labels must be a list of texts"),
         ({"files": ["model.onnx"]}, "files must be an object of texts"),
         ({"files": {"model.onnx": 5}}, "files must be an object of texts"),
-        ({"files": {"model.onnx": "0", "/etc/passwd": "0"}}, "no plain file name|damaged"),
-        ({"files": {"../../../etc/passwd": "0", "model.onnx": "0"}}, "no plain file name"),
-        ({"files": {"..": "0", "model.onnx": "0"}}, "is missing"),
-        ({"files": {"nul\0": "0", "model.onnx": "0"}}, "is missing"),
+        ({"files": HASHES | {"/etc/passwd": "0"}}, "no plain file name|damaged"),
+        ({"files": {"../../../etc/passwd": "0"} | HASHES}, "no plain file name"),
+        ({"files": {"..": "0"} | HASHES}, "is missing"),
+        ({"files": {"nul\0": "0"} | HASHES}, "is missing"),
         ({"trained": "yes"}, "trained must be an object"),
         ({"__class__": "os.system"}, "unknown key __class__"),
         ({"x" * 10_000: 1}, "unknown key x"),
@@ -200,6 +203,52 @@ def test_a_graph_that_answers_something_else_is_refused(copy, names):
     put(copy, ONNX_FILE, graph([helper.make_node("Identity", [given], [out])], **names))
     with pytest.raises(CheckpointError, match="must take `image` and give `logits`"):
         Classifier.from_pretrained(copy)
+
+
+# --- the locator -----------------------------------------------------------------------------------------
+
+
+def locator(nodes, weights=(), given="photo", out="cells", kind=TensorProto.UINT8) -> bytes:
+    """A locator's graph as bytes."""
+    inputs = [helper.make_tensor_value_info(given, kind, ["N", "H", "W", 3])]
+    outputs = [helper.make_tensor_value_info(out, TensorProto.FLOAT, None)]
+    made = helper.make_graph(nodes, "g", inputs, outputs, list(weights))
+    opsets = [helper.make_opsetid("", 17)]
+    return helper.make_model(made, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
+FLOATS = helper.make_node("Cast", ["photo"], ["cells"], to=TensorProto.FLOAT)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"not a graph", "no graph that can be run"),
+        (locator([FLOATS]), "must give float32 (1, 4, 4, 5) here, not float32 (1, 32, 32, 3)"),
+        (
+            locator([helper.make_node("Cast", ["a"], ["cells"], to=TensorProto.FLOAT)], given="a"),
+            "must take `photo` and give `cells`",
+        ),
+        (
+            locator([helper.make_node("Cast", ["photo"], ["b"], to=TensorProto.FLOAT)], out="b"),
+            "must take `photo` and give `cells`",
+        ),
+        (
+            locator([helper.make_node("Identity", ["photo"], ["cells"])], kind=TensorProto.FLOAT),
+            "cannot be run on a picture of 32 x 32 px",
+        ),
+        (
+            locator([FLOATS, helper.make_node("Mul", ["cells", "w"], ["x"])], [outside("weights.bin")]),
+            "no graph that can be run",
+        ),
+    ],
+    ids=["no graph", "shape", "input", "output", "type", "other file"],
+)
+def test_a_locator_that_is_none_is_refused(copy, content, reason):
+    put(copy, LOCATOR_FILE, content)
+    with pytest.raises(CheckpointError, match=re.escape(reason)) as caught:
+        Classifier.from_pretrained(copy)
+    assert LOCATOR_FILE in str(caught.value)
 
 
 # --- Keras and numpy -------------------------------------------------------------------------------------

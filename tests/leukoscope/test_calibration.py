@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from leukoscope.calibration import DOUBT, WIDEST, SizeEvidence, probabilities, unfamiliarity
+from leukoscope.calibration import DOUBT, probabilities, unfamiliarity
 
 LOGITS = np.array([[3.0, 1.0, 0.0, -1.0, 2.0], [0.0, 0.0, 0.0, 0.0, 9.0]], np.float32)
 
@@ -25,21 +25,3 @@ def test_unfamiliarity_is_the_share_of_none_of_the_four_and_some_of_the_doubt_be
     assert unfamiliarity(sure, 1.0) == pytest.approx(0.0)
     assert unfamiliarity(sure[:, ::-1], 1.0) == pytest.approx(1.0)
     assert np.isfinite(unfamiliarity(1000 * LOGITS, 0.25)).all()
-
-
-def test_a_wide_nucleus_speaks_for_a_monocyte_and_a_narrow_one_for_a_lymphocyte():
-    evidence = SizeEvidence(weight=4.0, even=1.7)
-    logits = np.zeros((7, 5))
-    widths = np.array([1.7 * np.exp(0.25), 1.7 / np.exp(0.25), 1.7, 0.0, 0.1, WIDEST, WIDEST + 0.1])
-    added = evidence.added(logits, widths)
-    lymphocyte, monocyte = added[:, 1], added[:, 2]
-    np.testing.assert_allclose(
-        monocyte - lymphocyte, [1.0, -1.0, 0.0, 0.0, -4.0 * 0.6, 4 * np.log(3 / 1.7), 0.0], atol=1e-12
-    )
-    np.testing.assert_allclose(monocyte + lymphocyte, 0.0, atol=1e-12)
-    assert not added[:, [0, 3, 4]].any(), "it says nothing of the others"
-    assert not logits.any(), "what was given stays as it is"
-
-
-def test_without_weight_size_says_nothing():
-    np.testing.assert_array_equal(SizeEvidence().added(LOGITS, np.array([0.5, 3.0])), LOGITS)

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from leukoscope import Classifier
@@ -14,6 +15,7 @@ from leukoscope.checkpoint import (
     CARD_FILE,
     FORMAT_VERSION,
     GOLDEN_FILE,
+    LOCATOR_FILE,
     ONNX_FILE,
     SPEC_FILE,
     check_files,
@@ -30,7 +32,7 @@ from leukoscope.checkpoint import (
 )
 from leukoscope.errors import CheckpointError
 from leukoscope.hub import EMBEDDED
-from leukoscope.preprocess import Normalisation
+from leukoscope.preprocess import Framing, Normalisation
 from tests.refusal import refusal
 
 
@@ -65,17 +67,35 @@ def test_a_spec_survives_writing_and_reading(copy):
     assert read_spec(copy) == spec
 
 
-@pytest.mark.parametrize("evidence", [{"weight": 100.0}, {"even": 0.5}, {"even": 100.0}])
-def test_size_evidence_may_have_any_value_within_its_bounds(copy, evidence):
-    edit(copy, size_evidence=evidence)
-    assert evidence.items() <= asdict(read_spec(copy).size_evidence).items()
+@pytest.mark.parametrize("version", [1, 2])
+def test_checkpoints_whose_cells_were_found_by_rules_are_refused(copy, version):
+    edit(copy, format_version=version, size_evidence={"weight": 4.0, "even": 1.7})
+    assert refusal(CheckpointError, Classifier.from_pretrained, copy) == (
+        f"{copy / SPEC_FILE}: format {version} had cells found by rules that this version no longer has: "
+        "train and export the model anew, or use the version of leukoscope that wrote it"
+    )
 
 
-def test_a_spec_of_the_first_format_knew_no_size_evidence(copy):
-    values = json.loads((copy / SPEC_FILE).read_text()) | {"format_version": 1}
-    values.pop("size_evidence", None)
-    (copy / SPEC_FILE).write_text(json.dumps(values))
-    assert Classifier.from_pretrained(copy).spec.size_evidence.weight == 0
+def test_only_a_model_that_frames_cells_has_a_locator(copy):
+    spec = read_spec(copy)
+    without = {name: digest for name, digest in spec.files.items() if name != LOCATOR_FILE}
+    assert refusal(CheckpointError, check_files, copy, replace(spec, files=without)) == (
+        f"{copy / SPEC_FILE}: no hash for {LOCATOR_FILE}"
+    )
+    whole = replace(spec, framing=Framing("photo", 64))
+    said = f"{copy / LOCATOR_FILE}: a model that looks at the whole photo has no locator"
+    assert refusal(CheckpointError, check_files, copy, whole) == said
+    assert refusal(CheckpointError, check_files, copy, replace(whole, files=without)) == said
+    (copy / LOCATOR_FILE).unlink()
+    check_files(copy, replace(whole, files=without))
+    write_spec(copy, replace(whole, files=without))
+    classifier = Classifier.from_pretrained(copy)
+    assert len(classifier.scan(np.zeros((50, 60, 3), np.uint8))) == 1
+    with pytest.raises(ValueError, match="looks at the whole picture"):
+        classifier.locate(np.zeros((50, 60, 3), np.uint8))
+
+
+HASHES = {ONNX_FILE: "0", LOCATOR_FILE: "0"}
 
 
 def test_a_moved_copy_answers_the_same(copy):
@@ -94,14 +114,11 @@ def test_a_moved_copy_answers_the_same(copy):
         ({"thresholds": {"confidant": 0.5}}, "unknown key confidant in thresholds"),
         ({"framing": {"kind": "cell"}}, "size"),
         ({"framing": []}, "framing must be an object"),
+        ({"framing": {"kind": "cell", "size": 64, "field": 2.0, "glass": 235.0}}, "unknown key glass in framing"),
         ({"speed": 1}, "unknown key speed"),
-        ({"size_evidence": [4.0]}, "size_evidence must be an object"),
-        ({"size_evidence": {"weigth": 4.0}}, "unknown key weigth in size_evidence"),
-        ({"size_evidence": {"weight": "4"}}, "size_evidence.weight must be a number"),
-        ({"size_evidence": {"weight": -1.0}}, "size_evidence.weight must be 0-100, not -1.0"),
-        ({"size_evidence": {"even": 0.0}}, "size_evidence.even must be above 0"),
         ({"files": {}}, "no hash for model.onnx"),
-        ({"files": {"../model.onnx": "0", "model.onnx": "0"}}, "no plain file name|damaged"),
+        ({"files": {"model.onnx": "0"}}, "no hash for locator.onnx"),
+        ({"files": HASHES | {"../model.onnx": "0"}}, "no plain file name|damaged"),
     ],
 )
 def test_a_wrong_spec_is_refused_by_name(copy, changes, reason):
@@ -160,10 +177,6 @@ EMBEDDED_SPEC = read_spec(EMBEDDED)
             "normalisation.std must be above 0, not [1.0, 0.0, 1.0]",
         ),
         (
-            {"framing": replace(EMBEDDED_SPEC.framing, field=100.5)},
-            "framing.field must be 100 at most, not 100.5",
-        ),
-        (
             {"labels": CELL_TYPES[::-1]},
             f"labels must be {list(CELL_TYPES)} in this order, not {list(CELL_TYPES[::-1])}",
         ),
@@ -179,6 +192,7 @@ EMBEDDED_SPEC = read_spec(EMBEDDED)
             {"thresholds": replace(EMBEDDED_SPEC.thresholds, unfamiliar=-0.1)},
             "thresholds.unfamiliar must be 0-1, not -0.1",
         ),
+        ({"thresholds": replace(EMBEDDED_SPEC.thresholds, cell=1.5)}, "thresholds.cell must be 0-1, not 1.5"),
     ],
 )
 def test_values_with_which_nothing_can_be_answered(changes, said):
@@ -187,9 +201,9 @@ def test_values_with_which_nothing_can_be_answered(changes, said):
 
 
 def test_the_least_and_the_most_that_a_spec_may_hold():
-    changes = {"framing": replace(EMBEDDED_SPEC.framing, field=100.0), "temperature": 1e-9}
+    changes = {"framing": replace(EMBEDDED_SPEC.framing, field=4.0), "temperature": 1e-9}
     for value in (0.0, 1.0):
-        thresholds = replace(EMBEDDED_SPEC.thresholds, confident=value, unfamiliar=value)
+        thresholds = replace(EMBEDDED_SPEC.thresholds, confident=value, unfamiliar=value, cell=value)
         assert replace(EMBEDDED_SPEC, thresholds=thresholds, **changes).thresholds == thresholds
 
 
@@ -199,7 +213,7 @@ NORMALISATION = {"mean": [0, 0, 0], "std": [1, 1, 1]}
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format_version": 3}, "format 3 is newer than this library reads (2): upgrade leukoscope"),
+        ({"format_version": 4}, "format 4 is newer than this library reads (3): upgrade leukoscope"),
         ({"format_version": None}, "no format_version: not a checkpoint of Leukoscope"),
         ({"b": 1, "a": 1}, "unknown key a, b"),
         ({"x" * 300: 1}, f"unknown key {'x' * 200}"),
@@ -237,7 +251,7 @@ def test_a_spec_of_the_least_is_read(copy):
     (copy / SPEC_FILE).write_text(json.dumps(values))
     spec = read_spec(copy)
     assert (spec.files, spec.trained) == ({}, {})
-    assert (spec.thresholds.confident, spec.thresholds.unfamiliar) == (1, 1.0)
+    assert (spec.thresholds.confident, spec.thresholds.unfamiliar, spec.thresholds.cell) == (1, 1.0, 0.5)
     assert spec.normalisation == Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     assert isinstance(spec.labels, tuple)
 
@@ -248,7 +262,7 @@ def test_a_file_that_is_missing_damaged_or_elsewhere_is_named(copy):
     place = copy / SPEC_FILE
     without = replace(spec, files={"config.json": spec.files["config.json"]})
     assert refusal(CheckpointError, check_files, copy, without) == f"{place}: no hash for {ONNX_FILE}"
-    outside = replace(spec, files={ONNX_FILE: spec.files[ONNX_FILE], "../x": "0"})
+    outside = replace(spec, files={"../x": "0"} | spec.files)
     assert refusal(CheckpointError, check_files, copy, outside) == f"{place}: '../x' is no plain file name"
     (copy / ONNX_FILE).write_bytes(b"x")
     assert refusal(CheckpointError, check_files, copy, spec) == (
@@ -264,7 +278,7 @@ def test_a_file_that_is_missing_damaged_or_elsewhere_is_named(copy):
 def test_the_files_of_a_checkpoint_are_listed_and_no_others(copy):
     before = files_of(copy)
     assert before == sorted(before)
-    assert {SPEC_FILE, ONNX_FILE, CARD_FILE} <= {*before, CARD_FILE}
+    assert {SPEC_FILE, ONNX_FILE, LOCATOR_FILE, CARD_FILE} <= {*before, CARD_FILE}
     for stranger in ("notes.txt", "figures/one.png", "figures/a/b.txt", "figures/a/b/c.png"):
         (copy / stranger).parent.mkdir(parents=True, exist_ok=True)
         (copy / stranger).touch()
@@ -345,7 +359,14 @@ def test_what_is_no_json_of_ours_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "megabytes"),
-    [(ONNX_FILE, 512), ("model.weights.h5", 512), (SPEC_FILE, 1), ("metrics.json", 8), ("confusion.png", 8)],
+    [
+        (ONNX_FILE, 512),
+        (LOCATOR_FILE, 64),
+        ("model.weights.h5", 512),
+        (SPEC_FILE, 1),
+        ("metrics.json", 8),
+        ("confusion.png", 8),
+    ],
 )
 def test_a_file_may_be_so_large_and_no_larger(tmp_path, name, megabytes):
     assert most_bytes(name) == megabytes * 2**20

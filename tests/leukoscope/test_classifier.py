@@ -1,16 +1,16 @@
 import io
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from leukoscope import CELL_TYPES, ImageError
-from leukoscope.calibration import SizeEvidence
-from leukoscope.classifier import BATCH, Classifier
-from leukoscope.hub import EMBEDDED
+from leukoscope.ahead import BATCH
+from leukoscope.checkpoint import LOCATOR_FILE, ONNX_FILE
+from leukoscope.graphs import open_graph, open_locator
+from leukoscope.images import read_image
+from leukoscope.preprocess import frame
 from leukoscope.synthetic import draw_photo
 
 
@@ -29,8 +29,7 @@ def test_a_prediction_holds_what_it_promises(classifier):
     x0, y0, x1, y1 = prediction.box
     assert 0 <= x0 < x1 <= 320
     assert 0 <= y0 < y1 <= 240
-    threshold = classifier.spec.thresholds.confident
-    assert prediction.verdict == ("confident" if prediction.confidence >= threshold else "review")
+    assert prediction.reason is None
 
 
 def test_path_bytes_pil_and_array_give_the_same_answer(classifier, tmp_path):
@@ -65,19 +64,31 @@ def test_batches_are_read_as_they_are_needed(classifier):
     assert len(taken) == 2 * BATCH, "one batch answered, and one that is decoded meanwhile"
 
 
-def test_how_wide_the_nucleus_is_in_red_cells_counts():
-    """The same crop, among narrower red cells: likelier a monocyte, and as familiar."""
-    classifier = Classifier.from_pretrained(EMBEDDED)
-    weight = 3.0
-    classifier.spec = replace(classifier.spec, size_evidence=SizeEvidence(weight, even=1.5))
-    (cell,) = classifier.framed(drawn("lymphocyte"))
-    assert cell.width == pytest.approx(1.1, abs=0.2)
-    (unknown,), (narrow,), (wide,) = (
-        classifier.answer([cell._replace(width=width)]) for width in (0.0, 1.5 / np.exp(0.5), 1.5 * np.exp(0.5))
-    )
-    odds = [np.log(a.probabilities["monocyte"] / a.probabilities["lymphocyte"]) for a in (narrow, unknown, wide)]
-    np.testing.assert_allclose(np.diff(odds), 0.5 * weight / classifier.spec.temperature, rtol=1e-6)
-    assert narrow.unfamiliarity == unknown.unfamiliarity == wide.unfamiliarity
+def test_answers_are_those_of_the_steps_one_by_one(classifier):
+    """Decode, locate, frame, run, calibrate, decide: each step on its own, a cell at a time."""
+    spec, folder = classifier.spec, classifier.folder
+    locator = open_locator(folder / LOCATOR_FILE, spec.thresholds.cell)
+    session = open_graph(folder / ONNX_FILE, "image", "logits")
+    photos = [draw_photo(types, seed=seed)[0] for seed, types in enumerate([["monocyte"], list(CELL_TYPES), []])]
+    for photo in photos:
+        answers = []
+        for cell in locator.locate(read_image(photo)):
+            crop = frame(photo, spec.framing, cell).astype(np.float64) / 255
+            inputs = ((crop - spec.normalisation.mean) / spec.normalisation.std)[None].astype(np.float32)
+            logits = session.run(["logits"], {"image": inputs})[0][0].astype(np.float64)
+            powers = np.exp((logits[:4] - logits[:4].max()) / spec.temperature)
+            answers.append((cell.box, cell.cut(photo.shape), powers / powers.sum()))
+        scanned = classifier.scan(photo)
+        assert [(p.box, p.cut) for p in scanned] == [answer[:2] for answer in answers]
+        for prediction, (_, _, probabilities) in zip(scanned, answers, strict=True):
+            np.testing.assert_allclose(list(prediction.probabilities.values()), probabilities, atol=1e-4)
+            if prediction.unfamiliarity > spec.thresholds.unfamiliar:
+                assert prediction.verdict == "unfamiliar"
+            else:
+                sure = prediction.confidence >= spec.thresholds.confident
+                assert prediction.verdict == ("confident" if sure else "review")
+        first = classifier.predict(photo)
+        assert first.box == (scanned[0].box if scanned else None)
 
 
 def test_no_cell_is_said_not_guessed(classifier):
@@ -90,15 +101,22 @@ def test_no_cell_is_said_not_guessed(classifier):
     assert sum(prediction.probabilities.values()) == pytest.approx(1.0)
 
 
-def test_a_drawn_disc_is_no_cell_to_be_sure_of():
-    """Brought to one stain, a violet disc has the very colour of a nucleus."""
-    classifier = Classifier.from_pretrained(EMBEDDED)
-    for radius in (30, 40):
-        picture = np.full((200, 200, 3), (240, 235, 230), np.uint8)
-        cv2.circle(picture, (100, 100), radius, (120, 60, 160), -1)
-        answer = classifier.predict(picture)
-        assert answer.verdict == "unfamiliar"
-        assert answer.unfamiliarity == 1.0
+@pytest.mark.parametrize(
+    ("picture", "reason"),
+    [
+        (np.full((60, 60, 3), 255, np.uint8), "blank"),
+        (np.zeros((60, 60, 3), np.uint8), "nearly black"),
+        (np.zeros((60, 60, 4), np.uint8), "blank"),
+        (draw_photo([], seed=1)[0], None),
+    ],
+    ids=["white", "black", "transparent", "red cells"],
+)
+def test_why_there_is_no_cell_is_said_where_the_picture_is_the_reason(classifier, picture, reason):
+    alone, together = classifier.predict(picture), list(classifier.predict_batch([drawn(), picture]))[1]
+    assert alone == together
+    assert alone.verdict == "no_cell"
+    assert (reason in alone.reason) if reason else alone.reason is None
+    assert classifier.predict(drawn()).reason is None
 
 
 def test_bad_pictures_raise_image_error(classifier):
@@ -135,14 +153,15 @@ def test_info_says_which_model_answers(classifier):
 def test_training_and_serving_see_the_same_tensor(classifier, monkeypatch):
     """What training feeds its network unaugmented equals, bit for bit, what serving feeds the graph."""
     from leukoscope.preprocess import normalise
-    from training.config import CONFIGS, read_config
     from training.data import load_examples, pictures
+    from training.locator import FirstCells
     from training.networks import NORMALISATION
-    from training.train import framed, framing_of
+    from training.train import framed
 
-    config = read_config(CONFIGS / "default.toml")
     examples = load_examples("synthetic:20")
-    trained_on = normalise(framed(examples, framing_of(config), 0, "test")[0], NORMALISATION)
+    spec = classifier.spec
+    cells = FirstCells(classifier.folder / LOCATOR_FILE, spec.thresholds.cell)
+    trained_on = normalise(framed(examples, spec.framing, 0, "test", cells)[0], NORMALISATION)
 
     served = []
     session = classifier._session

@@ -48,7 +48,10 @@ def test_an_empty_field_is_an_answer(tmp_path, capsys):
     path = tmp_path / "empty.png"
     Image.fromarray(draw_photo([], seed=0)[0]).save(path)
     assert cli.main(["classify", str(path)]) == 0
-    assert "no white cell found" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"{path}: no white cell found\n"
+    Image.new("RGB", (90, 90)).save(path)
+    assert cli.main(["classify", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: no white cell found: the picture is nearly black\n"
 
 
 def test_bad_input_ends_with_2_and_one_line_each_and_the_rest_is_answered(cell, tmp_path, capsys):

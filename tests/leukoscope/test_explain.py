@@ -1,21 +1,17 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from leukoscope import CELL_TYPES, Classifier
-from leukoscope.calibration import SizeEvidence
+from leukoscope import CELL_TYPES
 from leukoscope.draw import crop
-from leukoscope.explain import enlarged, evidence, heatmap
-from leukoscope.hub import EMBEDDED
-from leukoscope.locate import principal_cell
-from leukoscope.preprocess import frame, framed_square, normalise
+from leukoscope.explain import _over_picture, enlarged, evidence, heatmap
+from leukoscope.locate import Cell
+from leukoscope.preprocess import Framing, framed_square
 from leukoscope.synthetic import draw_photo
 
 
 def test_the_class_map_adds_up_to_the_logits(classifier):
     crops = np.random.default_rng(0).integers(0, 256, (3, *[classifier.spec.framing.size] * 2, 3), dtype=np.uint8)
-    logits, maps = classifier.run(normalise(crops, classifier.spec.normalisation), ["logits", "class_map"])
+    logits, maps = classifier.run(crops, ["logits", "class_map"])
     assert maps.shape[0] == 3
     assert min(maps.shape[1:3]) >= 8, "fine enough to show a place"
     np.testing.assert_allclose(maps.mean(axis=(1, 2)), logits, atol=1e-3)
@@ -30,18 +26,42 @@ def test_heat_lies_over_the_cell_in_the_picture_as_given(classifier):
         assert 0 <= heat.min() <= heat.max() <= 1
         x0, y0, x1, y1 = cell.box
         assert heat[y0:y1, x0:x1].sum() > 0.7 * heat.sum()
-        left, top, side = framed_square(classifier.spec.framing, principal_cell(photo))
+        left, top, side = framed_square(classifier.spec.framing, classifier.locate(photo)[0])
         outside = np.ones(heat.shape, bool)
         outside[max(0, top) : top + side, max(0, left) : left + side] = False
         assert not heat[outside].any()
 
 
-def test_what_is_predicted_is_explained_also_where_size_decides():
-    classifier = Classifier.from_pretrained(EMBEDDED)
-    classifier.spec = replace(classifier.spec, size_evidence=SizeEvidence(weight=100.0, even=10.0))
-    photo, _ = draw_photo(["neutrophil"], seed=0)
-    assert classifier.predict(photo).label == "lymphocyte", "every nucleus is narrower than ten red cells"
-    np.testing.assert_array_equal(heatmap(classifier, photo), heatmap(classifier, photo, label="lymphocyte"))
+def test_what_is_predicted_is_explained_and_of_the_cell_that_was_chosen(classifier):
+    photo, _ = draw_photo(["neutrophil", "lymphocyte"], seed=0)
+    first, second = classifier.scan(photo)
+    np.testing.assert_array_equal(heatmap(classifier, photo), heatmap(classifier, photo, label=first.label))
+    np.testing.assert_array_equal(heatmap(classifier, photo), heatmap(classifier, photo, box=first.box))
+    other = heatmap(classifier, photo, box=second.box)
+    x0, y0, x1, y1 = second.box
+    assert other[y0:y1, x0:x1].sum() > 0.7 * other.sum()
+    with pytest.raises(ValueError, match=r"no cell of this picture has the box \(1, 2, 3, 4\)"):
+        heatmap(classifier, photo, box=(1, 2, 3, 4))
+
+
+def test_heat_is_laid_where_the_crop_was_cut_also_where_it_reaches_outside():
+    """A place of the crop's map lies where its pixels do."""
+    heat = np.zeros((8, 8), np.float32)
+    heat[5, 2] = 1.0
+    for box in ((40, 30, 80, 70), (-20, -10, 20, 30), (90, 60, 130, 100)):
+        cell, framing = Cell(box, 1.0), Framing("cell", 64, 2.0)
+        left, top, side = framed_square(framing, cell)
+        laid = _over_picture(heat, (100, 120), framing, cell)
+        assert laid.dtype == np.float32
+        assert laid.shape == (100, 120)
+        x, y = round(left + 2.5 * side / 8), round(top + 5.5 * side / 8)
+        if 0 <= x < 120 and 0 <= y < 100:
+            assert laid[y, x] == laid.max() > 0.8
+        else:
+            assert laid.max() < 0.5
+        outside = np.ones(laid.shape, bool)
+        outside[max(0, top) : top + side, max(0, left) : left + side] = False
+        assert not laid[outside].any()
 
 
 def test_an_empty_field_stays_cold(classifier):
@@ -98,8 +118,8 @@ def test_blanking_the_hottest_fifth_hurts_more_than_a_random_fifth(classifier):
     hottest, random = [], []
     for seed in range(24):
         photo, _ = draw_photo([CELL_TYPES[seed % 4]], seed=seed)
-        crop = frame(photo, classifier.spec.framing, principal_cell(photo))
-        logits, maps = classifier.run(normalise(crop[None], classifier.spec.normalisation), ["logits", "class_map"])
+        crop = classifier.framed(photo, first=True)[0].crop
+        logits, maps = classifier.run(crop[None], ["logits", "class_map"])
         heat = evidence(maps[0], int(logits[0, :4].argmax()))
         fifth = round(heat.size / 5)
         hottest.append(drop_after_blanking(classifier, crop, heat >= np.sort(heat, axis=None)[-fifth]))

@@ -5,13 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from leukoscope.cells import CELL_TYPES
 from leukoscope.images import ImageError, read_image
-from leukoscope.locate import locate
 from leukoscope.synthetic import draw_photo
 from training.boxes import PHOTO_FOLDER, annotations, contradicted, match
 
@@ -62,43 +61,43 @@ def test_a_cell_cut_by_the_frame_is_marked(classifier):
 
 
 @pytest.mark.parametrize("side", [2, 4])
-def test_drawn_fields_of_photos_hold_every_cell_once(side):
+def test_drawn_fields_of_photos_hold_every_cell_once(classifier, side):
     parts = []
     for i in range(side * side):
         photo, drawn = draw_photo([CELL_TYPES[i % 4]], seed=i, width=640, height=480)
         parts.append((photo, [cell.box for cell in drawn]))
     field, boxes = tiled(parts, side)
-    found = [cell.box for cell in locate(field)]
+    found = [cell.box for cell in classifier.locate(field)]
     assert len(found) == len(boxes)
     middles = [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in found]
     for x0, y0, x1, y1 in boxes:
         assert sum(x0 < x < x1 and y0 < y < y1 for x, y in middles) == 1
 
 
-def test_two_cells_that_touch_are_two():
+def test_two_cells_that_touch_are_two(classifier):
     for seed in range(4):
         left, drawn = draw_photo(["lymphocyte"], seed=seed, width=400, height=400)
         right, other = draw_photo(["neutrophil"], seed=seed + 50, width=400, height=400)
         cut_left, cut_right = drawn[0].box[2] - 4, other[0].box[0] + 4
         field = np.hstack([left[:, :cut_left], right[:, cut_right:]])
-        assert len(locate(field)) == 2, seed
+        assert len(classifier.locate(field)) == 2, seed
 
 
 @pytest.mark.parametrize("side", [2, 4])
-def test_real_fields_hold_every_cell_once(annotated, side):
-    """Up to 2560x1920. Nearly all: red cells that lie in clumps hide the scale now and then."""
+def test_real_fields_hold_every_cell_once(annotated, classifier, side):
+    """Up to 2560x1920."""
     rng = np.random.default_rng(side)
     expected = found = matched = 0
     for _ in range(10 if side == 2 else 4):
         chosen = rng.choice(len(annotated), side * side, replace=False)
         field, boxes = tiled([annotated[i] for i in chosen], side)
-        given = [cell.box for cell in locate(field)]
+        given = [cell.box for cell in classifier.locate(field)]
         expected, found, matched = expected + len(boxes), found + len(given), matched + len(match(boxes, given))
-    assert matched >= 0.97 * expected
-    assert matched >= 0.97 * found
+    assert matched >= 0.98 * expected
+    assert matched >= 0.98 * found
 
 
-def test_real_red_cells_alone_give_no_cell(annotated):
+def test_real_red_cells_alone_give_no_cell(annotated, classifier):
     """Patches of 160-320 px cut between the annotated cells of the photos."""
     rng = np.random.default_rng(0)
     empty = patches = 0
@@ -111,17 +110,17 @@ def test_real_red_cells_alone_give_no_cell(annotated):
             ):
                 continue
             patches += 1
-            empty += not locate(np.ascontiguousarray(photo[y : y + side, x : x + side]))
+            empty += not classifier.locate(np.ascontiguousarray(photo[y : y + side, x : x + side]))
     assert patches > 250
-    assert empty >= 0.985 * patches
+    assert empty >= 0.99 * patches
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.5, 2.0, 3.0])
 def test_the_same_photo_larger_or_smaller_gets_the_same_labels(annotated, classifier, factor):
     cells = same = 0
     for photo, _ in annotated[::6]:
-        way = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-        other = classifier.scan(cv2.resize(photo, None, fx=factor, fy=factor, interpolation=way))
+        size = (round(factor * photo.shape[1]), round(factor * photo.shape[0]))
+        other = classifier.scan(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC))
         for before in classifier.scan(photo):
             cells += 1
             same += any(

@@ -66,7 +66,9 @@ def test_headline_and_explanation():
     for part in ("monocyte 50.0\u00a0%", "lymphocyte 40.0\u00a0%", "Look yourself"):
         assert part in wording.explanation(CLOSE)
     assert wording.headline(NONE) == "No white cell found"
-    assert wording.explanation(NONE) == wording.NO_CELL_ADVICE
+    assert wording.explanation(NONE) == f"{wording.NOTHING_LIKE_IT} {wording.NO_CELL_ADVICE}"
+    dark = dataclasses.replace(NONE, reason="the picture is nearly black")
+    assert wording.explanation(dark) == f"The picture is nearly black. {wording.NO_CELL_ADVICE}"
 
 
 def test_an_unknown_verdict_is_an_error_and_no_guess():

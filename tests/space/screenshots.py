@@ -7,12 +7,11 @@ import io
 import tempfile
 from pathlib import Path
 
-import cv2
-import numpy as np
 from PIL import Image, ImageColor
 from playwright.sync_api import sync_playwright
 
 from leukoscope import CELLS
+from leukoscope.draw import HEAT
 from tests.browser import start_browser
 from tests.space.conftest import ROOT, Visit, start_app, stop_app
 
@@ -74,7 +73,7 @@ def save(seen: Visit, path: Path) -> None:
 
 def _palette(shot: Image.Image) -> Image.Image:
     """The picture's main colours; those of the cell types and of the heatmap have their place though they are few."""
-    heat = cv2.applyColorMap(np.arange(0, 256, 8, dtype=np.uint8), cv2.COLORMAP_INFERNO)[:, 0, ::-1].tolist()
+    heat = map(ImageColor.getrgb, HEAT)
     kept = [(255, 255, 255), *heat, *(ImageColor.getrgb(cell.colour) for cell in CELLS.values())]
     main_colours = shot.quantize(COLOURS - len(kept), Image.Quantize.MEDIANCUT).getpalette()
     palette = Image.new("P", (1, 1))

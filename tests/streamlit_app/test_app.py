@@ -106,6 +106,7 @@ def test_a_picture_without_a_cell_says_so(app):
     Image.fromarray(np.full((200, 200, 3), 230, np.uint8)).save(blank, "PNG")
     app.file_uploader(key="picture").upload("blank.png", blank.getvalue(), "image/png").run()
     assert "No white cell found" in page(app)
+    assert "The picture is blank" in page(app)
 
 
 def test_the_camera_and_the_drawing_answer_too(app, classifier):

@@ -9,6 +9,7 @@ from leukoscope import Classifier, Prediction
 from leukoscope.cells import CELL_TYPES
 from leukoscope.hub import EMBEDDED
 from leukoscope.images import read_image
+from leukoscope.locate import Cell
 from leukoscope.synthetic import draw_photo
 from tests.training.conftest import SMOKE
 from training import audit, findings, sources
@@ -74,7 +75,7 @@ def runs(table, tmp_path):
 @pytest.fixture
 def command(table, runs, tmp_path, monkeypatch):
     """The command on the drawn photos; results in a folder of the test's own."""
-    monkeypatch.setattr(audit, "load_examples", lambda *_, **__: table[0])
+    monkeypatch.setattr(audit, "examples_of", lambda *_, **__: table[0])
     return lambda *words: audit.main(["--runs", str(runs), "--table", str(tmp_path / "audit.csv"), *map(str, words)])
 
 
@@ -207,15 +208,15 @@ def test_the_shift_between_two_photos_is_found(field):
     assert shift_between(np.full((100, 100, 3), 230, np.uint8), other) is None
 
 
-def test_one_cell_is_told_from_two_of_a_field(field):
+def test_one_cell_is_told_from_two_of_a_field(field, classifier):
     left, left_again, right = field[:440, 100:700], field[30:, 140:740], field[:, 420:1060]
     assert shift_between(left, right) is not None, "they overlap ..."
-    assert not same_cell(left, right), "... and show different cells"
-    assert same_cell(left, left_again)
+    assert not same_cell(left, right, classifier.locate), "... and show different cells"
+    assert same_cell(left, left_again, classifier.locate)
 
 
-def test_a_cell_with_two_labels_is_doubted_and_a_neighbour_is_not(drawn, field):
-    base = {**drawn[0], "field": "f"}
+def test_a_cell_with_two_labels_is_doubted_and_a_neighbour_is_not(drawn, field, classifier):
+    base = {**drawn[0], "field": "f", "slide": "f"}
     views = {"a": field[:440, 100:700], "b": field[30:, 140:740], "c": field[:, 420:1060]}
     labels = {"a": "neutrophil", "b": "monocyte", "c": "lymphocyte"}
     splits = {"a": "test", "b": "train", "c": "train"}
@@ -224,7 +225,7 @@ def test_a_cell_with_two_labels_is_doubted_and_a_neighbour_is_not(drawn, field):
         for name, view in views.items()
     ]
     examples = to_dataset(drawn + planted)
-    pairs = contradictions(examples)
+    pairs = contradictions(examples, classifier.locate)
     n = len(drawn)
     assert sorted(pairs) == [(n, n + 1, True), (n, n + 2, False), (n + 1, n + 2, False)]
     answers = [prediction(CELL_TYPES[label]) for label in examples["label"]]
@@ -235,12 +236,13 @@ def test_a_cell_with_two_labels_is_doubted_and_a_neighbour_is_not(drawn, field):
     assert [r.photo for r in rows.values() if r.doubted] == ["b"], "of the two, the one in TRAIN"
 
 
-def test_the_known_pair_of_the_data_set(blood_cells):
+def test_the_known_pair_of_the_data_set(blood_cells, classifier):
     """206 and 278 are one cell; 19 and 20, 239 and 240 are neighbours in one field."""
     photo = lambda name: read_image(blood_cells / sources.PHOTO_FOLDER / f"BloodImage_{name}.jpg")  # noqa: E731
-    assert same_cell(photo("00206"), photo("00278"))
-    assert not same_cell(photo("00019"), photo("00020"))
-    assert not same_cell(photo("00239"), photo("00240"))
+    same = lambda one, other: same_cell(photo(one), photo(other), classifier.locate)  # noqa: E731
+    assert same("00206", "00278")
+    assert not same("00019", "00020")
+    assert not same("00239", "00240")
 
 
 # --- the command -----------------------------------------------------------------------------------------
@@ -298,17 +300,18 @@ def test_the_sheet_shows_the_first_of_the_table(command, table, tmp_path, capsys
 def test_a_photo_that_is_not_there_is_named(table, tmp_path):
     row = Finding(1, "00999", "bccd", "train", "monocyte", "", 0.1, "", 0.0, "no_cell", "", "", "")
     with pytest.raises(DataError, match="lacks 1 of the photos to draw, first 00999"):
-        draw([row], table[0], tmp_path / "sheet.png")
+        draw([row], table[0], tmp_path / "sheet.png", lambda photo: [])
 
 
 def test_a_tile_holds_the_whole_cell():
     photo, (cell,) = draw_photo(["neutrophil"], seed=3)
-    tile = findings.tile(photo)
+    tile = findings.tile(photo, [Cell(cell.box, 0.9)])
     assert tile.shape == (findings.TILE, findings.TILE, 3)
     x0, y0, x1, y1 = cell.box
     nucleus = lambda picture: (picture[..., 1].astype(int) < 110).sum()  # noqa: E731
-    scale = findings.TILE / (1.8 * max(x1 - x0, y1 - y0))
+    scale = findings.TILE / (1.5 * max(x1 - x0, y1 - y0))
     assert nucleus(tile) == pytest.approx(nucleus(photo) * scale**2, rel=0.35)
+    assert findings.tile(photo, []).shape == (findings.TILE, findings.TILE, 3), "the whole photo"
 
 
 # --- training without the doubted ------------------------------------------------------------------------

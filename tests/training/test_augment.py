@@ -26,9 +26,7 @@ def test_the_same_generator_gives_the_same_variant():
         shear=0.1,
         mirror="both",
         brightness=0.2,
-        contrast=0.2,
-        channel=0.1,
-        stain=0.3,
+        restain=0.8,
         blur=1.5,
         noise=10,
         wedge=0.5,
@@ -73,22 +71,27 @@ def test_matrix_keeps_the_centre_and_the_ranges():
     assert np.abs(shifts).max() > 4
 
 
-@pytest.mark.parametrize("kind", ["brightness", "contrast", "channel", "saturation", "stain"])
-def test_colour_changes_leave_black_borders_black(kind):
+@pytest.mark.parametrize(
+    "change", [{"brightness": 0.5}, {"restain": 0.5}, {"noise": 20.0}, {"blur": 2.0}, {"sharpen": 1.0}], ids=str
+)
+def test_changes_leave_black_borders_black(change):
     image = picture()
     image[:10] = 0
-    variant = augment(image, 64, Augment(**{kind: 0.5}), rng(3))
+    variant = augment(image, 64, Augment(**change), rng(3))
     assert not variant[:10].any()
     assert not np.array_equal(variant, image)
 
 
-def test_a_stronger_stain_darkens_what_is_stained_and_not_the_glass():
-    image = np.full((64, 64, 3), 255, np.uint8)
-    image[20:40, 20:40] = 128
-    for seed in range(10):
-        variant = augment(image, 64, Augment(stain=0.5), rng(seed))
-        assert (variant[0, 0] == 255).all()
-        assert 128**1.5 / 255**0.5 - 2 <= variant[30, 30].min() <= variant[30, 30].max() <= (128 * 255) ** 0.5 + 2
+def test_other_labs_colours_are_as_far_as_they_are_told_to_be():
+    image = np.full((64, 64, 3), (235, 225, 220), np.uint8)
+    image[16:48, 16:48] = (110, 70, 150)
+
+    def away(restain: float) -> float:
+        variants = [augment(image, 64, Augment(restain=restain), rng(seed)) for seed in range(40)]
+        return float(np.mean([np.abs(v[32, 32].astype(float) - image[32, 32]).mean() for v in variants]))
+
+    assert away(0.1) < away(0.5) < away(1.0)
+    assert away(1.0) > 15
 
 
 def test_a_wedge_blackens_an_edge_and_never_the_centre():
@@ -126,18 +129,7 @@ def test_grey_crops_keep_their_form_and_lose_their_colours():
     grey = [v for v in variants if (v == v[..., :1]).all()]
     assert 10 < len(grey) < 30, "about half"
     assert all(np.array_equal(v, picture()) for v in variants if not (v == v[..., :1]).all())
-    np.testing.assert_allclose(grey[0][..., 0], picture().mean(axis=2), atol=1)
-
-
-def test_saturation_moves_colours_to_grey_and_from_it():
-    image = np.full((64, 64, 3), (150, 100, 80), np.uint8)
-    spreads = []
-    for seed in range(50):
-        colour = augment(image, 64, Augment(saturation=0.5), rng(seed))[5, 5].astype(float)
-        assert colour.mean() == pytest.approx(110, abs=1), "as bright as before"
-        spreads.append((colour[0] - colour[2]) / 70)
-    assert 0.48 < min(spreads) < 0.6
-    assert 1.4 < max(spreads) < 1.52
+    assert np.corrcoef(grey[0][..., 0].ravel(), picture().mean(axis=2).ravel())[0, 1] > 0.8
 
 
 def test_sharpening_raises_edges_and_leaves_what_is_even():

@@ -33,12 +33,11 @@ def test_the_reference_is_the_published_recipe():
         ("seed = 0", "seed = 0\nsped = 1", "unknown key 'sped'"),
         ("shift = 0.15", "shift = 1.5", "augment.shift"),
         ('kind = "reference"', 'kind = "residual"', "network.depth.*as many numbers"),
-        ("fold = 0", "fold = 0\nlookalikes = 9", "data.lookalikes.*framing.glass"),
-        (
-            "fold = 0\n\n[framing]\n",
-            "fold = 0\nlookalikes = 9\n\n[framing]\nglass = 235.0\n",
-            "data.lookalikes.*kind 'cell'",
-        ),
+        ("[framing]\n", "[framing]\nglass = 235.0\n", "unknown key 'framing.glass'"),
+        ("[framing]\n", "[framing]\nfield = 1.4\n", "framing field must be 0 for kind 'photo'"),
+        ('labs = ["bccd"]', 'labs = ["bccd", "lisc"]', "data.labs: lisc is for research only.*scored, not taught"),
+        ("[fit]", "[locator]\nthreshold = 0.0\n\n[fit]", "locator.threshold"),
+        ("brightness = 0.3", "restain = 1.1", "augment.restain"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(tmp_path, old, new, named):

@@ -179,7 +179,7 @@ def test_a_foreign_hub_data_set_is_refused_by_its_columns(tmp_path):
 def test_summary_counts_and_lists_unreadable_files(tmp_path, capsys):
     folder = make_class_folders(tmp_path / "lab")
     (folder / "MONOCYTE" / "0.png").write_bytes(b"broken")
-    assert data.main(["--data", str(folder), "--pbc", ""]) == 0
+    assert data.main(["--data", str(folder), "--pbc", "", "--labs", ""]) == 0
     printed = capsys.readouterr().out
     assert "8 pictures" in printed
     assert "unreadable files: 1" in printed

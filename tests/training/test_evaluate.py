@@ -13,7 +13,7 @@ from training import evaluate
 from training.evaluate import Answers, by_photo, calibration_error, record, results, scores
 
 
-def answers(labels, predicted, confidence=None, fields=None, photos=None, doubtful=None, **more) -> Answers:
+def answers(labels, predicted, confidence=None, slides=None, photos=None, doubtful=None, **more) -> Answers:
     n = len(labels)
     confidence = np.full(n, 0.9) if confidence is None else np.asarray(confidence, float)
     return Answers(
@@ -22,7 +22,7 @@ def answers(labels, predicted, confidence=None, fields=None, photos=None, doubtf
         confidence,
         confidence >= 0.8,
         np.asarray(more.get("unfamiliarity", np.zeros(n))),
-        np.arange(n).astype(str) if fields is None else np.asarray(fields),
+        np.arange(n).astype(str) if slides is None else np.asarray(slides),
         np.arange(n).astype(str) if photos is None else np.asarray(photos),
         np.zeros(n, bool) if doubtful is None else np.asarray(doubtful),
     )
@@ -33,7 +33,7 @@ def noisy() -> Answers:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, 400)
     predicted = np.where(rng.random(400) < 0.8, labels, rng.integers(0, 4, 400))
-    return answers(labels, predicted, rng.random(400), fields=rng.integers(0, 50, 400).astype(str))
+    return answers(labels, predicted, rng.random(400), slides=rng.integers(0, 50, 400).astype(str))
 
 
 def test_scores_agree_with_scikit_learn(noisy):
@@ -61,13 +61,27 @@ def test_intervals_are_of_fields_not_of_copies():
     labels, hit = rng.integers(0, 4, 40), rng.random(40) < 0.8
     predicted = np.where(hit, labels, (labels + 1) % 4)
     fields = np.arange(40).astype(str)
-    once = scores(answers(labels, predicted, fields=fields))
-    copied = scores(answers(*(np.repeat(a, 100) for a in (labels, predicted)), fields=np.repeat(fields, 100)))
+    once = scores(answers(labels, predicted, slides=fields))
+    copied = scores(answers(*(np.repeat(a, 100) for a in (labels, predicted)), slides=np.repeat(fields, 100)))
     np.testing.assert_allclose(copied["accuracy_95"], once["accuracy_95"], atol=1e-9)
     low, high = once["accuracy_95"]
     assert low < once["accuracy"] < high
     # Of 40 independent pictures the interval has about the width of the normal approximation.
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(hit.mean() * (1 - hit.mean()) / 40), rel=0.25)
+
+
+def test_cells_of_one_slide_are_no_independent_evidence():
+    rng = np.random.default_rng(3)
+    slides = np.repeat(np.arange(10), 40)
+    labels = rng.integers(0, 4, 400)
+    hit = rng.random(10)[slides] > rng.random(400) * 0.7  # some slides are harder than others
+    given = np.where(hit, labels, (labels + 1) % 4)
+    by_slide = scores(answers(labels, given, slides=slides.astype(str)))
+    by_cell = scores(answers(labels, given))
+    assert by_slide["slides"] == 10
+    for key in ("accuracy_95", "balanced_accuracy_95"):
+        assert np.ptp(by_slide[key]) > 2 * np.ptp(by_cell[key])
+        assert by_slide[key][0] < by_slide[key.removesuffix("_95")] < by_slide[key][1]
 
 
 def test_calibration_error_of_known_answers():
@@ -92,8 +106,10 @@ def test_a_photo_gets_what_most_of_its_copies_get():
 
 def test_confident_answers_are_counted_by_themselves():
     ours = scores(answers([0, 0, 0, 1], [0, 1, 1, 1], [0.9, 0.85, 0.5, 0.9]))
-    assert ours["confident"] == {"share": 0.75, "accuracy": pytest.approx(2 / 3)}
-    assert scores(answers([0], [0], [0.1]))["confident"] == {"share": 0.0, "accuracy": 0.0}
+    assert (ours["confident"]["share"], ours["confident"]["accuracy"]) == (0.75, pytest.approx(2 / 3))
+    assert ours["confident"]["accuracy_95"] == [0.0, 1.0]
+    none = scores(answers([0], [0], [0.1]))["confident"]
+    assert none == {"share": 0.0, "accuracy": 0.0, "accuracy_95": [0.0, 0.0]}
     assert ours["balanced_accuracy"] == pytest.approx((1 / 3 + 1) / 2)
     most = by_photo(answers([0] * 4, [0] * 4, [0.9, 0.9, 0.1, 0.1], photos=["a", "a", "a", "b"]))
     assert most.confident.tolist() == [True, False]
@@ -145,7 +161,7 @@ def test_the_command_says_what_is_wrong(smoke_checkpoint, tmp_path, capsys):
     assert evaluate.main([str(tmp_path), "--data", "synthetic:20"]) == 2
     assert "is not a checkpoint" in capsys.readouterr().err
     assert evaluate.main([str(smoke_checkpoint), "--data", "synthetic:20", "--lab", "mars"]) == 2
-    assert "no pictures of lab 'mars'" in capsys.readouterr().err
+    assert "no pictures of lab 'mars': is --pbc or --labs missing?" in capsys.readouterr().err
     assert evaluate.main([str(smoke_checkpoint), "--data", "synthetic:20", "--lab", "synthetic", "--kind", "copy"]) == 2
     assert "kind 'copy'" in capsys.readouterr().err
 

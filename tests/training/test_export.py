@@ -8,8 +8,8 @@ import pytest
 from scipy.special import softmax
 
 from leukoscope import Classifier
-from leukoscope.checkpoint import HISTORY_FILE, KERAS_FILES, read_spec
-from leukoscope.preprocess import frame, normalise
+from leukoscope.checkpoint import HISTORY_FILE, KERAS_FILES, LOCATOR_FILE, read_spec, sha256
+from leukoscope.preprocess import normalise
 from tests.leukoscope.test_checkpoint import edit
 from tests.training.conftest import run_here
 from training.config import CONFIGS, read_config
@@ -29,24 +29,22 @@ from training.networks import build
 
 @pytest.fixture(scope="module")
 def drawn_crops(smoke_checkpoint):
-    from leukoscope.locate import principal_cell
-
-    framing = read_spec(smoke_checkpoint).framing
-    return np.stack([frame(p, framing, principal_cell(p)) for p in pictures(load_examples("synthetic:200"))])
+    classifier = Classifier.from_pretrained(smoke_checkpoint)
+    framed = [classifier.framed(picture, first=True) for picture in pictures(load_examples("synthetic:200"))]
+    return np.stack([cells[0].crop for cells in framed if cells])
 
 
 def test_onnx_and_keras_agree(smoke_checkpoint, drawn_crops):
     model = keras.saving.load_model(smoke_checkpoint)
-    assert len(drawn_crops) == 200
+    assert len(drawn_crops) >= 190
     assert parity(model, smoke_checkpoint / "model.onnx", drawn_crops) <= 1e-4
 
 
 def test_embedded_onnx_and_keras_agree_on_real_crops(blood_cells, classifier):
     from leukoscope.hub import EMBEDDED
-    from leukoscope.locate import principal_cell
 
     photos = only_cell_types(load_examples(blood_cells, kinds=("photo",))).select(range(200))
-    crops = np.stack([frame(p, classifier.spec.framing, principal_cell(p)) for p in pictures(photos)])
+    crops = np.stack([classifier.framed(photo, first=True)[0].crop for photo in pictures(photos)])
     assert parity(keras.saving.load_model(EMBEDDED), EMBEDDED / "model.onnx", crops) <= 1e-4
 
 
@@ -83,7 +81,9 @@ def test_checkpoint_is_whole(smoke_run, smoke_checkpoint):
     spec = read_spec(smoke_checkpoint)
     assert spec.name == "smoke"
     assert spec.trained["drawn"] is True
-    assert set(spec.files) == {"model.onnx", *KERAS_FILES}
+    assert set(spec.files) == {"model.onnx", LOCATOR_FILE, *KERAS_FILES}
+    assert spec.files[LOCATOR_FILE] == sha256(smoke_run / LOCATOR_FILE)
+    assert spec.thresholds.cell == read_config(smoke_run / "config.toml").locator.threshold
     assert (smoke_checkpoint / HISTORY_FILE).read_bytes() == (smoke_run / "history.csv").read_bytes()
     assert Classifier.from_pretrained(smoke_checkpoint).replay_golden() < 1e-6
     assert {f.suffix for f in smoke_checkpoint.iterdir()} <= {".json", ".h5", ".onnx", ".csv", ".png", ""}, "no code"

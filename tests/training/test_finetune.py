@@ -11,19 +11,25 @@ import pytest
 
 from leukoscope import Classifier
 from leukoscope.cells import CELL_TYPES
-from leukoscope.checkpoint import read_spec
+from leukoscope.checkpoint import LOCATOR_FILE, read_spec, sha256
 from leukoscope.synthetic import draw_cell
 from tests.leukoscope.test_checkpoint import edit
 from tests.training.conftest import ROOT, run_here, run_module
+from tests.training.test_train import kept_weights
 from training.config import recorded
 from training.data import load_examples, where
+<<<<<<< ours
 from training.finetune import ENOUGH, cells_of, finetuning, warnings, with_parts
+from training.own_lab import RESULTS, drawn_cells
+=======
+from training.finetune import ENOUGH, cells_of, finetune, finetuning, warnings, with_parts
 from training.own_lab import RESULT_FILE, drawn_cells
+>>>>>>> theirs
 from training.sources import DataError
-from training.train import training_rows
+from training.train import read_history, save_state, training_rows
 
 LAMP = (1.0, 0.72, 0.5)  # another white balance: the smoke checkpoint does not divide it out
-DATA = ("--data", "synthetic:80", "--pbc", "")
+DATA = ("--data", "synthetic:80", "--pbc", "", "--labs", "")
 
 
 def write_lab(folder, count: int):
@@ -51,7 +57,7 @@ def tuned(smoke_checkpoint, lab, tmp_path_factory):
     return done, run, out
 
 
-def test_a_new_lab_is_learned_and_the_old_one_scored_beside_it(tuned):
+def test_a_new_lab_is_learned_and_the_old_one_scored_beside_it(tuned, smoke_checkpoint):
     done, _, out = tuned
     rows = dict(re.findall(r"^(yellow, held out|synthetic, TEST) +(\d.*)$", done.stdout, re.MULTILINE))
     count, before, after = map(float, rows["yellow, held out"].split())
@@ -62,6 +68,8 @@ def test_a_new_lab_is_learned_and_the_old_one_scored_beside_it(tuned):
     assert after > before - 0.1
     spec = Classifier.from_pretrained(out).spec
     assert spec.trained["labs"] == ["synthetic", "yellow"]
+    assert sha256(out / LOCATOR_FILE) == sha256(smoke_checkpoint / LOCATOR_FILE)
+    assert spec.thresholds.cell == read_spec(smoke_checkpoint).thresholds.cell
     assert "cells of type" not in done.stderr
 
 
@@ -80,13 +88,37 @@ def test_done_already_the_same_command_only_scores_again(tuned, smoke_checkpoint
     assert again.stdout.splitlines()[-4:] == done.stdout.splitlines()[-4:]
 
 
+def test_stopped_after_an_epoch_it_goes_on_and_ends_as_if_never_stopped(smoke_checkpoint, lab, tmp_path, monkeypatch):
+    """Dropout's draws go on where they were: with the first epoch's drawn again the weights would be others."""
+    cells = cells_of(lab, "yellow", None)
+
+    def tune(run):
+        finetune(smoke_checkpoint, cells, None, run, run.with_name(f"{run.name}-checkpoint"), 2)
+        return kept_weights(run)
+
+    straight = tune(tmp_path / "straight")
+    with monkeypatch.context() as stopped:
+
+        def save_and_stop(*state):
+            save_state(*state)
+            raise KeyboardInterrupt
+
+        stopped.setattr("training.train.save_state", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            tune(tmp_path / "stopped")
+    assert len(read_history(tmp_path / "stopped")) == 1
+    for resumed, weights in zip(tune(tmp_path / "stopped"), straight, strict=True):
+        np.testing.assert_array_equal(resumed, weights)
+
+
 def test_files_of_one_slide_stay_on_one_side(lab, smoke_checkpoint):
     cells = cells_of(lab, "yellow", r"slide\d+")
-    assert len(set(cells["field"])) == 6
+    assert len(set(cells["slide"])) == 6
     recipe = recorded(read_spec(smoke_checkpoint).trained, "it")
-    config = finetuning(recipe, "yellow", [], 4)
+    config = finetuning(recipe, "yellow", [], 4, 0.4)
+    assert config.locator.threshold == 0.4
     train, held_out = training_rows(config, cells)
-    assert set(train["field"]).isdisjoint(held_out["field"])
+    assert set(train["slide"]).isdisjoint(held_out["slide"])
     assert len(train) + len(held_out) == len(cells)
 
 
@@ -220,17 +252,21 @@ def test_a_checkpoint_that_does_not_say_how_it_was_trained_is_refused(smoke_chec
     assert done.stderr.splitlines()[-1] == f"error: {silent} does not say with what settings it was trained"
 
 
-def test_cells_to_learn_from_are_not_scored_on(pbc):
-    examples = load_examples("synthetic:20", pbc=pbc)
-    taught, others = drawn_cells(examples, 20, seed=1)
-    assert set(taught["split"]) == {"train"}
-    assert sorted(np.bincount(taught["label"])) == [20] * 4
-    assert set(taught["photo"]).isdisjoint(others["photo"])
-    assert len(taught) + len(others) == 4600
+def test_cells_to_learn_from_are_not_scored_on(pbc, labs_folder):
+    examples = load_examples("synthetic:20", pbc=pbc, labs=labs_folder)
+    for lab, held_out in (("barcelona", 1144), ("raabin", 832)):
+        taught, others = drawn_cells(examples, lab, 20, seed=1)
+        assert set(taught["split"]) == {"train"}
+        assert sorted(np.bincount(taught["label"])) == [20] * 4
+        assert set(taught["slide"]).isdisjoint(others["slide"])
+        assert len(others) == held_out
 
 
 def test_the_readme_says_what_eighty_cells_brought():
-    result = json.loads(RESULT_FILE.read_text())
+    result = json.loads((RESULTS / "own_lab.json").read_text())
     text = " ".join((ROOT / "README.md").read_text().split())
-    new, old = (f"from {result[k]['before']:.3f} to {result[k]['after']:.3f}" for k in ("new_lab", "old_lab"))
-    assert f"{new} on the {result['new_lab']['n']:,} other cells, and {old} on TEST" in text
+    new, old = (
+        f"from {row['before']:.3f} to {row['after']:.3f}"
+        for row in (result["new_lab"], result["old_labs"]["bccd, TEST"])
+    )
+    assert f"{new} on the {result['new_lab']['n']:,} held-out cells, and {old} on TEST" in text

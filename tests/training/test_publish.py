@@ -129,16 +129,6 @@ def test_the_card_says_what_it_is_not_for():
     assert "{{" not in card.replace("{Leukoscope", "")
 
 
-def test_the_card_says_what_taught_unfamiliar(tmp_path):
-    assert "painted" not in render_card(EMBEDDED, REPO)
-    folder = tmp_path / "painted"
-    shutil.copytree(EMBEDDED, folder)
-    spec = json.loads((folder / "classifier.json").read_text())
-    spec["trained"]["config"]["data"]["lookalikes"] = 9
-    (folder / "classifier.json").write_text(json.dumps(spec))
-    assert "taught it what to call `unfamiliar`, and such as were painted over cells of" in render_card(folder, REPO)
-
-
 def test_a_card_with_an_unfilled_field_is_refused(tmp_path):
     template = tmp_path / "card.md"
     template.write_text("accuracy {{ accuracy_of_tomorrow }}")
@@ -396,7 +386,7 @@ answer = [table.column_names, table.features["label"].names, len(table), [p[0, 0
 """
     )
     columns, names, count, reds = answer
-    assert columns == ["image", "label", "photo", "field", "lab", "split", "kind", "doubt"]
+    assert columns == ["image", "label", "photo", "field", "slide", "lab", "split", "kind", "doubt"]
     assert names[:4] == list(CELL_TYPES)
     assert count == 8
     assert sorted(reds) == [20 * i for i in range(8)]

@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import re
 import shutil
@@ -6,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -13,21 +15,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukoscope.preprocess import Framing
-from leukoscope.restain import NUCLEUS
-from tests.training.conftest import ROOT, SMOKE, run_here, run_module
+from leukoscope import Classifier
+from leukoscope.checkpoint import LOCATOR_FILE, sha256
+from leukoscope.images import read_image
+from leukoscope.preprocess import Framing, frame
+from tests.training.conftest import ROOT, SMOKE, drawn_alone, run_here, run_module
 from training.config import ConfigError, read_config
-from training.data import NONE, load_examples, targets_of
+from training.data import NONE, load_examples, sources, targets_of
+from training.locator import FirstCells, locator_path
 from training.sources import DataError
 from training.train import (
     KEPT_FILE,
     Batches,
+    RunError,
     even_labs,
     framed,
     framing_of,
     kept_epoch,
     load_state,
     on_all,
+    open_run,
     read_history,
     stopped_early,
     training_rows,
@@ -64,6 +71,7 @@ def test_killed_mid_epoch_it_goes_on_and_ends_as_if_never_stopped(smoke_config, 
     process = subprocess.Popen(
         [*map(str, command)],
         cwd=ROOT,
+        env=drawn_alone(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -123,6 +131,7 @@ def test_interrupt_says_how_to_go_on(smoke_config, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "training.train", smoke_config, "--data", "synthetic:80", "--out", tmp_path / "run"],
         cwd=ROOT,
+        env=drawn_alone(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -172,19 +181,69 @@ def test_batches(smoke_config, balance, steps):
     assert not np.array_equal(epoch[0][1], next(batches.epoch(1))[1])
 
 
-def test_none_of_the_four_is_taught_with_what_photos_lack(smoke_config):
+@pytest.fixture(scope="module")
+def cells(smoke_config):
+    """The locator of the recipe, which remembers nothing."""
+    settings = read_config(smoke_config).locator
+    return FirstCells(locator_path(settings), settings.threshold)
+
+
+def test_none_of_the_four_is_taught_with_what_photos_lack(smoke_config, cells):
     config = read_config(smoke_config)
-    framing = config.framing.model_copy(update={"glass": 235.0})
-    data = config.data.model_copy(update={"empty": 6, "lookalikes": 9})
-    config = config.model_copy(update={"data": data, "framing": framing})
-    crops, rows, _ = framed(load_examples("synthetic:40"), framing_of(config), 8, "drawn")
+    config = config.model_copy(update={"data": config.data.model_copy(update={"empty": 6})})
+    crops, rows = framed(load_examples("synthetic:40"), framing_of(config), 8, "drawn", cells)
     types = targets_of(rows)
-    taught, targets, labs = with_negatives(crops, rows, config, framing_of(config), 8)
-    np.testing.assert_array_equal(taught[:-15], crops)
-    np.testing.assert_array_equal(targets, np.append(types, [NONE] * 15))
-    assert labs.tolist() == ["synthetic"] * len(types) + ["empty"] * 6 + ["painted"] * 9
-    as_they_are = {crop.tobytes() for crop in crops}
-    assert not any(crop.tobytes() in as_they_are for crop in taught[-9:])
+    taught, targets, labs = with_negatives(crops, rows, config, 8, cells)
+    np.testing.assert_array_equal(taught[:-6], crops)
+    np.testing.assert_array_equal(targets, np.append(types, [NONE] * 6))
+    assert labs.tolist() == ["synthetic"] * len(types) + ["empty"] * 6
+
+
+def test_training_frames_what_serving_frames_bit_for_bit(smoke_config, smoke_checkpoint, cells):
+    rows = load_examples("synthetic:40")
+    crops, kept = framed(rows, framing_of(read_config(smoke_config)), 0, "drawn", cells)
+    served = Classifier.from_pretrained(smoke_checkpoint)
+    assert len(crops) == len(kept) > 30
+    for crop, source in zip(crops, sources(kept), strict=True):
+        (given,) = served.framed(source, first=True)
+        np.testing.assert_array_equal(given.crop, crop)
+
+
+def test_what_was_found_is_remembered_by_the_picture(smoke_config, tmp_path):
+    settings = read_config(smoke_config).locator
+    path = locator_path(settings)
+    framing, rows = Framing("cell", 32, 1.4), load_examples("synthetic:20")
+    first = FirstCells(path, settings.threshold, tmp_path)
+    crops, _ = framed(rows, framing, 4, "drawn", first)
+    (file,) = tmp_path.iterdir()
+    again = FirstCells(path, settings.threshold, tmp_path)
+    again.locator = replace(again.locator, run=None)  # it cannot be asked again
+    others, _ = framed(rows.select([3, 1]), framing, 4, "drawn", again)
+    np.testing.assert_array_equal(others, crops[[3, 1]])
+    written = file.stat().st_mtime_ns
+    again.keep()
+    assert file.stat().st_mtime_ns == written, "nothing is new"
+    with pytest.raises(TypeError):
+        framed(load_examples("synthetic:20", seed=1), framing, 4, "drawn", again)
+    other = FirstCells(path, settings.threshold + 0.1, tmp_path)
+    framed(rows, framing, 4, "drawn", other)
+    assert len(list(tmp_path.iterdir())) == 2, "another threshold may find others"
+
+
+def test_a_run_records_its_locator_and_keeps_a_copy(smoke_run, smoke_config, tmp_path):
+    config, rows = read_config(smoke_config), load_examples("synthetic:80", seed=3)
+    path = locator_path(config.locator)
+    assert sha256(smoke_run / LOCATOR_FILE) == sha256(path)
+    assert json.loads((smoke_run / "run.json").read_text())["locator_sha256"] == sha256(path)
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"another")
+    open_run(smoke_run, SMOKE, config, rows)
+    with pytest.raises(RunError, match="another locator_sha256"):
+        open_run(smoke_run, SMOKE, config, rows, other)
+    settings = config.locator.model_copy(update={"file": str(tmp_path / "none.onnx")})
+    with pytest.raises(DataError, match=r"locator.file: there is no .*none\.onnx"):
+        open_run(tmp_path / "run", SMOKE, config.model_copy(update={"locator": settings}), rows)
+    assert not (tmp_path / "run").exists()
 
 
 def test_labs_are_drawn_in_equal_parts(smoke_config):
@@ -198,40 +257,28 @@ def test_labs_are_drawn_in_equal_parts(smoke_config):
     assert (inputs[:, 16, 16, 0] == 1).mean() == pytest.approx(0.5, abs=0.03)
 
 
-def test_batches_are_brought_to_one_stain_after_augmentation(smoke_config):
-    """However a crop was dyed by augmentation, its nucleus ends near the fixed colour, as in serving."""
-    config = read_config(smoke_config)
-    framing = config.framing.model_copy(update={"glass": 235.0, "stain": True})
-    dyed = config.augment.model_copy(update={"gain": 0.4, "channel": 0.2, "rotation": 0.0, "zoom": 0.0})
-    config = config.model_copy(update={"framing": framing, "augment": dyed})
-    density = np.zeros((32, 32, 3))
-    density[:] = (0.1, 0.3, 0.25)
-    density[2:30, 2:30] = 0.0
-    density[10:22, 10:22] = (0.4, 0.8, 0.1)
-    crop = np.round(235 * np.exp(-density)).astype(np.uint8)
-    batches = Batches(np.stack([crop] * 40), np.arange(40) % 4, np.full(40, "one"), config)
-    inputs = np.concatenate([x for x, _, _ in batches.epoch(0)])
-    nuclei = np.log(235 / 255 / inputs[:, 16, 16])
-    # All but those few whose two dyes augmentation happened to make alike.
-    assert (np.abs(nuclei - NUCLEUS).max(axis=1) < 0.12).mean() > 0.9
-
-
-def test_pictures_without_a_cell_are_left_out_and_counted(capsys):
+def test_pictures_without_a_cell_are_left_out_and_counted(cells, capsys):
     rows = load_examples("synthetic:40")
-    framing = Framing("cell", 32, 2.4)
+    framing = Framing("cell", 32, 1.4)
     blank = BytesIO()
     Image.fromarray(np.full((120, 160, 3), 230, np.uint8)).save(blank, "PNG")
 
     def blanked(some):
         return rows.map(lambda row, i: {"image": {"bytes": blank.getvalue()}} if i in some else row, with_indices=True)
 
-    crops, kept, widths = framed(blanked({3}), framing, 0, "training")
-    assert len(crops) == len(kept) == len(widths) == 39
-    assert (widths > 0.5).all()
+    crops, kept = framed(blanked({3}), framing, 0, "training", cells)
+    assert len(crops) == len(kept) == 39
     assert kept["photo"] == [photo for i, photo in enumerate(rows["photo"]) if i != 3]
     assert "no white cell found in 1 of 40 training pictures" in capsys.readouterr().out
     with pytest.raises(DataError, match="no white cell found in 3 of 40 test pictures, first in"):
-        framed(blanked({1, 2, 3}), framing, 0, "test")
+        framed(blanked({1, 2, 3}), framing, 0, "test", cells)
+
+
+def test_whole_photos_are_framed_without_a_locator():
+    rows, framing = load_examples("synthetic:20"), Framing("photo", 32)
+    crops, kept = framed(rows, framing, 0, "training", None)
+    assert len(kept) == 20
+    np.testing.assert_array_equal(crops[5], frame(read_image(list(sources(rows))[5]), framing))
 
 
 def test_a_recipe_names_the_kinds_it_trains_on(smoke_config):

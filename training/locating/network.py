@@ -1,0 +1,55 @@
+"""The locator's network: a small copy of a photo -> for each 8 x 8 px of it, whether the middle of a white cell lies
+there, and how far from there its four sides are.
+
+A heat map and a size, as in CenterNet (Zhou et al. 2019, arXiv 1904.07850); the sides are measured from the square's
+middle as in FCOS (Tian et al. 2019, arXiv 1904.01355). Coarse maps are brought back up and added to finer ones (Lin et
+al. 2017, arXiv 1612.03144), so that what is said of a square is said from a view of the whole cell.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from leukoscope.locate import SIDE_UNIT, STRIDE
+
+PRIOR = -4.0  # logit of a heat map that knows nothing: white cells are rare
+
+
+def build(filters: tuple[int, ...], seed: int = 0) -> keras.Model:
+    """The network with fresh weights.
+
+    Args:
+        filters: of the maps of 1/2, 1/4, 1/8, 1/16 and 1/32 of the copy's side.
+        seed: of the weights.
+
+    Returns:
+        uint8 (N, H, W, 3), H and W multiples of 32 -> logits and sides, float32 (N, H / 8, W / 8, 5): of the heat map,
+        then left, top, right, bottom in `SIDE_UNIT` px, as logarithms.
+    """
+    keras.utils.set_random_seed(seed)
+
+    def convolved(x, count: int, width: int = 3, stride: int = 1, active: bool = True):
+        x = layers.Conv2D(count, width, stride, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.95)(x)
+        return layers.ReLU()(x) if active else x
+
+    def residual(x):
+        change = convolved(convolved(x, x.shape[-1]), x.shape[-1], active=False)
+        return layers.ReLU()(layers.Add()([x, change]))
+
+    inputs = keras.Input((None, None, 3), name="photo", dtype="uint8")
+    x = layers.Rescaling(1 / 127.5, -1.0)(inputs)
+    x = convolved(x, filters[0], 5, 2)
+    x = convolved(x, filters[1], 3, 2)
+    maps = []
+    for count in filters[2:]:
+        x = residual(convolved(x, count, 3, 2))
+        maps.append(x)
+    for finer in reversed(maps[:-1]):
+        x = layers.UpSampling2D()(convolved(x, finer.shape[-1], 1, active=False))
+        x = convolved(layers.ReLU()(layers.Add()([x, finer])), finer.shape[-1])
+    heat = layers.Conv2D(1, 1, bias_initializer=keras.initializers.Constant(PRIOR), dtype="float32")(x)
+    sides = layers.Conv2D(4, 1, dtype="float32")(x)
+    return keras.Model(inputs, layers.Concatenate(name="cells", dtype="float32")([heat, sides]), name="locator")
