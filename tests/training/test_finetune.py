@@ -18,13 +18,8 @@ from tests.training.conftest import ROOT, run_here, run_module
 from tests.training.test_train import kept_weights
 from training.config import recorded
 from training.data import load_examples, where
-<<<<<<< ours
-from training.finetune import ENOUGH, cells_of, finetuning, warnings, with_parts
-from training.own_lab import RESULTS, drawn_cells
-=======
 from training.finetune import ENOUGH, cells_of, finetune, finetuning, warnings, with_parts
-from training.own_lab import RESULT_FILE, drawn_cells
->>>>>>> theirs
+from training.own_lab import RESULTS, drawn_cells
 from training.sources import DataError
 from training.train import read_history, save_state, training_rows
 
