@@ -19,13 +19,15 @@ UNMIX = np.linalg.inv(np.stack([BLUE_DYE, RED_DYE, REST], axis=1))
 _DENSITY = -np.log(np.arange(256).clip(4) / 255.0).astype(np.float32).reshape(256, 1, 1)
 
 
-def recoloured(picture: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
+def recoloured(picture: np.ndarray, rng: np.random.Generator, strength: float = 1.0, mixed: float = 0.4) -> np.ndarray:
     """The same field under another lab's dyes, lamp and camera.
 
     Args:
         picture: RGB uint8 (H, W, 3).
         rng: what is drawn from.
         strength: 0-1, how far from the photo as it is; each photo draws its own share of it.
+        mixed: 0-1, how much at most what takes up one dye is in the other's colour: nuclei go from navy to wine-red, red
+            cells from yellow over pink to blue. From some half on granules no longer tell cells apart by colour.
 
     Returns:
         RGB uint8 (H, W, 3).
@@ -33,7 +35,7 @@ def recoloured(picture: np.ndarray, rng: np.random.Generator, strength: float = 
     far = strength * np.sqrt(rng.random())
     density = cv2.LUT(picture, _DENSITY)
     glass = np.percentile(density[::4, ::4].reshape(-1, 3), 8, axis=0)
-    density = cv2.transform(density - glass.astype(np.float32), _other_dyes(far, rng))
+    density = cv2.transform(density - glass.astype(np.float32), _other_dyes(far, mixed, rng))
     if rng.random() < 0.5:  # dense against thin: gradation of film, camera and thickness
         density = np.sign(density) * np.abs(density) ** np.float32(np.exp(rng.normal(0, 0.2 * far)))
     light = np.exp(-density - _other_glass(far, rng).astype(np.float32))
@@ -48,10 +50,11 @@ def recoloured(picture: np.ndarray, rng: np.random.Generator, strength: float = 
     return (np.clip(light, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def _other_dyes(far: float, rng: np.random.Generator) -> np.ndarray:
+def _other_dyes(far: float, mixed: float, rng: np.random.Generator) -> np.ndarray:
     """Densities (R, G, B) of a photo -> of the same cells in other dyes: float32 (3, 3)."""
-    blue = np.abs(BLUE_DYE + far * rng.normal(0, 0.13, 3))
-    red = np.abs(RED_DYE + far * rng.normal(0, 0.13, 3))
+    to_red, to_blue = far * mixed * rng.uniform(0, [0.6, 1.0]) * (rng.random(2) < 0.5)
+    blue = np.abs(BLUE_DYE + to_red * (RED_DYE - BLUE_DYE) + far * rng.normal(0, 0.13, 3))
+    red = np.abs(RED_DYE + to_blue * (BLUE_DYE - RED_DYE) + far * rng.normal(0, 0.13, 3))
     amounts = np.exp(far * rng.normal([0.0, -0.15, 0.0], [0.3, 0.5, 0.2]))
     dyes = np.stack([blue / np.linalg.norm(blue), red / np.linalg.norm(red), REST], axis=1) * amounts
     return (dyes @ UNMIX).astype(np.float32)

@@ -53,7 +53,8 @@ def example(by_lab: dict[str, list[Picture]], others: list[np.ndarray], rng: np.
         scene = _field(pictures, rng)
         if rng.random() < 0.2:
             _add_neighbour(scene, pictures, rng)
-    scene.canvas = recoloured(scene.canvas, rng) if rng.random() < 0.9 else scene.canvas
+    if rng.random() < 0.9:
+        scene.canvas = recoloured(scene.canvas, rng, mixed=0.9)
     visible = _visible(scene.boxes)
     if rng.random() < 0.3:
         scene.canvas = np.ascontiguousarray(scene.canvas)
@@ -83,7 +84,9 @@ def _close_by(picture: Picture, rng: np.random.Generator) -> Scene:
     """A red cell, a platelet or something else beside the cells, as large as a white cell is seen."""
     wide = np.exp(rng.uniform(np.log(24), np.log(110)))
     if not len(picture.decoys):
-        return _part(picture, rng.uniform(110, 280) / picture.cell_width, rng, near=rng.random(2) * picture.image.shape[1::-1])
+        return _part(
+            picture, rng.uniform(110, 280) / picture.cell_width, rng, near=rng.random(2) * picture.image.shape[1::-1]
+        )
     sizes = (picture.decoys[:, 2:] - picture.decoys[:, :2]).max(axis=1)
     # The small ones, platelets, are as rare as they are easily taken for cells.
     chances = 1 / sizes.clip(4) ** 2
@@ -115,7 +118,9 @@ def _part(picture: Picture, scale: float, rng: np.random.Generator, near: np.nda
     image = picture.image
     if scale < 0.6:
         image = cv2.blur(image, (round(1 / scale),) * 2)
-    canvas = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=beside)
+    canvas = cv2.warpAffine(
+        image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=beside
+    )
     inside = cv2.warpAffine(np.ones((height, width), np.uint8), matrix, (SIDE, SIDE), flags=cv2.INTER_NEAREST)
     measured = np.full(len(picture.boxes), picture.measured)
     unknown = np.zeros((SIDE, SIDE), bool)
@@ -144,7 +149,9 @@ def _mosaic(pictures: list[Picture], width: float, rng: np.random.Generator) -> 
             copy = picture.copies[min(int(np.log2(max(1.0, 0.75 / scale))), len(picture.copies) - 1)]
             turns, mirrored = int(rng.integers(4)), rng.random() < 0.5
             high, wide = max(8, round(image.shape[0] * scale)), max(8, round(image.shape[1] * scale))
-            image = cv2.resize(copy, (wide, high), interpolation=cv2.INTER_AREA if wide < copy.shape[1] else cv2.INTER_LINEAR)
+            image = cv2.resize(
+                copy, (wide, high), interpolation=cv2.INTER_AREA if wide < copy.shape[1] else cv2.INTER_LINEAR
+            )
             turned = lambda b: _turned(b * scale, wide, high, turns, mirrored)  # noqa: E731, B023
             image = np.rot90(image[:, ::-1] if mirrored else image, turns)
             cells, doubtful = turned(cells), turned(picture.doubtful)
@@ -327,7 +334,11 @@ def _targets(scene: Scene, visible: np.ndarray):
         sure |= around
         if measured:
             distance = np.hypot(dx / wide, dy / high)
-            mine = (np.abs(dx) < max(MIDDLE * wide, STRIDE / 2)) & (np.abs(dy) < max(MIDDLE * high, STRIDE / 2)) & (distance < nearest)
+            mine = (
+                (np.abs(dx) < max(MIDDLE * wide, STRIDE / 2))
+                & (np.abs(dy) < max(MIDDLE * high, STRIDE / 2))
+                & (distance < nearest)
+            )
             reach = np.stack(np.broadcast_arrays(dx + cx - x0, dy + cy - y0, x1 - cx - dx, y1 - cy - dy), axis=-1)
             mine &= reach.min(axis=-1) > 1
             sides[mine] = np.log(reach[mine] / SIDE_UNIT)

@@ -1,6 +1,6 @@
 """A trained locator as an ONNX graph.
 
-    python -m training.locating.export runs/locator locator.onnx
+python -m training.locating.export runs/locator locator.onnx
 """
 
 from __future__ import annotations

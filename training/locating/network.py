@@ -3,7 +3,9 @@ there, and how far from there its four sides are.
 
 A heat map and a size, as in CenterNet (Zhou et al. 2019, arXiv 1904.07850); the sides are measured from the square's
 middle as in FCOS (Tian et al. 2019, arXiv 1904.01355). Coarse maps are brought back up and added to finer ones (Lin et
-al. 2017, arXiv 1612.03144), so that what is said of a square is said from a view of the whole cell.
+al. 2017, arXiv 1612.03144), so that what is said of a square is said from a view of the whole cell; the mean of the
+coarsest is added to it (as in ParseNet, Liu et al. 2015, arXiv 1506.04579), so that it is said in view of the photo's
+stain.
 """
 
 from __future__ import annotations
@@ -47,6 +49,10 @@ def build(filters: tuple[int, ...], seed: int = 0) -> keras.Model:
     for count in filters[2:]:
         x = residual(convolved(x, count, 3, 2))
         maps.append(x)
+    # What the whole photo looks like: a red cell is told from a white one by what the others beside it are.
+    whole = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    whole = layers.Conv2D(filters[-1], 1, activation="relu")(whole)
+    x = layers.Add()([x, layers.Conv2D(filters[-1], 1, kernel_initializer="zeros")(whole)])
     for finer in reversed(maps[:-1]):
         x = layers.UpSampling2D()(convolved(x, finer.shape[-1], 1, active=False))
         x = convolved(layers.ReLU()(layers.Add()([x, finer])), finer.shape[-1])

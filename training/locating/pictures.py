@@ -99,7 +99,9 @@ def single_cells(pbc: Path | None, labs: Path | None) -> list[Picture]:
     """Pictures of one cell each: with annotated boxes where there are any, else with a cell in the middle."""
     annotated = annotated_boxes(labs) if labs else {}
     others = annotated_boxes(labs, ("Platelet", "RBC")) if labs else {}
-    rows = [(r["image"], "barcelona", r["photo"], r["label"]) for r in class_folder_rows(pbc, "barcelona")] if pbc else []
+    rows = (
+        [(r["image"], "barcelona", r["photo"], r["label"]) for r in class_folder_rows(pbc, "barcelona")] if pbc else []
+    )
     if labs:
         rows += [
             (r["file"], r["lab"], f"{r['lab']}/{r['slide_group']}" if r["slide_group"] else r["name"], r["cell"])

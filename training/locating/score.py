@@ -232,7 +232,9 @@ def overlaid(photos: list[np.ndarray], locator: Locator) -> dict[str, dict[str, 
 # --- the table -------------------------------------------------------------------------------------------
 
 
-def score(locator: Locator, root: Path, pbc: Path, labs: Path, lab: str | None = None, draw: Path | None = None) -> dict:
+def score(
+    locator: Locator, root: Path, pbc: Path, labs: Path, lab: str | None = None, draw: Path | None = None
+) -> dict:
     """All that there is to score, or all of one lab that the locator never saw."""
     photos = annotated_photos(root)
     cells = single_cells(pbc, labs)

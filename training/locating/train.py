@@ -5,8 +5,8 @@
 The run folder (runs/<name>) gets config.toml, history.csv, the averaged weights, and the state to go on from: stop it
 at any moment, and the same command goes on after the last whole 250 steps.
 
-Two rounds: first annotated boxes, and the middles of pictures of one cell whose boxes nobody drew; then these pictures
-with the boxes that the first round finds in their middles.
+It goes in rounds: first annotated boxes, and the middles of pictures of one cell whose boxes nobody drew; then these
+pictures with the boxes that the rounds before find in their middles.
 """
 
 from __future__ import annotations
@@ -33,9 +33,18 @@ from training.locating.pictures import Picture, annotated_photos, single_cells
 from training.negatives import draw_nonsense
 
 SAVED_EVERY = 250  # steps
+WARM_UP = 200  # steps
 LEAST = 0.3  # score of the cell in the middle of a picture of one, from which its box is believed
-DOUBTFUL = 0.5  # of its score; what else the first round finds there and is surer of is taught as neither
+DOUBTFUL = 0.5  # of that, what is looked at for others
 WEIGHTS, STATE = "average.weights.h5", "state.npz"
+
+
+class Round(BaseModel):
+    """A part of the training. If `doubtful` is given, pictures of one cell get boxes anew before it, see `relabel`."""
+
+    model_config = ConfigDict(extra="forbid")
+    steps: int = Field(ge=1)
+    doubtful: float | None = Field(None, ge=0, le=1)
 
 
 class Recipe(BaseModel):
@@ -47,7 +56,7 @@ class Recipe(BaseModel):
     labs: list[str] = Field(min_length=1)
     filters: list[int] = Field(min_length=5, max_length=5)
     batch: int = Field(ge=1)
-    steps: list[int] = Field(min_length=1, max_length=3)
+    rounds: list[Round] = Field(min_length=1)
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
     average: float = Field(ge=0, lt=1)
@@ -79,19 +88,30 @@ def drawn(count: int, seed: int) -> list[Picture]:
         rng = np.random.default_rng([seed, 7, index])
         kinds = [CELL_TYPES[i] for i in rng.integers(4, size=int(rng.integers(0, 5)))]
         image, cells = draw_photo(
-            kinds, seed=seed + index, width=320, height=240, red_cell_px=float(rng.uniform(24, 48)), stain=Stain.random(rng)
+            kinds,
+            seed=seed + index,
+            width=320,
+            height=240,
+            red_cell_px=float(rng.uniform(24, 48)),
+            stain=Stain.random(rng),
         )
         boxes = np.array([cell.box for cell in cells], float).reshape(-1, 4)
         pictures.append(Picture(image, boxes, "drawn", f"drawn/{index}", True, True, "train", f"drawn/{index}"))
     return pictures
 
 
-def relabelled(pictures: list[Picture], locator: Locator) -> None:
+def relabel(pictures: list[Picture], locator: Locator, doubtful: float) -> None:
     """Give pictures of one cell, whose box nobody drew, the box that a locator finds in the middle, where a cell is known
-    to be. Of what else it finds some are cells and some are red cells that it is wrong about: these teach nothing."""
+    to be.
+
+    Args:
+        pictures: these.
+        locator: what was learned so far.
+        doubtful: of the middle cell's score; what else is found there and is surer is taught as neither cell nor none.
+    """
     from tqdm import tqdm
 
-    for picture in tqdm([p for p in pictures if not p.complete], "finding boxes", unit=" pictures", disable=None):
+    for picture in tqdm(pictures, "finding boxes", unit=" pictures", disable=None):
         height, width = picture.image.shape[:2]
         found = locator.locate(picture.image)
         if not found or found[0].score < LEAST:
@@ -99,11 +119,29 @@ def relabelled(pictures: list[Picture], locator: Locator) -> None:
         x0, y0, x1, y1 = found[0].box
         if not (x0 <= width / 2 < x1 and y0 <= height / 2 < y1):
             continue
-        doubtful = [cell.box for cell in found[1:] if cell.score >= DOUBTFUL * found[0].score]
+        others = [cell.box for cell in found[1:] if cell.score >= doubtful * found[0].score]
         picture.boxes = np.array([found[0].box], float)
-        picture.doubtful = np.array(doubtful, float).reshape(-1, 4)
+        picture.doubtful = np.array(others, float).reshape(-1, 4)
         picture.complete = picture.measured = True
         vars(picture).pop("cell_width", None)
+
+
+def write_boxes(file: Path, pictures: list[Picture]) -> None:
+    """Keep what was found, so that a run that was stopped goes on with it."""
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps({p.path: [p.boxes.tolist(), p.doubtful.tolist(), p.complete] for p in pictures}))
+    os.replace(partial, file)
+
+
+def read_boxes(file: Path, pictures: list[Picture]) -> None:
+    """Give pictures the boxes that were kept; a missing file gives none."""
+    found = json.loads(file.read_text()) if file.exists() else {}
+    for picture in pictures:
+        if picture.path in found:
+            boxes, doubtful, complete = found[picture.path]
+            picture.boxes, picture.doubtful = (np.array(some, float).reshape(-1, 4) for some in (boxes, doubtful))
+            picture.complete = picture.measured = complete
+            vars(picture).pop("cell_width", None)
 
 
 def batches(by_lab, others, recipe: Recipe, first: int, last: int) -> Iterator[tuple[np.ndarray, ...]]:
@@ -120,6 +158,13 @@ def batches(by_lab, others, recipe: Recipe, first: int, last: int) -> Iterator[t
             if step + 6 < last:
                 ahead.append(pool.submit(batch, step + 6))
             yield ahead.pop(0).result()
+
+
+def learning_rate(recipe: Recipe, done: int, steps: int) -> float:
+    """Of a step of a round: it rises for `WARM_UP` steps and falls as a cosine, in each round anew (Loshchilov & Hutter
+    2017, arXiv 1608.03983)."""
+    share = (done + 1) / min(WARM_UP, steps) if done < WARM_UP else (steps - done) / steps
+    return recipe.learning_rate * (share if done < WARM_UP else 0.01 + 0.99 * (1 - np.cos(np.pi * share)) / 2)
 
 
 # --- the loop --------------------------------------------------------------------------------------------
@@ -159,11 +204,8 @@ def train(recipe: Recipe, pictures: list[Picture], folder: Path) -> Path:
 
     cv2.setNumThreads(1)
     model = build(tuple(recipe.filters), recipe.seed)
-    total = sum(recipe.steps)
-    rate = keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate / 10, max(1, total - 200), 1e-2, warmup_target=recipe.learning_rate, warmup_steps=200
-    )
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, global_clipnorm=5.0)
+    total = sum(part.steps for part in recipe.rounds)
+    optimizer = keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay, global_clipnorm=5.0)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     optimizer.build(model.trainable_variables)
 
@@ -171,7 +213,8 @@ def train(recipe: Recipe, pictures: list[Picture], folder: Path) -> Path:
     def step_once(canvas, heat, sides, heat_weight, side_weight):
         with tf.GradientTape() as tape:
             parts = loss(model(canvas, training=True), heat, sides, heat_weight, side_weight)
-        optimizer.apply_gradients(zip(tape.gradient(parts[0], model.trainable_variables), model.trainable_variables, strict=True))
+        gradients = tape.gradient(parts[0], model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return parts
 
     variables = [*model.variables, *optimizer.variables]
@@ -199,40 +242,38 @@ def train(recipe: Recipe, pictures: list[Picture], folder: Path) -> Path:
         np.savez(folder / "partial.npz", done=done, **arrays)
         os.replace(folder / "partial.npz", state)
 
-    starts = [0, *np.cumsum(recipe.steps).tolist()]
-    for number, (first, last) in enumerate(zip(starts, starts[1:], strict=False)):
+    unboxed = [picture for picture in pictures if not picture.complete]
+    ends = np.cumsum([each.steps for each in recipe.rounds]).tolist()
+    for number, (part, first, last) in enumerate(zip(recipe.rounds, [0, *ends], ends, strict=False)):
+        if part.doubtful is not None:
+            boxes = folder / f"found-{number + 1}.json"
+            if not boxes.exists() and done < last:
+                averaged = build(tuple(recipe.filters))
+                averaged.load_weights(folder / WEIGHTS)
+                run = tf.function(averaged, reduce_retracing=True)
+                locator = Locator(lambda copies, run=run: run(tf.constant(copies)).numpy(), LEAST * DOUBTFUL)
+                relabel(unboxed, locator, part.doubtful)
+                write_boxes(boxes, unboxed)
+            read_boxes(boxes, unboxed)
         if done >= last:
             continue
-        if number:
-            boxes = folder / "found.json"
-            if not boxes.exists():
-                model_average = build(tuple(recipe.filters))
-                model_average.load_weights(folder / WEIGHTS)
-                run = tf.function(model_average, reduce_retracing=True)
-                relabelled(pictures, Locator(lambda copies: run(tf.constant(copies)).numpy(), LEAST * DOUBTFUL))
-                found = {p.path: [p.boxes.tolist(), p.doubtful.tolist(), p.complete] for p in pictures}
-                boxes.write_text(json.dumps(found))
-            found = json.loads(boxes.read_text())
-            for p in pictures:
-                known, doubtful, p.complete = found[p.path]
-                p.boxes, p.doubtful = np.array(known).reshape(-1, 4), np.array(doubtful).reshape(-1, 4)
-                p.measured = p.measured or p.complete
-                vars(p).pop("cell_width", None)
-            print("complete:", {lab: sum(p.complete for p in own) / len(own) for lab, own in by_lab.items()}, flush=True)
         began, sums = time.perf_counter(), np.zeros(3)
-        bar = tqdm(batches(by_lab, others, recipe, max(done, first), last), f"round {number + 1}", last - max(done, first), disable=None)
+        ahead = batches(by_lab, others, recipe, done, last)
+        bar = tqdm(ahead, f"round {number + 1}", last - done, disable=None)
         for batch in bar:
+            optimizer.learning_rate.assign(learning_rate(recipe, done - first, last - first))
             sums += [float(part) for part in step_once(*map(tf.constant, batch))]
             done += 1
             keep = min(recipe.average, (1 + done) / (10 + done))
             average = [keep * a + (1 - keep) * v.numpy() for a, v in zip(average, model.variables, strict=True)]
             if done % SAVED_EVERY == 0 or done == last:
                 save()
-                part = sums / SAVED_EVERY
+                mean = sums / SAVED_EVERY
                 seconds = time.perf_counter() - began
                 with open(folder / "history.csv", "a", newline="") as file:
-                    csv.writer(file).writerow([done, *np.round(part, 4), round(seconds, 1)])
-                print(f"step {done}/{total}  loss {part[0]:.4f}  heat {part[1]:.4f}  sides {part[2]:.4f}  {seconds:.0f} s", flush=True)
+                    csv.writer(file).writerow([done, *np.round(mean, 4), round(seconds, 1)])
+                parts = f"loss {mean[0]:.4f}  heat {mean[1]:.4f}  sides {mean[2]:.4f}"
+                print(f"step {done}/{total}  {parts}  {seconds:.0f} s", flush=True)
                 began, sums = time.perf_counter(), np.zeros(3)
     return folder / WEIGHTS
 
