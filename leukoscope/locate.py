@@ -27,6 +27,7 @@ SMALL_CELL = 26.0  # px of a copy; a narrower cell is looked for on a copy twice
 MEASURED = 1.15  # times as wide as it seemed on the coarser copy may a cell be on the finer one, for being measured badly
 UNSEEN = 0.75  # of `SMALL_CELL`: what is wider than that is seen on a copy; on the finer one it is no cell that was missed
 MOST_PIXELS = 4_000_000  # of a copy; the network was not shown cells so small that more would be needed
+AS_SURE = 0.75  # of the surest cell's score, from which one in the photo's middle is the one that is meant
 ONE_CELL = 0.6  # share of the smaller of two boxes that lies in the other, from which they are of one cell
 
 
@@ -73,7 +74,8 @@ class Locator:
 
         Returns:
             The cells, the most prominent first: one that lies in the photo's middle, as who takes a picture of one cell
-            puts it there; then the larger and surer before the smaller. Empty if there is none.
+            puts it there, unless another is far surer; then the larger and surer before the smaller. Empty if there is
+            none.
         """
         height, width = image.shape[:2]
         picture = Image.fromarray(image)
@@ -94,9 +96,15 @@ class Locator:
         boxes, scores = one_each(boxes, scores)
         limits = np.array([width, height, width, height])
         boxes = np.clip(np.rint(boxes), 0, limits).astype(int)
-        cells = [Cell((*box,), float(score)) for box, score in zip(boxes.tolist(), scores, strict=True)]
+        cells = [Cell((box[0], box[1], box[2], box[3]), float(score)) for box, score in zip(boxes.tolist(), scores, strict=True)]
         middle = (width / 2, height / 2)
-        return sorted(cells, key=lambda cell: (_covers(cell.box, middle), cell.area * cell.score), reverse=True)
+        surest = max((cell.score for cell in cells), default=0.0)
+
+        def prominence(cell: Cell) -> tuple[bool, float]:
+            meant = _covers(cell.box, middle) and cell.score >= AS_SURE * surest
+            return meant, cell.area * cell.score
+
+        return sorted(cells, key=prominence, reverse=True)
 
     def _found(self, copy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Boxes (N, 4) of a copy, px of it, and their scores (N,)."""
