@@ -47,7 +47,7 @@ def empty_crops(examples, framing: Framing, margin: int, count: int, seed: int, 
             crops += [frame(photo, framing, place, margin) for place in places]
     crops = crops[: count // 2]
     while len(crops) < count:
-        if rng.random() < 0.6:
+        if rng.random() < 0.5:
             picture = draw_nonsense(NONSENSE_SIDE, rng)
         else:
             picture = draw_cartoon(*rng.integers(NONSENSE_SIDE // 2, 2 * NONSENSE_SIDE, 2).tolist(), rng)

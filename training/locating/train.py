@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from leukoscope.locate import Locator
 from training.locating.canvas import SIDE, example
 from training.locating.pictures import Picture, annotated_photos, single_cells
-from training.negatives import draw_nonsense
+from training.negatives import draw_cartoon, draw_nonsense
 
 SAVED_EVERY = 250  # steps
 WARM_UP = 200  # steps
@@ -66,7 +66,7 @@ class Recipe(BaseModel):
 
 
 def everyday(rng: np.random.Generator) -> list[np.ndarray]:
-    """Pictures that show no smear: photographs that come with scikit-learn and matplotlib, and drawn nonsense."""
+    """Pictures that show no smear: photographs that come with scikit-learn and matplotlib, drawn nonsense, cartoons."""
     import matplotlib
     import sklearn.datasets
 
@@ -75,7 +75,9 @@ def everyday(rng: np.random.Generator) -> list[np.ndarray]:
     pictures = list(sklearn.datasets.load_sample_images().images)
     sample = Path(matplotlib.get_data_path()) / "sample_data"
     pictures += [read_image(path) for path in sorted(sample.glob("*.[jp][pn]g")) if path.stat().st_size > 10_000]
-    return [np.ascontiguousarray(p) for p in pictures] + [draw_nonsense(200, rng) for _ in range(400)]
+    pictures += [draw_nonsense(200, rng) for _ in range(400)]
+    pictures += [draw_cartoon(200, 200, rng) for _ in range(400)]
+    return [np.ascontiguousarray(p) for p in pictures]
 
 
 def drawn(count: int, seed: int) -> list[Picture]:
