@@ -309,6 +309,16 @@ def test_the_one_in_the_middle_comes_first_then_the_larger():
         np.testing.assert_allclose(cell.box, box, atol=2)
 
 
+@pytest.mark.parametrize(("score", "meant"), [(0.69, True), (0.67, False)])
+def test_what_lies_in_the_middle_is_meant_unless_another_is_far_surer(score, meant):
+    """A red cell in a field's middle, which the network half takes for a cell, is not the cell that is asked about."""
+    answer = empty(128, 160)
+    say(answer, 8, 10, np.log(score / (1 - score)))
+    say(answer, 3, 3, np.log(0.9 / 0.1))
+    first = located(answer)[0]
+    assert (first.score < 0.8) == meant
+
+
 def test_of_two_as_large_the_surer_comes_first():
     answer = empty(128, 160)
     say(answer, 2, 3, 1.0, (15, 15, 15, 15))
