@@ -129,6 +129,8 @@ def _part(picture: Picture, scale: float, rng: np.random.Generator, near: np.nda
         _known_around(unknown, _moved(picture.boxes, matrix))
     _forget(unknown, _moved(picture.doubtful, matrix))
     scene = Scene(canvas, _moved(picture.boxes, matrix), measured, unknown)
+    if not inside.any():  # what the picture shows lies beside the canvas, and so do its cells
+        scene.boxes, scene.measured = scene.boxes[:0], scene.measured[:0]
     scene.boxes = _within(scene.boxes, inside)
     return scene
 
