@@ -149,8 +149,8 @@ def results_html(results: dict[str, Any]) -> str:
     ]
     return (
         f"<section><h2>Results</h2>{''.join(tables)}"
-        "<p>Scored by training/evaluate.py, with 95 % intervals of a bootstrap over slides, or over fields of the smear "
-        "where no slide is known: copies of a photo are no new evidence.</p></section>"
+        "<p>Scored by training/evaluate.py, with 95 % intervals of a bootstrap over slides, or over fields of the "
+        "smear where no slide is known: copies of a photo are no new evidence.</p></section>"
     )
 
 
