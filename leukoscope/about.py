@@ -136,8 +136,8 @@ def results_html(results: dict[str, Any]) -> str:
         for title, heads, rows in (
             (
                 "By lab",
-                ("Pictures", "Balanced accuracy", "Marked confident", "Of these right"),
-                [(what, [f"{s['n']:,}", _score(s, "balanced_accuracy"), *_sure(s)]) for what, s in labs],
+                ("Pictures", "Balanced accuracy", "Confident, of these right"),
+                [(what, [f"{s['n']:,}", _score(s, "balanced_accuracy"), _sure(s)]) for what, s in labs],
             ),
             (
                 "TEST of the Kaggle set: copies of 71 photos",
@@ -149,8 +149,10 @@ def results_html(results: dict[str, Any]) -> str:
     ]
     return (
         f"<section><h2>Results</h2>{''.join(tables)}"
-        "<p>Scored by training/evaluate.py, with 95 % intervals of a bootstrap over slides, or over fields of the "
-        "smear where no slide is known: copies of a photo are no new evidence.</p></section>"
+        "<p>Balanced accuracy is the mean of the four types' recalls. Confident is the share of labels that stand, and "
+        "below it how many of these are right. All is scored by training/evaluate.py, with 95 % intervals of a "
+        "bootstrap over slides, or over fields of the smear where no slide is known: copies of a photo are no new "
+        "evidence.</p></section>"
     )
 
 
@@ -183,10 +185,10 @@ def _score(score: dict[str, Any], key: str) -> str:
     return text
 
 
-def _sure(score: dict[str, Any]) -> tuple[str, str]:
-    """The share of answers that are `confident`, and how many of these are right; none are where there are none."""
+def _sure(score: dict[str, Any]) -> str:
+    """The share of answers that are `confident`, and how many of these are right, if there are any."""
     sure = score["confident"]
-    return f"{sure['share']:.1%}", _score(sure, "accuracy") if sure["share"] else "–"
+    return f"{sure['share']:.1%}" + (f"<br>{_score(sure, 'accuracy')}" if sure["share"] else "")
 
 
 def figures(classifier: Classifier, result: str) -> list[tuple[Path, str]]:
@@ -211,7 +213,7 @@ STYLE = """
 .lk-about dd { overflow-wrap: anywhere; }
 .lk-about ul { padding-left: 1.1rem; }
 .lk-about li { margin-bottom: .4rem; }
-.lk-about .lk-results th[scope="row"] { white-space: normal; }
+.lk-about .lk-results th { white-space: normal; }
 .lk-about pre { overflow-x: auto; padding: .7rem; border: 1px solid var(--lk-line); border-radius: 8px; }
 """
 """Rules for the HTML of this module, beside those of `leukoscope.wording` and `leukoscope.charts`."""
