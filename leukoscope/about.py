@@ -13,16 +13,29 @@ from leukoscope.errors import CheckpointError
 LABS = {
     "bccd": "BCCD, the photos of the Kaggle set paultimothymooney/blood-cells (MIT licence)",
     "barcelona": "PBC, Hospital Clínic de Barcelona: Acevedo et al. 2020, doi 10.17632/snkd93bnjr.1 (CC BY 4.0)",
+    "raabin": "Raabin-WBC, Iran: Kouzehkanan et al. 2022, doi 10.1038/s41598-021-04426-x (free public data)",
+    "munich_marrow": "bone marrow of the Munich Leukemia Laboratory: Matek et al. 2021, doi 10.7937/TCIA.AXH3-T579 "
+    "(CC BY 4.0)",
+    "lisc": "LISC, Tehran: Rezatofighi & Soltanian-Zadeh 2011 (research only: scored, never trained on)",
     "synthetic": "cells drawn by the project itself, no photographs",
 }
 SETS = {
-    "bccd-test-copy": "Official TEST of the Kaggle set, images as published",
-    "bccd-test-photo": "The photos that TEST was made from",
     "barcelona-test-photo": "PBC, the quarter held out of training",
     "barcelona-all-photo": "PBC, a lab never seen in training",
+    "raabin-test-photo": "Raabin-WBC, slides held out of training",
+    "raabin-all-photo": "Raabin-WBC, a lab never seen in training",
+    "munich_marrow-test-photo": "Munich bone marrow, the quarter held out of training",
+    "munich_marrow-all-photo": "Munich bone marrow, a lab never seen in training",
+    "lisc-test-photo": "LISC, a lab that nothing is trained on",
+    "lisc-all-photo": "LISC, a lab that nothing is trained on",
     "synthetic-test-photo": "Drawn cells, no evidence about blood",
+    "bccd-all-photo": "The Kaggle photos, a lab never seen in training",
+    "bccd-test-copy": "Official TEST of the Kaggle set, images as published",
+    "bccd-test-photo": "The photos that TEST was made from",
 }
-"""What was scored, in words, by the name of its result."""
+"""What was scored, in words, by the name of its result, in the order in which it is shown."""
+TEST = "bccd-test-"
+"""So begin results on the Kaggle set's TEST. They come last, as they are of 71 photos of one lab."""
 FIGURES = {
     "confusion.png": "Confusion matrix: which type each cell had, and which it was given.",
     "reliability.png": "Reliability diagram: how often the model is right when it says how sure it is.",
@@ -58,12 +71,20 @@ def model_identity(classifier: Classifier) -> str:
     return "{name} {graph:.16}".format(**identity(classifier))
 
 
+def in_order(results: dict[str, Any]) -> dict[str, Any]:
+    """Results by what was scored: those of labs first, the Kaggle set's TEST last."""
+    known = list(SETS)
+    place = {name: known.index(name) if name in known else len(known) for name in results}
+    return {name: results[name] for name in sorted(results, key=lambda n: (n.startswith(TEST), place[n]))}
+
+
 def own_results(classifier: Classifier) -> dict[str, Any]:
-    """Results by what was scored; none if the checkpoint has no metrics of its own weights."""
+    """Results by what was scored, in order; none if the checkpoint has no metrics of its own weights."""
     try:
         values = read_json(classifier.folder / METRICS_FILE)
         ours = values["model_sha256"] == classifier.spec.files[ONNX_FILE]
-        return {name: result for name, result in values["results"].items() if _sound(name, result)} if ours else {}
+        results = values["results"] if ours else {}
+        return in_order({name: result for name, result in results.items() if _sound(name, result)})
     except (CheckpointError, KeyError, TypeError, ValueError, AttributeError):
         return {}
 
@@ -72,10 +93,12 @@ def _sound(name: str, result: Any) -> bool:
     """Whether a result from a checkpoint can be shown: its name becomes part of a path, its numbers are formatted."""
     scores = [score for subset in ("all", "without_doubtful") if (score := result["images"].get(subset))]
     numbers = [score["n"] for score in scores]
-    for key in ("accuracy", "macro_f1"):
-        for score in scores:
-            low, high = score.get(f"{key}_95") or (0, 0)
-            numbers += [score[key], low, high]
+    for score in scores:
+        for values, key in ((score, "accuracy"), (score, "balanced_accuracy"), (score["confident"], "accuracy")):
+            low, high = values.get(f"{key}_95") or (0, 0)
+            numbers += [values[key], low, high]
+        low, high = score.get("macro_f1_95") or (0, 0)
+        numbers += [score["macro_f1"], low, high, score["confident"]["share"]]
     return Path(name).name == name and all(type(number) in (int, float) for number in numbers)
 
 
@@ -103,25 +126,55 @@ def model_html(classifier: Classifier) -> str:
 
 
 def results_html(results: dict[str, Any]) -> str:
-    """Accuracy and macro-F1 with their intervals, of `own_results`."""
+    """Scores with their intervals, of `own_results`: a table of labs, and one of the Kaggle set's TEST."""
     if not results:
         return "<section><h2>Results</h2><p>This checkpoint holds no results of its own weights.</p></section>"
-    rows = []
-    for name, result in results.items():
-        for subset, suffix in (("all", ""), ("without_doubtful", ", without doubtful labels")):
-            score = result["images"].get(subset)
-            if score and (subset == "all" or score["n"] != result["images"]["all"]["n"]):
-                rows.append(
-                    f'<tr><th scope="row">{escape(SETS.get(name, name) + suffix)}</th><td>{score["n"]:,}</td>'
-                    f"<td>{_score(score, 'accuracy')}</td><td>{_score(score, 'macro_f1')}</td></tr>"
-                )
+    labs = [(SETS.get(name, name), r["images"]["all"]) for name, r in results.items() if not name.startswith(TEST)]
+    test = [row for name, result in results.items() if name.startswith(TEST) for row in _with_doubt(name, result)]
+    tables = [
+        _table(title, heads, rows)
+        for title, heads, rows in (
+            (
+                "By lab",
+                ("Pictures", "Balanced accuracy", "Confident, of these right"),
+                [(what, [f"{s['n']:,}", _score(s, "balanced_accuracy"), _sure(s)]) for what, s in labs],
+            ),
+            (
+                "TEST of the Kaggle set: copies of 71 photos",
+                ("Pictures", "Accuracy", "Macro-F1"),
+                [(what, [f"{s['n']:,}", _score(s, "accuracy"), _score(s, "macro_f1")]) for what, s in test],
+            ),
+        )
+        if rows
+    ]
     return (
-        "<section><h2>Results</h2>"
-        '<table class="lk-table lk-results"><caption>Scored by training/evaluate.py, with 95 % intervals</caption>'
-        '<thead><tr><th scope="col">Scored on</th><th scope="col">Pictures</th><th scope="col">Accuracy</th>'
-        f'<th scope="col">Macro-F1</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
-        "<p>Copies of a photo are no new evidence, so the intervals come from a bootstrap over fields of the smear.</p>"
-        "</section>"
+        f"<section><h2>Results</h2>{''.join(tables)}"
+        "<p>Balanced accuracy is the mean of the four types' recalls. Confident is the share of labels that stand, and "
+        "below it how many of these are right. All is scored by training/evaluate.py, with 95 % intervals of a "
+        "bootstrap over slides, or over fields of the smear where no slide is known: copies of a photo are no new "
+        "evidence.</p></section>"
+    )
+
+
+def _with_doubt(name: str, result: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """What was scored, in words, and its score: of all, and without doubtful labels where there are any."""
+    scores = result["images"]
+    rows = [(SETS.get(name, name), scores["all"])]
+    if (certain := scores.get("without_doubtful")) and certain["n"] != scores["all"]["n"]:
+        rows.append((f"{SETS.get(name, name)}, without doubtful labels", certain))
+    return rows
+
+
+def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, list[str]]]) -> str:
+    """A table with its caption; what was scored stands in the first column, the other cells are HTML."""
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in ("Scored on", *heads))
+    body = "".join(
+        f'<tr><th scope="row">{escape(what)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+        for what, cells in rows
+    )
+    return (
+        f'<table class="lk-table lk-results"><caption>{escape(title)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
@@ -130,6 +183,12 @@ def _score(score: dict[str, Any], key: str) -> str:
     if interval := score.get(f"{key}_95"):
         text += f"<br><small>{interval[0]:.3f}–{interval[1]:.3f}</small>"
     return text
+
+
+def _sure(score: dict[str, Any]) -> str:
+    """The share of answers that are `confident`, and how many of these are right, if there are any."""
+    sure = score["confident"]
+    return f"{sure['share']:.1%}" + (f"<br>{_score(sure, 'accuracy')}" if sure["share"] else "")
 
 
 def figures(classifier: Classifier, result: str) -> list[tuple[Path, str]]:
@@ -154,7 +213,7 @@ STYLE = """
 .lk-about dd { overflow-wrap: anywhere; }
 .lk-about ul { padding-left: 1.1rem; }
 .lk-about li { margin-bottom: .4rem; }
-.lk-about .lk-results th[scope="row"] { white-space: normal; }
+.lk-about .lk-results th { white-space: normal; }
 .lk-about pre { overflow-x: auto; padding: .7rem; border: 1px solid var(--lk-line); border-radius: 8px; }
 """
 """Rules for the HTML of this module, beside those of `leukoscope.wording` and `leukoscope.charts`."""

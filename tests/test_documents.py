@@ -1,6 +1,7 @@
 """What the documents say to type is run, what they point at is there, and their numbers are those of the json files."""
 
 import ast
+import csv
 import importlib
 import json
 import re
@@ -19,6 +20,7 @@ import leukoscope
 from benchmarks.__main__ import table
 from benchmarks.bars import Bar
 from benchmarks.size import MOST
+from leukoscope.about import SETS, TEST
 from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import METRICS_FILE
 from leukoscope.hub import EMBEDDED
@@ -26,7 +28,8 @@ from leukoscope.synthetic import draw_photo
 from tests.mutants import LEAST, MODULES, RESULTS, noticed
 from tests.mutants import table as mutants_table
 from training.altered import CUTS, OTHERS, WAYS
-from training.compare import markdown, read_table
+from training.card import IN_SHORT
+from training.compare import SCORED_ONLY, UNSEEN, markdown, read_table
 from training.sources import copy_table, photo_table
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +51,12 @@ RUN_BY = {
     "test_without_ray_one_line_says_how_to_get_it",
     "pip install 'leukoscope[microscopy]'": "tests/leukoscope/test_formats.py::"
     "test_heic_without_its_package_is_told_what_to_install",
+    "python -m training.locating.train": "tests/training/test_locating_run.py::"
+    "test_a_run_ends_where_its_recipe_says_and_becomes_a_graph_that_is_opened_and_scored",
+    "python -m training.locating.export": "tests/training/test_locating_run.py::"
+    "test_a_run_ends_where_its_recipe_says_and_becomes_a_graph_that_is_opened_and_scored",
+    "python -m training.locating.score": "tests/training/test_locating.py::"
+    "test_scores_count_what_is_missed_doubled_and_merged",
     "python -m training.data": "tests/training/test_data.py::test_real_folders_load_whole",
     "python -m training.sheets": "tests/training/test_sheets.py::test_the_command_draws_three_pictures",
     "python -m training.train training/configs/default.toml --all": "tests/training/test_export.py::"
@@ -60,7 +69,6 @@ RUN_BY = {
     "python -m training.compare": "tests/training/test_compare.py::"
     "test_a_trial_that_is_done_runs_again_only_if_told_to",
     "python -m training.audit": "tests/training/test_audit.py::test_the_sheet_shows_the_first_of_the_table",
-    "python -m training.sizes": "tests/training/test_sizes.py::test_the_grid_shows_what_the_evidence_brings",
     "python -m training.altered": "tests/training/test_altered.py::test_each_way_is_asked_of_each_cell",
     "python -m training.finetune": "tests/training/test_finetune.py::"
     "test_a_new_lab_is_learned_and_the_old_one_scored_beside_it",
@@ -225,34 +233,128 @@ def test_speed_is_as_measured():
         assert f"    {Bar(**values)}" in said
 
 
+def block(name: str) -> list[str]:
+    """Lines of README between <!-- name --> and <!-- -->, empty ones left out."""
+    (text,) = re.findall(rf"<!-- {name} -->\n(.*?)<!-- -->", README, re.DOTALL)
+    return [line for line in text.splitlines() if line]
+
+
+def row_of(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def with_interval(score: dict, key: str) -> str:
+    low, high = score[f"{key}_95"]
+    return f"{score[key]:.3f} [{low:.3f}-{high:.3f}]"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def sure(score: dict) -> tuple[str, str]:
+    """How many answers are `confident`, and how many of these are right."""
+    right = percent(score["confident"]["accuracy"])
+    if interval := score["confident"].get("accuracy_95"):
+        right += " [{:.1f}-{:.1f}]".format(*(100 * limit for limit in interval))
+    return percent(score["confident"]["share"]), right
+
+
 def test_recipes_are_compared_as_measured():
     trials = {(row["variant"], row["trial"]): row for row in read_table()}
     assert (ROOT / "training/results/comparison.md").read_text() == "\n".join(markdown(read_table())) + "\n"
-    for trial in ("without-bccd", "without-barcelona"):
+    lines = block("unseen")
+    for trial, lab in UNSEEN.items():
         row = trials["default", trial]
-        cells = [
-            f"{row['n']:,}",
-            f"{row['balanced_accuracy']:.3f}",
-            *(f"{100 * row['confident'][key]:.1f} %" for key in ("share", "accuracy")),
-        ]
-        assert f"| {' | '.join(cells)} |" in README, trial
-    for kind, row in trials["default", "without-barcelona"]["unfamiliarity_auroc"].items():
-        assert re.search(rf"{row['auroc']:.3f} for\s+{kind.replace('_', ' ')}s", README), kind
+        found, balanced = percent(row["found"]), with_interval(row, "balanced_accuracy")
+        assert row_of("default", IN_SHORT[lab], f"{row['n']:,}", found, balanced, *sure(row)) in lines, trial
+        assert set(row["also"]) == set(SCORED_ONLY)
+    for trial in ("without-bccd", "without-barcelona"):
+        row = trials["rules", trial]
+        cells = f"{row['n']:,}", "–", f"{row['balanced_accuracy']:.3f}", *sure(row)
+        assert row_of("rules", IN_SHORT[UNSEEN[trial]], *cells) in lines, trial
+    assert len([line for line in lines if line.startswith("| ")]) == 1 + len(UNSEEN) + 2
+    own = [trials["default", trial]["locator"] for trial in UNSEEN]
+    assert ("The locators of these models never saw the lab either." in lines) == all(own)
+    assert ("The locator of these models is the embedded one, which saw all labs but LISC." in lines) == (not any(own))
 
 
-def test_the_second_lab_is_as_measured():
+def test_every_lab_is_as_measured_and_stands_before_test():
     metrics = json.loads((EMBEDDED / METRICS_FILE).read_text())
-    result = metrics["results"]["barcelona-test-photo"]
-    score = result["images"]["all"]
-    low, high = score["accuracy_95"]
+    labs, kinds = block("labs"), block("kinds")
+    scored = {name: result for name, result in metrics["results"].items() if not name.startswith(TEST)}
+    assert set(scored) == {f"{lab}-test-photo" for lab in ("barcelona", "raabin", "munich_marrow", "lisc")}
+    for name, result in scored.items():
+        score = result["images"]["all"]
+        numbers = f"{score['n']:,}", f"{score['slides']:,}"
+        accuracies = with_interval(score, "balanced_accuracy"), with_interval(score, "accuracy")
+        assert row_of(SETS[name], *numbers, *accuracies, *sure(score)) in labs, name
+        for kind, row in result["unfamiliarity"].items():
+            assert row_of(kind.replace("_", " "), SETS[name], f"{row['n']:,}", f"{row['auroc']:.3f}") in kinds, kind
+    assert len(kinds) == 2 + sum(len(result["unfamiliarity"]) for result in scored.values())
+    assert README.index("<!-- unseen -->") < README.index("<!-- labs -->") < README.index("| **default** (embedded)")
+
+
+def test_pictures_without_a_white_cell_are_counted_as_measured():
+    rejected = json.loads((EMBEDDED / METRICS_FILE).read_text())["rejection"]
     text = " ".join(README.split())
-    assert f"{score['n']:,} cells): accuracy {score['accuracy']:.3f} [{low:.3f}-{high:.3f}]" in text
-    for kind, row in result["unfamiliarity"].items():
-        assert f"{kind.replace('_', ' ')}s (AUROC {row['auroc']:.3f}, {row['n']} cells)" in text
-    rejected = metrics["rejection"].values()
-    assert f"Of {sum(row['n'] for row in rejected):,} pictures without a white cell" in text
-    confident = sum(row["confident"] for row in rejected)
+    assert f"Of {sum(row['n'] for row in rejected.values()):,} pictures without a white cell" in text
+    confident = sum(row["confident"] for row in rejected.values())
     assert re.search(rf"\b{confident} {'gets' if confident == 1 else 'get'} a confident answer", text)
+    for kind, row in rejected.items():
+        assert row_of(kind, f"{row['n']:,}", f"{row['cell_found']:,}", f"{row['confident']:,}") in block("rejection")
+
+
+def test_test_is_answered_as_measured():
+    result = json.loads((EMBEDDED / METRICS_FILE).read_text())["results"]["bccd-test-copy"]
+    reference = json.loads((ROOT / "training/results/reference/metrics.json").read_text())["results"]["bccd-test-copy"]
+    photos = result["photos"]["all"]["n"]
+    right = [photos - len(each["photos_missed"]) for each in (result, reference)]
+    missed = {name: round(score["n"] * (1 - score["accuracy"])) for name, score in result["images"].items()}
+    text = " ".join(README.split())
+    assert f"On TEST it is right on {right[0]} of {photos} photos, the reference on {right[1]}." in text
+    doubtful = missed["all"] - missed["without_doubtful"]
+    assert f"Of the {missed['all']:,} images that it misses {doubtful:,} are of the eight photos of doubtful" in text
+    assert len(result["doubtful_photos"]) == 8
+
+
+def test_what_the_embedded_model_learned_from_is_as_recorded():
+    spec = json.loads((EMBEDDED / "classifier.json").read_text())
+    text, trained = " ".join(block("trained")), spec["trained"]
+    assert f"{trained['photos']:,} photos of its labs" in text
+    assert f" {trained['validation_pictures']:,} " in text
+    assert ("fitted beforehand" in text) == trained["on_all"]
+    assert f"An answer is `confident` from a probability of {spec['thresholds']['confident']:.2f} on." in text
+
+
+def test_the_locator_is_as_measured():
+    scored = json.loads((ROOT / "training/results/locator.json").read_text())
+    boxes = {
+        "the Kaggle photos, as annotated": "boxes, bccd",
+        "those without a contradiction": "boxes, bccd, where labels.csv agrees",
+        "PBC": "boxes, barcelona",
+        "Raabin-WBC": "boxes, raabin",
+    }
+    for words, key in boxes.items():
+        row = scored[key]
+        counts = [f"{row[name]:,}" for name in ("pictures", "annotated", "two_on_one", "one_on_two")]
+        shares = [f"{row[name]:.3f}" for name in ("recall", "precision", "mean_overlap")]
+        assert row_of(words, *counts[:2], *shares, *counts[2:]) in block("boxes"), key
+    for words, lab in (("PBC", "barcelona"), ("Raabin-WBC", "raabin"), ("Munich bone marrow", "munich_marrow")):
+        row = scored[f"one cell, {lab}"]
+        first = f"{row['pictures']:,}", f"{row['first']:,}", percent(row["first_share"])
+        assert row_of(words, *first) in block("middles"), lab
+    for over, row in scored["overlays"].items():
+        assert row_of(over, *(f"{row[key]:,}" for key in ("cells", "lost", "added"))) in block("overlays"), over
+    text, fields, patches = " ".join(README.split()), scored["fields, lisc"], scored["patches of red cells"]
+    assert f"some cell is found in {fields['found']:,} of {fields['pictures']:,}." in text
+    ways = patches["altered"] // patches["patches"]
+    assert ways == len(OTHERS)
+    assert (
+        f"Of {patches['patches']:,} patches of red cells alone something is taken for a white cell in "
+        f"{patches['as_they_are']:,}; of these patches altered in {ways} ways, {patches['altered']:,} in all, in "
+        f"{patches['altered_with_cell']:,}."
+    ) in text
 
 
 def test_pictures_cut_close_are_answered_as_measured():
@@ -267,8 +369,10 @@ def test_pictures_cut_close_are_answered_as_measured():
         ("right, quick stain", [row["right"] / row["n"] for row in quick]),
         ("marked `confident`, as dyed", [row["confident"] / row["n"] for row in dyed]),
         ("of these right", [row["confident_right"] / row["confident"] for row in dyed]),
+        ("marked `confident`, quick stain", [row["confident"] / row["n"] for row in quick]),
+        ("of these right, quick stain", [row["confident_right"] / row["confident"] for row in quick]),
     ):
-        assert f"| {words} | {' | '.join(f'{share:.3f}' for share in shares)} |" in README, words
+        assert row_of(words, *(f"{share:.3f}" for share in shares)) in block("cuts"), words
 
 
 def test_other_stains_and_cameras_are_answered_as_measured():
@@ -278,7 +382,27 @@ def test_other_stains_and_cameras_are_answered_as_measured():
         shares = (row["found"] / row["n"], row["right"] / row["n"], row["confident"] / row["n"])
         shares += (row["confident_right"] / row["confident"],)
         words = "as it is" if name == "whole photo" else name
-        assert f"| {words} | {' | '.join(f'{share:.3f}' for share in shares)} |" in README, name
+        assert row_of(words, *(f"{share:.3f}" for share in shares)) in block("others"), name
+
+
+def test_what_cells_of_ones_own_bring_is_as_measured():
+    files = sorted((ROOT / "training/results").glob("own_lab*.json"))
+    lines = block("own-lab")
+    assert len(lines) == 2 + len(files)
+    for file in files:
+        values = json.loads(file.read_text())
+        row = values["new_lab"]
+        cells = IN_SHORT[values.get("lab", "barcelona")], f"{row['n']:,}", f"{row['before']:.3f}", f"{row['after']:.3f}"
+        (line,) = [line for line in lines if " | ".join(cells) in line]
+        for old in values.get("old_labs", {"TEST": values.get("old_lab")}).values():
+            assert f"{old['before']:.3f} to {old['after']:.3f}" in line
+
+
+def test_labels_doubted_are_as_many_as_audited():
+    with open(ROOT / "training/results/audit.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
+    doubted = sum(row["doubted"] == "yes" for row in rows)
+    assert f"has another label: {doubted} of the {len(rows)}" in " ".join(README.split())
 
 
 def test_the_data_is_counted_as_it_is():
@@ -309,7 +433,8 @@ def test_the_table_of_models_ends_with_the_present_one():
     for folder in (EMBEDDED, ROOT / "training/results/reference"):
         trained = json.loads((folder / "classifier.json").read_text())["trained"]
         assert f"{trained['parameters']:,}" in said
-    assert f"<= {MOST:g}     NOT MET" in said
+    (size,) = re.findall(rf"^  installed size, MB +(\d+) <= {MOST:g}     met$", said, re.MULTILINE)
+    assert int(size) <= MOST
 
 
 def test_every_mutant_that_lives_has_a_reason_of_the_document():

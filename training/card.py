@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leukoscope import __version__
-from leukoscope.about import SETS
+from leukoscope.about import SETS, TEST, in_order
 from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, Spec, read_spec, sha256, write_json
 from training.data import summary
 from training.sources import LABELS
@@ -31,6 +31,14 @@ LABS = {
     "CC BY 4.0",
     "lisc": "LISC, Tehran: Rezatofighi & Soltanian-Zadeh 2011; research only: scored, never trained on",
     "synthetic": "cells drawn by leukoscope/synthetic.py",
+}
+
+IN_SHORT = {
+    "bccd": "the Kaggle photos",
+    "barcelona": "PBC",
+    "raabin": "Raabin-WBC",
+    "munich_marrow": "the Munich bone marrow",
+    "lisc": "LISC",
 }
 
 
@@ -57,6 +65,7 @@ def render_card(checkpoint: Path, repo_id: str, *, dataset: str | None = None, t
 
     spec = read_spec(checkpoint)
     metrics = read_metrics(checkpoint)
+    metrics["results"] = in_order(metrics["results"])
     environment = _environment()
     try:
         return environment.from_string(template.read_text()).render(
@@ -69,6 +78,7 @@ def render_card(checkpoint: Path, repo_id: str, *, dataset: str | None = None, t
             lab_texts={lab: LABS.get(lab, lab) for lab in spec.trained["labs"]},
             data_licences="; ".join(LABS.get(lab, lab) for lab in spec.trained["labs"]),
             weights=metrics["model_sha256"],
+            lab_rows=_lab_rows(metrics),
             rows=_rows(metrics),
             unseen=unseen_labs(spec),
             results=_by_type(metrics),
@@ -102,7 +112,8 @@ def unseen_labs(spec: Spec) -> list[dict]:
     """How models of the default's recipe did on a lab that they were trained without; none of another recipe.
 
     Returns:
-        For each lab its name in `LABS`, n, balanced_accuracy, and confident (share, accuracy).
+        For each lab its name in `LABS` and in short, n, balanced_accuracy with its interval, and confident (share,
+        accuracy).
     """
     from training.compare import UNSEEN, configured, read_table
 
@@ -110,7 +121,8 @@ def unseen_labs(spec: Spec) -> list[dict]:
     for row in read_table():
         lab = UNSEEN.get(row["trial"])
         if lab and row["variant"] == "default" and _same_recipe(spec, configured("default", row["trial"])):
-            found.append({"lab": lab, **{key: row[key] for key in ("n", "balanced_accuracy", "confident")}})
+            kept = {key: row[key] for key in ("n", "balanced_accuracy", "balanced_accuracy_95", "confident")}
+            found.append({"lab": lab, "name": IN_SHORT[lab], **kept})
     return sorted(found, key=lambda row: row["lab"])
 
 
@@ -188,6 +200,23 @@ def _metadata(metrics: dict, repo_id: str, dataset: str | None):
 
 def _dataset_type(name: str) -> str:
     return "paultimothymooney/blood-cells" if name.startswith("bccd") else name
+
+
+def _lab_rows(metrics: dict) -> list[dict]:
+    """A line for each lab: how many types are told right, and how far `confident` can be trusted."""
+    return [
+        {
+            "what": SETS.get(name, name),
+            "n": f"{score['n']:,}",
+            "slides": f"{score['slides']:,}",
+            "balanced": _with_interval(score["balanced_accuracy"], score["balanced_accuracy_95"]),
+            "share": f"{score['confident']['share']:.1%}",
+            "right": _with_interval(score["confident"]["accuracy"], score["confident"]["accuracy_95"]),
+        }
+        for name, result in metrics["results"].items()
+        for score in [result["images"]["all"]]
+        if not name.startswith(TEST)
+    ]
 
 
 def _rows(metrics: dict) -> list[dict]:

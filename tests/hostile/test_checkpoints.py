@@ -122,7 +122,9 @@ def test_bytes_that_are_no_text_and_what_is_no_file_are_refused(copy):
         read_json(copy / METRICS_FILE)
 
 
+SURE = {"share": 0.5, "accuracy": 0.5, "accuracy_95": [0, 1]}
 SCORE = {"n": 1, "accuracy": 0.5, "accuracy_95": [0, 1], "macro_f1": 0.5, "macro_f1_95": [0, 1]}
+SCORE |= {"balanced_accuracy": 0.5, "balanced_accuracy_95": [0, 1], "confident": SURE}
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,10 @@ SCORE = {"n": 1, "accuracy": 0.5, "accuracy_95": [0, 1], "macro_f1": 0.5, "macro
         {"a": {"images": {"all": SCORE | {"n": "<script>"}}}},
         {"a": {"images": {"all": SCORE | {"accuracy": None}}}},
         {"a": {"images": {"all": SCORE | {"accuracy_95": [1]}}}},
+        {"a": {"images": {"all": SCORE | {"balanced_accuracy": "<script>"}}}},
+        {"a": {"images": {"all": SCORE | {"confident": SURE | {"share": "<script>"}}}}},
+        {"a": {"images": {"all": SCORE | {"confident": SURE | {"accuracy_95": ["<script>", 1]}}}}},
+        {"a": {"images": {"all": SCORE | {"confident": None}}}},
         {"a": {"images": []}},
         {"a": None},
         ["a"],

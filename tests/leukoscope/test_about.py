@@ -11,32 +11,70 @@ from leukoscope.checkpoint import METRICS_FILE
 from leukoscope.hub import EMBEDDED
 
 
-def rows(html: str) -> dict[str, list[str]]:
-    """What was scored -> the cells of its row."""
+def tables(html: str) -> dict[str, dict[str, list[str]]]:
+    """Caption of each table -> what was scored -> the cells of its row."""
     found = {}
-    for row in re.findall(r"<tr>(.*?)</tr>", html.partition("<tbody>")[2]):
-        name, *cells = (re.sub("<.*?>", " ", cell).strip() for cell in re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row))
-        found[name] = cells
+    for caption, body in re.findall(r"<caption>(.*?)</caption>.*?<tbody>(.*?)</tbody>", html):
+        rows = found.setdefault(caption, {})
+        for row in re.findall(r"<tr>(.*?)</tr>", body):
+            name, *cells = (re.sub("<.*?>", " ", cell).strip() for cell in re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row))
+            assert name not in rows
+            rows[name] = cells
     return found
+
+
+def with_interval(score: dict, key: str) -> list[str]:
+    return [f"{score[key]:.3f}", "{:.3f}–{:.3f}".format(*score[f"{key}_95"])]
 
 
 def test_results_are_those_kept_each_once_and_named_in_words(classifier):
     results = json.loads((EMBEDDED / METRICS_FILE).read_text())["results"]
     assert about.own_results(classifier) == results
-    shown = rows(about.results_html(results))
-    test, pbc = results["bccd-test-copy"]["images"], results["barcelona-test-photo"]["images"]
-    published = "Official TEST of the Kaggle set, images as published"
-    expected = {
-        published: test["all"],
-        f"{published}, without doubtful labels": test["without_doubtful"],
-        "PBC, the quarter held out of training": pbc["all"],  # where no label is doubted there is no second row
+    shown = tables(about.results_html(about.own_results(classifier)))
+    labs = {
+        "PBC, the quarter held out of training": results["barcelona-test-photo"],
+        "Raabin-WBC, slides held out of training": results["raabin-test-photo"],
+        "Munich bone marrow, the quarter held out of training": results["munich_marrow-test-photo"],
+        "LISC, a lab that nothing is trained on": results["lisc-test-photo"],
     }
-    assert list(shown) == list(expected)
-    for name, score in expected.items():
-        number, accuracy, macro_f1 = shown[name]
+    test = results["bccd-test-copy"]["images"]
+    published = "Official TEST of the Kaggle set, images as published"
+    copied = {published: test["all"], f"{published}, without doubtful labels": test["without_doubtful"]}
+    assert list(shown) == ["By lab", "TEST of the Kaggle set: copies of 71 photos"], "labs come first"
+    of_labs, of_test = shown.values()
+    assert list(of_labs) == list(labs)
+    for name, result in labs.items():
+        score = result["images"]["all"]
+        number, balanced, sure = of_labs[name]
         assert number == f"{score['n']:,}"
-        assert accuracy.split() == [f"{score['accuracy']:.3f}", "{:.3f}–{:.3f}".format(*score["accuracy_95"])]
-        assert macro_f1.split()[0] == f"{score['macro_f1']:.3f}"
+        assert balanced.split() == with_interval(score, "balanced_accuracy")
+        share = f"{score['confident']['share']:.1%}"
+        assert sure.split() == [share, *with_interval(score["confident"], "accuracy")]
+    assert list(of_test) == list(copied)
+    for name, score in copied.items():
+        number, accuracy, macro_f1 = of_test[name]
+        assert number == f"{score['n']:,}"
+        assert accuracy.split() == with_interval(score, "accuracy")
+        assert macro_f1.split() == with_interval(score, "macro_f1")
+
+
+def test_whatever_the_order_in_which_it_was_scored_labs_come_first():
+    scored = ["bccd-test-copy", "my-lab-test-photo", "lisc-test-photo", "bccd-test-photo", "barcelona-test-photo"]
+    assert list(about.in_order(dict.fromkeys(scored))) == [
+        "barcelona-test-photo",
+        "lisc-test-photo",
+        "my-lab-test-photo",
+        "bccd-test-copy",
+        "bccd-test-photo",
+    ]
+
+
+def test_where_no_answer_is_confident_none_is_right_of_these(classifier):
+    score = dict(about.own_results(classifier)["lisc-test-photo"]["images"]["all"])
+    score["confident"] = {"share": 0.0, "accuracy": 0.0, "accuracy_95": [0.0, 0.0]}
+    (of_labs,) = tables(about.results_html({"lisc-test-photo": {"images": {"all": score}}})).values()
+    (cells,) = of_labs.values()
+    assert cells[2:] == ["0.0%"]
 
 
 def test_a_checkpoint_without_results_of_its_own_says_so(tmp_path):
@@ -55,7 +93,7 @@ def test_the_model_is_told_by_its_facts(classifier):
     assert all(about.LABS[lab] in html for lab in classifier.spec.trained["labs"])
 
 
-@pytest.mark.parametrize("result", ["bccd-test-copy", "barcelona-test-photo"])
+@pytest.mark.parametrize("result", ["barcelona-test-photo", "raabin-test-photo", "lisc-test-photo", "bccd-test-copy"])
 def test_figures_are_those_that_lie_there(classifier, result):
     shown = about.figures(classifier, result)
     assert all(path.is_file() and path.parent.name == result for path, _ in shown)

@@ -66,6 +66,11 @@ def test_every_number_on_the_card_is_in_the_metrics():
                 low, high = score[f"{key}_95"]
                 assert f"{score[key]:.4f} ({low:.3f}-{high:.3f})" in card, (name, level, subset, key)
             assert f"{score['n']:,}" in card
+        if not name.startswith("bccd"):
+            of_all = result["images"]["all"]
+            for values, key in ((of_all, "balanced_accuracy"), (of_all["confident"], "accuracy")):
+                low, high = values[f"{key}_95"]
+                assert f"| {values[key]:.4f} ({low:.3f}-{high:.3f}) |" in card, (name, key)
         for cell, row in result["images"]["all"]["per_class"].items():
             line = f"| {cell} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} | {row['support']:,} |"
             assert line in card
@@ -90,18 +95,27 @@ def test_the_card_says_what_the_recipe_does_in_a_lab_it_never_saw(monkeypatch, t
     spec = read_spec(EMBEDDED)
     rows = [
         {"variant": "default", "trial": "without-bccd", "n": 348, "balanced_accuracy": 0.7654},
+        {"variant": "default", "trial": "without-raabin", "n": 3241, "balanced_accuracy": 0.8642},
         {"variant": "short", "trial": "without-bccd", "n": 348, "balanced_accuracy": 0.1111},
         {"variant": "default", "trial": "fold-0", "n": 55, "balanced_accuracy": 0.2222},
     ]
     for row in rows:
         row["confident"] = {"share": 0.6789, "accuracy": 0.9123}
+        row["balanced_accuracy_95"] = [row["balanced_accuracy"] - 0.02, row["balanced_accuracy"] + 0.03]
     table = tmp_path / "comparison.json"
     table.write_text(json.dumps({"trials": rows}))
     monkeypatch.setattr(compare, "TABLE_FILE", table)
-    assert [row["lab"] for row in unseen_labs(spec)] == ["bccd"]
-    card = render_card(EMBEDDED, REPO)
-    assert "trained without\n  the Kaggle set, reached a balanced accuracy of 0.765 on its 348 cells; 68 %" in card
-    assert "91.2 % of these were right" in card
+    assert [row["lab"] for row in unseen_labs(spec)] == ["bccd", "raabin"]
+    card = " ".join(render_card(EMBEDDED, REPO).split())
+    kaggle = "trained without the Kaggle photos, reached a balanced accuracy of 0.765 (0.745-0.795) on its 348 cells"
+    raabin = "trained without Raabin-WBC, reached a balanced accuracy of 0.864 (0.844-0.894) on its 3,241 cells"
+    assert kaggle in card
+    assert raabin in card
+    assert card.count("; 68 % were marked `confident`, and 91.2 % of these were right") == 2
+    before, after = card.split("### All results")
+    assert kaggle in before
+    assert "TEST" not in before.partition("### By lab")[2], "labs come first, TEST after them"
+    assert "Official TEST of the Kaggle set" in after
     other = replace(spec, trained=spec.trained | {"config": spec.trained["config"] | {"fit": {}}})
     assert unseen_labs(other) == [], "numbers of one recipe say nothing about another"
 
