@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 
 from leukoscope.cells import CELL_TYPES
 from leukoscope.images import read_image
-from leukoscope.synthetic import Stain, draw_photo
+from leukoscope.synthetic import DrawnCell, Stain, draw_photo
 from training.boxes import annotations
 from training.labs import SCORED_ONLY, Box, annotated_boxes, held_out, lab_rows
 from training.negatives import draw_nonsense
@@ -212,13 +213,21 @@ def drawn(count: int, seed: int) -> list[Picture]:
     for index in range(count):
         rng = np.random.default_rng([seed, 7, index])
         kinds = [CELL_TYPES[i] for i in rng.integers(4, size=int(rng.integers(0, 5)))]
-        wide = float(rng.uniform(24, 48))
-        image, cells = draw_photo(
-            kinds, seed=seed + index, width=320, height=240, red_cell_px=wide, stain=Stain.random(rng)
-        )
+        wide, stain = float(rng.uniform(24, 48)), Stain.random(rng)
+        image, cells = _drawn_as_far_as_there_is_room(kinds, seed + index, wide, stain)
         boxes, name = as_boxes(cell.box for cell in cells), f"drawn/{index}"
         pictures.append(Picture(image, boxes, "drawn", name, complete=True, measured=True, split="train", path=name))
     return pictures
+
+
+def _drawn_as_far_as_there_is_room(
+    kinds: list[str], seed: int, wide: float, stain: Stain
+) -> tuple[np.ndarray, list[DrawnCell]]:
+    """A drawn photo of these cells, less the last ones where four large ones find no room."""
+    for count in range(len(kinds), -1, -1):
+        with suppress(ValueError):
+            return draw_photo(kinds[:count], seed=seed, width=320, height=240, red_cell_px=wide, stain=stain)
+    raise AssertionError("a photo without cells can always be drawn")
 
 
 def everyday(rng: np.random.Generator) -> list[np.ndarray]:

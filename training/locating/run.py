@@ -19,7 +19,7 @@ HISTORY_COLUMNS = ("step", "loss", "heat", "sides", "seconds")
 
 def identity(recipe: Recipe, without: str | None = None, pictures: list[Picture] | None = None) -> dict:
     """What tells a run from others: its recipe, the lab that is left out, and, once these are read, its pictures."""
-    facts: dict = {"config": recipe.model_dump(), "without": without}
+    facts: dict = {"config": recipe.model_dump(), "lab_left_out": without}
     if pictures is not None:
         names = "\n".join(f"{picture.lab}/{picture.group}/{Path(picture.path).name}" for picture in pictures)
         facts |= {"pictures": len(pictures), "data_sha256": hashlib.sha256(names.encode()).hexdigest()}
@@ -39,7 +39,8 @@ def check_run(folder: Path, facts: dict) -> None:
     record = folder / RECORD
     before = json.loads(record.read_text()) if record.exists() else {}
     if changed := [key for key in facts if key in before and before[key] != facts[key]]:
-        raise RunError(f"{folder} holds a run with another {' and '.join(changed)}: give another --out, or remove it")
+        words = " and ".join(changed).replace("_", " ")
+        raise RunError(f"{folder} holds a run with another {words}: give another --out, or remove it")
 
 
 def open_run(folder: Path, config_text: str, facts: dict) -> None:
