@@ -1,9 +1,9 @@
 """Photo -> its white cells, whatever its size, magnification and stain.
 
-A small network looks at a copy of the photo some 160 px long and says, for each 8 x 8 px of it, whether the middle of a
-white cell lies there and how far away the cell's four sides are. Cells that are small on that copy are looked for on one
-twice as fine, as are all if there is none, down to the photo itself. On a finer copy nothing counts that is so wide that
-it would have been seen on the coarser one: a red cell, large enough, has the size of a white one.
+A small network looks at a copy of the photo some 160 px long and says, for each 8 x 8 px of it, whether the middle of
+a white cell lies there and how far away the cell's four sides are. Cells that are small on that copy are looked for on
+one twice as fine, as are all if there is none, down to the photo itself. On a finer copy nothing counts that is so wide
+that it would have been seen on the coarser one: a red cell, large enough, has the size of a white one.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ FILL = 128  # ... with this level, which is nothing to the network
 COPY_SIDE = 160  # px, about: the longer side of the copy that is looked at first
 AT_EDGE = 1.5  # px of a copy; a side that ends so near the photo's edge ends at it: the network is no more exact
 SMALL_CELL = 26.0  # px of a copy; a narrower cell is looked for on a copy twice as fine, and so it is if there is none
-MEASURED = 1.15  # times as wide as it seemed on the coarser copy may a cell be on the finer one, for being measured badly
-UNSEEN = 0.75  # of `SMALL_CELL`: what is wider than that is seen on a copy; on the finer one it is no cell that was missed
+MEASURED = 1.15  # times as wide as it seemed on the coarser copy may a cell be on the finer one: it was measured badly
+UNSEEN = 0.75  # of `SMALL_CELL`: what is wider is seen on a copy, and on the finer one it is no cell that was missed
 MOST_PIXELS = 4_000_000  # of a copy; the network was not shown cells so small that more would be needed
 AS_SURE = 0.75  # of the surest cell's score, from which one in the photo's middle is the one that is meant
 ONE_CELL = 0.6  # share of the smaller of two boxes that lies in the other, from which they are of one cell
@@ -95,8 +95,11 @@ class Locator:
             step = finer
         boxes, scores = one_each(boxes, scores)
         limits = np.array([width, height, width, height])
-        boxes = np.clip(np.rint(boxes), 0, limits).astype(int)
-        cells = [Cell((box[0], box[1], box[2], box[3]), float(score)) for box, score in zip(boxes.tolist(), scores, strict=True)]
+        whole = np.clip(np.rint(boxes), 0, limits).astype(int)
+        cells = [
+            Cell((x0, y0, x1, y1), score)
+            for (x0, y0, x1, y1), score in zip(whole.tolist(), scores.tolist(), strict=True)
+        ]
         middle = (width / 2, height / 2)
         surest = max((cell.score for cell in cells), default=0.0)
 

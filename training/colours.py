@@ -26,8 +26,8 @@ def recoloured(picture: np.ndarray, rng: np.random.Generator, strength: float = 
         picture: RGB uint8 (H, W, 3).
         rng: what is drawn from.
         strength: 0-1, how far from the photo as it is; each photo draws its own share of it.
-        mixed: 0-1, how much at most what takes up one dye is in the other's colour: nuclei go from navy to wine-red, red
-            cells from yellow over pink to blue. From some half on granules no longer tell cells apart by colour.
+        mixed: 0-1, how much at most what takes up one dye is in the other's colour: nuclei go from navy to wine-red,
+            red cells from yellow over pink to blue. From some half on granules no longer tell cells apart by colour.
 
     Returns:
         RGB uint8 (H, W, 3).

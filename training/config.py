@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,11 +24,16 @@ class ConfigError(ValueError):
     """A settings file with unknown, missing or ill-typed keys; the message names each."""
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Settings that are taken as they stand: no other keys, no other types, and never changed."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Data(_Section):
+Settings = TypeVar("Settings", bound=Section)
+
+
+class Data(Section):
     kind: Literal["photo", "copy", "both"]  # train on the original photos, on their augmented copies, or on both
     labs: list[str]  # labs that are trained on
     others: list[str] = []  # classes beyond the four that teach "none of the four"
@@ -48,20 +54,20 @@ class Data(_Section):
         return KINDS if self.kind == "both" else (self.kind,)
 
 
-class FramingSettings(_Section):
+class FramingSettings(Section):
     kind: Literal["cell", "photo"]
     size: Annotated[int, Field(ge=16, le=512)]  # px
     field: Annotated[float, Field(ge=0.0, le=MOST_FIELD)] = 0.0  # longer sides of the cell's box; 0 for kind "photo"
 
 
-class LocatorSettings(_Section):
+class LocatorSettings(Section):
     """What finds the cells that are framed; it goes into the checkpoint as it is."""
 
     file: str = ""  # a locator.onnx; "": that of the embedded checkpoint
     threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3  # score from which something is a cell
 
 
-class Network(_Section):
+class Network(Section):
     kind: Literal["reference", "residual"]
     filters: Annotated[list[int], Field(min_length=1)]  # of each scale
     depth: list[Annotated[int, Field(ge=0)]] = []  # of kind "residual": blocks at each scale
@@ -71,7 +77,7 @@ class Network(_Section):
     l2: Annotated[float, Field(ge=0.0)] = 0.0
 
 
-class Augment(_Section):
+class Augment(Section):
     """Ranges that one value each is drawn from, evenly, for every picture anew."""
 
     rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0  # degrees, either way
@@ -91,7 +97,7 @@ class Augment(_Section):
     border: Literal["black", "nearest"] = "black"  # what stands outside the picture
 
 
-class Fit(_Section):
+class Fit(Section):
     epochs: Annotated[int, Field(ge=1)]
     steps: Annotated[int, Field(ge=0)] = 0  # batches an epoch; 0: as many as show each picture once
     batch: Annotated[int, Field(ge=1)]
@@ -105,7 +111,7 @@ class Fit(_Section):
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"  # auto: see `training.precision`
 
 
-class Config(_Section):
+class Config(Section):
     """One training run."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
@@ -124,15 +130,46 @@ def read_config(path: str | os.PathLike) -> Config:
     Raises:
         ConfigError: naming every unknown, missing or ill-typed key, or why the file cannot be read.
     """
+    return checked(read_toml(path), str(path))
+
+
+def read_toml(path: str | os.PathLike) -> dict:
+    """What a settings file says, not checked yet.
+
+    Raises:
+        ConfigError: saying why it cannot be read.
+    """
     path = Path(path)
     try:
-        values = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except OSError as error:
         known = ", ".join(sorted(str(p) for p in CONFIGS.glob("*.toml")))
         raise ConfigError(f"cannot read {path}: {error.strerror}; there are {known}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
-    return checked(values, str(path))
+
+
+def valid(section: type[Settings], values: dict, source: str) -> Settings:
+    """Settings as a section has them.
+
+    Raises:
+        ConfigError: in one line, naming the source and every unknown, missing or ill-typed key.
+    """
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(_problem(e) for e in error.errors())
+        raise ConfigError(f"{source}: {problems}") from None
+
+
+def refuse_scored_only(labs: Iterable[str], where: str) -> None:
+    """Let no recipe learn from a lab that is only scored.
+
+    Raises:
+        ConfigError: naming where it says so, and the lab.
+    """
+    if barred := [lab for lab in labs if lab in SCORED_ONLY]:
+        raise ConfigError(f"{where}: {', '.join(barred)} is for research only by its terms: scored, not taught")
 
 
 def checked(values: dict, source: str) -> Config:
@@ -141,20 +178,13 @@ def checked(values: dict, source: str) -> Config:
     Raises:
         ConfigError: naming the source and every unknown, missing or ill-typed key.
     """
-    try:
-        config = Config.model_validate(values)
-    except ValidationError as error:
-        problems = "; ".join(_problem(e) for e in error.errors())
-        raise ConfigError(f"{source}: {problems}") from None
+    config = valid(Config, values, source)
     network = config.network
     if network.kind == "residual" and (len(network.depth) != len(network.filters) or not any(network.depth)):
         raise ConfigError(f"{source}: network.depth: kind 'residual' needs as many numbers as filters, not all 0")
     if network.kind != "residual" and len(network.filters) != 4:
         raise ConfigError(f"{source}: network.filters: kind {network.kind!r} needs four numbers")
-    if barred := [lab for lab in config.data.labs if lab in SCORED_ONLY]:
-        raise ConfigError(
-            f"{source}: data.labs: {', '.join(barred)} is for research only by its terms: scored, not taught"
-        )
+    refuse_scored_only(config.data.labs, f"{source}: data.labs")
     try:
         Framing(**config.framing.model_dump())
     except ValueError as error:

@@ -9,10 +9,12 @@ import pytest
 
 from leukoscope.cells import CELL_TYPES
 from leukoscope.synthetic import draw_cell
+from training.boxes import ANNOTATION_FOLDER
 from training.config import ConfigError, checked
 from training.data import grouped_folds, load_examples, summary, where
-from training.labs import held_out, lab_rows, labs_folder_rows
-from training.sources import DataError
+from training.labs import annotated_boxes, held_out, lab_rows, labs_folder_rows
+from training.locating.pictures import annotated_photos, kept_small, single_cells
+from training.sources import PHOTO_FOLDER, DataError
 from training.train import training_rows
 
 COLUMNS = ("file", "lab", "cell", "slide_group", "field", "official_split")
@@ -142,3 +144,131 @@ def test_the_real_labs_are_split_by_slide(labs_folder):
     }
     assert (len(of["train"]), len(of["test"])) == (39, 16)
     assert not of["train"] & of["test"]
+
+
+# --- boxes, and what the locator learns from ---------------------------------------------------------------
+
+
+def write_boxes(folder, rows):
+    with (folder / "boxes.csv").open("w", newline="") as lines:
+        csv.writer(lines).writerows([("file", "object", "x0", "y0", "x1", "y1"), *rows])
+
+
+def test_boxes_are_those_of_the_objects_that_are_asked_for(tmp_path):
+    write_boxes(
+        tmp_path,
+        [
+            ("labs/a.png", "WBC", 1, 2, 30.5, 40),
+            ("labs/a.png", "RBC", 5, 5, 9, 9),
+            ("labs/b.png", "Platelet", 0, 0, 4, 4),
+        ],
+    )
+    assert annotated_boxes(tmp_path) == {"labs/a.png": [(1, 2, 30.5, 40)], "labs/b.png": []}
+    assert annotated_boxes(tmp_path, ("RBC", "Platelet")) == {
+        "labs/a.png": [(5, 5, 9, 9)],
+        "labs/b.png": [(0, 0, 4, 4)],
+    }
+
+
+def test_a_table_of_boxes_that_is_missing_or_of_other_columns_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"there is no .*boxes\.csv: the folder of labs"):
+        annotated_boxes(tmp_path)
+    (tmp_path / "boxes.csv").write_text("file,x0\na.png,1\n")
+    with pytest.raises(DataError, match="must have rows and the columns file, object, x0, x1, y0, y1"):
+        annotated_boxes(tmp_path)
+
+
+def test_slides_held_out_hold_a_quarter_and_follow_from_names():
+    groups = [f"s{i % 13}" for i in range(200)]
+    chosen = held_out(groups)
+    assert chosen == held_out(groups[::-1])
+    assert 50 <= sum(group in chosen for group in groups) < 50 + 16
+    assert held_out([]) == set()
+
+
+@pytest.fixture
+def pbc(tmp_path):
+    """A folder of PBC under a name of its own."""
+    for cell in CELL_TYPES:
+        for i in range(6):
+            file = tmp_path / "downloaded" / cell / f"{i}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(file), draw_cell(cell, seed=i, size=72)[..., ::-1])
+    return tmp_path / "downloaded"
+
+
+def test_the_locator_learns_from_boxes_where_there_are_any_else_from_the_middle(tmp_path, pbc):
+    rows = [("raabin", cell, f"s{i % 8}", "") for i in range(12) for cell in CELL_TYPES]
+    rows += [("munich_marrow", "blast", "", "")] * 6 + [("lisc", "monocyte", "", "l0")]
+    folder = write_labs(tmp_path / "labs", rows)
+    write_boxes(
+        folder,
+        [
+            ("labs/raabin/eosinophil/000.png", "WBC", 10, 12, 50, 48),
+            ("labs/raabin/eosinophil/000.png", "RBC", 0, 0, 9, 9),
+            ("pbc/monocyte/3.png", "WBC", 5, 6, 60, 61),
+            ("labs/raabin/lymphocyte/001.png", "RBC", 0, 0, 9, 9),
+        ],
+    )
+    found = {picture.name: picture for picture in single_cells(pbc, folder)}
+    assert Counter(picture.lab for picture in found.values()) == {"raabin": 48, "munich_marrow": 6, "barcelona": 24}
+    boxed = found["labs/raabin/eosinophil/000.png"]
+    np.testing.assert_array_equal(boxed.boxes, [(10, 12, 50, 48)])
+    np.testing.assert_array_equal(boxed.decoys, [(0, 0, 9, 9)])
+    assert boxed.complete
+    assert boxed.measured
+    np.testing.assert_array_equal(found["pbc/monocyte/3.png"].boxes, [(5, 6, 60, 61)])
+    bare = found["labs/raabin/lymphocyte/001.png"]
+    assert (len(bare.boxes), bare.complete) == (0, True), "annotated, and no white cell"
+    for name, wide in (("pbc/monocyte/2.png", 0.38 * 72), ("labs/munich_marrow/blast/050.png", 0.55 * 64)):
+        lone = found[name]
+        side = len(lone.image)
+        np.testing.assert_allclose(lone.boxes, [((side - wide) / 2,) * 2 + ((side + wide) / 2,) * 2])
+        assert not lone.complete
+        assert not lone.measured
+
+
+def test_the_locator_never_learns_from_what_is_held_out(tmp_path, pbc):
+    rows = [("raabin", cell, f"s{i % 8}", "") for i in range(12) for cell in CELL_TYPES]
+    folder = write_labs(tmp_path / "labs", rows)
+    write_boxes(folder, [("labs/raabin/eosinophil/000.png", "WBC", 10, 12, 50, 48)])
+    pictures = single_cells(pbc, folder)
+    split = {lab: Counter(p.split for p in pictures if p.lab == lab) for lab in ("raabin", "barcelona")}
+    assert all(0 < counts["test"] < counts["train"] for counts in split.values())
+    classified = {row["photo"]: row["split"] for row in labs_folder_rows(folder)}
+    assert {p.name.removeprefix("labs/"): p.split for p in pictures if p.lab == "raabin"} == classified, (
+        "as for the classifier"
+    )
+
+
+def test_large_pictures_are_kept_small_with_their_boxes():
+    image, boxes, none = kept_small(np.zeros((700, 900, 3), np.uint8), [(30, 60, 90, 120)], [])
+    assert image.shape == (233, 300, 3)
+    np.testing.assert_array_equal(boxes, [(10, 20, 30, 40)])
+    assert none.shape == (0, 4)
+    image, boxes = kept_small(np.zeros((200, 320, 3), np.uint8), [(30, 60, 90, 120)])
+    assert image.shape == (200, 320, 3)
+    np.testing.assert_array_equal(boxes, [(30, 60, 90, 120)])
+
+
+ANNOTATED = """<annotation>
+<object><name>WBC</name><bndbox><xmin>200</xmin><ymin>150</ymin><xmax>320</xmax><ymax>280</ymax></bndbox></object>
+<object><name>RBC</name><bndbox><xmin>10</xmin><ymin>20</ymin><xmax>90</xmax><ymax>100</ymax></bndbox></object>
+</annotation>"""
+
+
+def test_half_of_the_annotated_photos_are_held_out(tmp_path):
+    with pytest.raises(DataError, match="no annotated photos in"):
+        annotated_photos(tmp_path)
+    photo = draw_cell("neutrophil", seed=0, size=480)
+    names = [f"BloodImage_{number:05d}" for number in range(40)]
+    for folder, suffix in ((PHOTO_FOLDER, "jpg"), (ANNOTATION_FOLDER, "xml")):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in names:
+            file = tmp_path / folder / f"{name}.{suffix}"
+            file.write_text(ANNOTATED) if suffix == "xml" else cv2.imwrite(str(file), photo)
+    pictures = annotated_photos(tmp_path)
+    assert [picture.name for picture in pictures] == names
+    np.testing.assert_array_equal(pictures[0].boxes, [(100, 75, 160, 140)])
+    np.testing.assert_array_equal(pictures[0].decoys, [(5, 10, 45, 50)])
+    assert 20 <= sum(picture.split == "test" for picture in pictures) <= 26

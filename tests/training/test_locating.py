@@ -1,19 +1,21 @@
-"""What the locator is trained on, its network, and how it is scored; on drawn photos, so that no data is needed."""
+"""The examples that the locator is trained on, composed of drawn photos, so that no data is needed."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from leukoscope.locate import SIDE_UNIT, STRIDE, Locator
+from leukoscope.locate import SIDE_UNIT, STRIDE
 from leukoscope.synthetic import draw_photo
-from training.colours import as_photographed, recoloured
-from training.labs import held_out
-from training.locating import canvas, score
-from training.locating.canvas import PLACES, SIDE, example
+from training.colours import RED_DYE, as_photographed, recoloured
+from training.locating import canvas, overlays
+from training.locating.canvas import example
+from training.locating.geometry import cut, cut_to_picture, moved, share, turned
 from training.locating.overlays import overlaid
-from training.locating.pictures import Picture
-from training.locating.train import Recipe, batches, relabelled
+from training.locating.pictures import Picture, drawn
+from training.locating.recipe import Recipe, Round
+from training.locating.scene import PLACES, SIDE, Scene, half_covered, targets
+from training.locating.train import batches
 
 
 def picture(seed: int = 0, lab: str = "drawn", **changes) -> Picture:
@@ -47,7 +49,15 @@ def test_an_example_is_made_from_its_seed_alone_and_has_one_middle_for_each_box(
     assert heat.shape == known.shape == telling.shape == (PLACES, PLACES)
     assert sides.shape == (PLACES, PLACES, 4)
     assert 0 <= heat.min() <= heat.max() <= 1
-    assert not (telling[known == 0] > 0).any() or (known >= 0).all()
+    assert set(np.unique(known)) <= {0, 1}
+    assert telling.min() >= 0
+    assert telling.sum() <= (heat == 1).sum() + 1e-5
+    assert not sides[telling == 0].any()
+
+
+def test_where_all_of_a_picture_lies_beside_the_canvas_there_is_no_cell(pictures):
+    scene = canvas.part_of(pictures[0], 1.0, np.random.default_rng(0), near=np.array([-900.0, -900.0]))
+    assert len(scene.boxes) == len(scene.measured) == 0
 
 
 def test_boxes_follow_the_picture_wherever_it_is_put(pictures):
@@ -58,7 +68,7 @@ def test_boxes_follow_the_picture_wherever_it_is_put(pictures):
     checked = 0
     for seed in range(200):
         rng = np.random.default_rng(seed)
-        scene = canvas._part(source, 1.0, rng)
+        scene = canvas.part_of(source, 1.0, rng)
         box = scene.boxes[0]
         bright = scene.canvas.min(axis=2) > 200
         if box.min() < 2 or box.max() > SIDE - 2 or not bright.any() or bright.mean() > 0.2:
@@ -77,17 +87,16 @@ def test_quarter_turns_and_mirrors_take_boxes_along():
     box = np.array([[8.0, 5.0, 21.0, 12.0]])
     for mirrored in (False, True):
         for turns in range(4):
-            turned = np.rot90(image[:, ::-1] if mirrored else image, turns)
-            y, x = np.nonzero(turned)
+            y, x = np.nonzero(np.rot90(image[:, ::-1] if mirrored else image, turns))
             wanted = [[x.min(), y.min(), x.max() + 1, y.max() + 1]]
-            np.testing.assert_array_equal(canvas._turned(box, 50, 30, turns, mirrored), wanted)
+            np.testing.assert_array_equal(turned(box, 50, 30, turns, mirrored), wanted)
 
 
 def test_targets_describe_the_boxes():
     boxes = np.array([[20.0, 30.0, 70.0, 90.0], [90.0, 100.0, 140.0, 150.0]])
     blank = np.zeros((SIDE, SIDE), bool)
-    scene = canvas.Scene(np.zeros((SIDE, SIDE, 3), np.uint8), boxes, np.array([True, True]), blank)
-    heat, sides, known, telling = canvas._targets(scene, boxes)
+    scene = Scene(np.zeros((SIDE, SIDE, 3), np.uint8), boxes, np.array([True, True]), blank)
+    heat, sides, known, telling = targets(scene, boxes)
     np.testing.assert_allclose(boxes_told(heat, sides, telling), boxes, atol=1e-3)
     assert known.all()
     assert telling.sum() == pytest.approx(2)
@@ -101,8 +110,8 @@ def test_what_is_not_known_teaches_nothing_but_its_middle():
         complete=False,
         measured=False,
     )
-    scene = canvas._part(source, 1.5, np.random.default_rng(1))
-    heat, _, known, telling = canvas._targets(scene, np.clip(scene.boxes, 0, SIDE))
+    scene = canvas.part_of(source, 1.5, np.random.default_rng(1))
+    heat, _, known, telling = targets(scene, cut(scene.boxes, (0, 0, SIDE, SIDE)))
     assert (heat == 1).sum() == 1
     assert known[heat == 1].all()
     assert 0 < known.mean() < 1
@@ -111,8 +120,8 @@ def test_what_is_not_known_teaches_nothing_but_its_middle():
 
 def test_cells_too_small_or_hardly_in_the_picture_are_neither_taught_nor_forbidden():
     boxes = np.array([[50.0, 50.0, 60.0, 60.0], [-40.0, 100.0, 8.0, 148.0]])
-    scene = canvas.Scene(np.zeros((SIDE, SIDE, 3), np.uint8), boxes, np.ones(2, bool), np.zeros((SIDE, SIDE), bool))
-    heat, _, known, _ = canvas._targets(scene, np.clip(boxes, 0, SIDE))
+    scene = Scene(np.zeros((SIDE, SIDE, 3), np.uint8), boxes, np.ones(2, bool), np.zeros((SIDE, SIDE), bool))
+    heat, _, known, _ = targets(scene, np.clip(boxes, 0, SIDE))
     assert not heat.any()
     assert known[6, 6] == 0
     assert known[15, 0] == 0
@@ -122,12 +131,12 @@ def test_cells_too_small_or_hardly_in_the_picture_are_neither_taught_nor_forbidd
 def test_a_neighbour_touches_and_does_not_cover(pictures):
     added = 0
     for seed in range(60):
-        scene = canvas._part(pictures[seed % 4], 0.5, np.random.default_rng(seed))
+        scene = canvas.part_of(pictures[seed % 4], 0.5, np.random.default_rng(seed))
         before = len(scene.boxes)
-        canvas._add_neighbour(scene, pictures, np.random.default_rng(seed))
+        canvas.add_neighbour(scene, pictures, np.random.default_rng(seed))
         if len(scene.boxes) > before:
             added += 1
-            assert all(canvas._share(scene.boxes[-1], box) <= 0.25 for box in scene.boxes[:-1])
+            assert all(share(scene.boxes[-1], box) <= 0.25 for box in scene.boxes[:-1])
     assert added >= 5
 
 
@@ -144,6 +153,23 @@ def test_other_colours_keep_the_form_and_reach_far(pictures):
     )  # on white glass
 
 
+def bluer_red_cells(mixed: float, seeds: int = 300) -> int:
+    """In how many of the pictures in other colours red cells take up red light nearly as well as blue."""
+    picture = np.full((16, 16, 3), 255, np.uint8)
+    picture[8:] = 255 * np.exp(-0.6 * RED_DYE)
+    count = 0
+    for seed in range(seeds):
+        made = recoloured(picture, np.random.default_rng(seed), mixed=mixed).astype(float).clip(1)
+        red, _, blue = np.log(made[0, 0] / made[-1, -1])
+        count += red > 0.8 * blue > 0.02
+    return count
+
+
+def test_dyes_are_mixed_as_far_as_is_asked_for():
+    assert bluer_red_cells(0.0) <= 6
+    assert bluer_red_cells(0.9) >= 12
+
+
 def test_another_camera_changes_pixels_not_the_shape(pictures):
     image = pictures[0].image
     for seed in range(20):
@@ -152,12 +178,24 @@ def test_another_camera_changes_pixels_not_the_shape(pictures):
         assert taken.dtype == np.uint8
 
 
-def test_overlays_say_what_they_cover(pictures):
-    for seed in range(40):
+@pytest.mark.parametrize("kind", range(len(overlays.KINDS)))
+def test_overlays_say_what_they_cover(pictures, monkeypatch, kind):
+    monkeypatch.setattr(overlays, "KINDS", overlays.KINDS[kind : kind + 1])
+    covers = []
+    for seed in range(10):
         shown = pictures[0].image.copy()
         covered = overlaid(shown, pictures[0].boxes, np.random.default_rng(seed))
-        assert covered.any()
         np.testing.assert_array_equal((shown != pictures[0].image).any(axis=2), covered)
+        covers.append(covered.any())
+    assert sum(covers) >= 7, "a field may be as wide as the picture, a colour that of the glass"
+
+
+def test_a_picture_may_be_overlaid_twice(pictures, monkeypatch):
+    drawn_over = []
+    monkeypatch.setattr(overlays, "KINDS", [lambda *given: drawn_over.append(given)])
+    for seed in range(100):
+        overlaid(pictures[0].image.copy(), pictures[0].boxes, np.random.default_rng(seed))
+    assert 100 < len(drawn_over) < 170
 
 
 def test_batches_follow_from_seed_and_step_whatever_came_before(pictures):
@@ -167,7 +205,7 @@ def test_batches_follow_from_seed_and_step_whatever_came_before(pictures):
         labs=["drawn"],
         filters=[4] * 5,
         batch=3,
-        steps=[4],
+        rounds=[Round(steps=4)],
         learning_rate=1e-3,
         weight_decay=0.0,
         average=0.9,
@@ -180,71 +218,100 @@ def test_batches_follow_from_seed_and_step_whatever_came_before(pictures):
             np.testing.assert_array_equal(x, y)
 
 
-def test_slides_held_out_hold_a_quarter_and_follow_from_names():
-    groups = [f"s{i % 13}" for i in range(200)]
-    chosen = held_out(groups)
-    assert chosen == held_out(groups[::-1])
-    assert 50 <= sum(group in chosen for group in groups) < 50 + 16
+# --- boxes -----------------------------------------------------------------------------------------------
 
 
-def fixed(boxes_and_logits):
-    """A locator whose network always answers the same: (box in px of the copy, logit) each."""
-
-    def run(copies):
-        _, height, width, _ = copies.shape
-        answer = np.full((1, height // STRIDE, width // STRIDE, 5), -9.0, np.float32)
-        for (x0, y0, x1, y1), logit in boxes_and_logits:
-            row, column = int((y0 + y1) / 2 // STRIDE), int((x0 + x1) / 2 // STRIDE)
-            x, y = (column + 0.5) * STRIDE, (row + 0.5) * STRIDE
-            answer[0, row, column] = [logit, *np.log(np.array([x - x0, y - y0, x1 - x, y1 - y]) / SIDE_UNIT)]
-        return answer
-
-    return Locator(run, 0.05)
+def test_boxes_are_cut_to_a_frame():
+    boxes = np.array([[-5.0, 10, 30, 50], [10, 10, 20, 20], [200, 10, 220, 20]])
+    np.testing.assert_array_equal(cut(boxes, (0, 0, 100, 40)), [[0, 10, 30, 40], [10, 10, 20, 20], [100, 10, 100, 20]])
+    assert cut(np.empty((0, 4)), (0, 0, 9, 9)).shape == (0, 4)
 
 
-def test_boxes_are_found_again_only_where_a_cell_is_known_to_be():
-    image = np.zeros((100, 100, 3), np.uint8)
-    middle, beside, hardly = (
-        ((30.0, 30.0, 72.0, 72.0), 4.0),
-        ((4.0, 4.0, 30.0, 30.0), 1.0),
-        ((72.0, 72.0, 96.0, 96.0), -1.0),
-    )
-    lone = [
-        picture(image=image, boxes=np.array([[20.0] * 2 + [80.0] * 2]), complete=False, measured=False)
-        for _ in range(2)
-    ]
-    relabelled(lone[:1], fixed([middle, beside, hardly]))
-    assert lone[0].complete
-    assert lone[0].measured
-    np.testing.assert_allclose(lone[0].boxes, [middle[0]])
-    np.testing.assert_allclose(lone[0].doubtful, [beside[0]])
-    relabelled(lone[1:], fixed([beside]))
-    assert not lone[1].complete
+def test_boxes_are_cut_to_the_picture_but_not_to_the_canvas():
+    """What a picture does not show nobody sees, what the canvas does not show is a part of a cell all the same."""
+    inside = np.zeros((SIDE, SIDE), np.uint8)
+    inside[30:, 20:90] = 1
+    boxes = np.array([[10.0, 10, 50, 50], [70, 140, 110, 200]])
+    np.testing.assert_array_equal(cut_to_picture(boxes, inside), [[20, 30, 50, 50], [70, 140, 90, 200]])
+    assert len(cut_to_picture(boxes, np.zeros_like(inside))) == 0
 
 
-def test_scores_count_what_is_missed_doubled_and_merged():
-    photo = np.zeros((160, 160, 3), np.uint8)
-    a, b, both = (10, 10, 60, 60), (60, 10, 110, 60), (10, 10, 110, 60)
-    exact = score.against_boxes([("p", photo, [a, b])], fixed([(a, 3.0), (b, 3.0)]))
-    assert (exact["recall"], exact["precision"], exact["two_on_one"], exact["one_on_two"]) == (1, 1, 0, 0)
-    merged = score.against_boxes([("p", photo, [a, b])], fixed([(both, 3.0)]))
-    assert merged["one_on_two"] == 1
-    assert merged["recall"] < 1
-    doubled = score.against_boxes([("p", photo, [both])], fixed([(a, 3.0), (b, 3.0)]))
-    assert doubled["two_on_one"] == 1
-    assert doubled["misses"] == ["p"]
+def test_a_box_moves_as_the_round_cell_in_it():
+    square = np.array([[10.0, 10, 30, 30]])
+    eighth = np.sqrt(0.5) * np.array([[1.0, -1], [1, 1]])
+    shifted = moved(square, np.column_stack([eighth, [100, 0]]))
+    middle = eighth @ [20, 20] + [100, 0]
+    np.testing.assert_allclose(shifted, [[*(middle - 10), *(middle + 10)]])
+    np.testing.assert_allclose(moved(square, np.array([[2.0, 0, 5], [0, 1, 0]])), [[25, 10, 65, 30]])
 
 
-def test_an_overlay_that_hides_a_cell_is_counted():
-    photo = np.full((480, 640, 3), 230, np.uint8)
-    photo[200:300, 300:400] = (80, 40, 140)
+def test_what_two_boxes_share_is_of_the_smaller():
+    a = np.array([0.0, 0, 20, 20])
+    assert share(a, np.array([10.0, 0, 20, 20])) == 1
+    assert share(a, np.array([10.0, 10, 30, 30])) == 0.25
+    assert share(a, np.array([30.0, 30, 40, 40])) == 0
+    assert share(a, np.array([19.5, 0, 20, 1])) == 0.5, "half a pixel is no cell"
 
-    def sees_dark(copies):
-        answer = np.full((1, copies.shape[1] // STRIDE, copies.shape[2] // STRIDE, 5), -9.0, np.float32)
-        if copies[0, :, :, 1].min() > 30:  # blind as soon as anything is black
-            answer[0, 7, 10] = [4.0, *np.log(np.array([12.0] * 4) / SIDE_UNIT)]
-        return answer
 
-    rows = score.overlaid([photo], Locator(sees_dark, 0.5))
-    assert rows["black strip"] == {"cells": 1, "lost": 1, "added": 0}
-    assert rows["thin blue boxes"] == {"cells": 1, "lost": 0, "added": 0}
+def test_pictures_side_by_side_take_their_boxes_along():
+    """Again a white square on black, which lies in each tile where its box says."""
+    image = np.zeros((100, 140, 3), np.uint8)
+    image[30:60, 50:90] = 255
+    source = picture(image=image, boxes=np.array([[50.0, 30.0, 90.0, 60.0]]))
+    scene = canvas._mosaic([source], 24.0, np.random.default_rng(5))
+    assert len(scene.boxes) == len(scene.measured) >= 4
+    bright = (scene.canvas.min(axis=2) > 128) & (scene.canvas.min(axis=2) != canvas.FILL)
+    for x0, y0, x1, y1 in cut(scene.boxes, (0, 0, SIDE, SIDE)).round().astype(int):
+        assert bright[y0 + 1 : y1 - 1, x0 + 1 : x1 - 1].all()
+        bright[max(0, y0 - 1) : y1 + 1, max(0, x0 - 1) : x1 + 1] = False
+    assert not bright.any(), "each has a box"
+
+
+def test_in_pictures_side_by_side_only_what_is_known_is_taught():
+    known = picture(image=np.full((60, 60, 3), 200, np.uint8), boxes=np.array([[20.0, 20, 40, 40]]))
+    lone = dataclasses.replace(known, complete=False, measured=False)
+    assert not canvas._mosaic([known], 20.0, np.random.default_rng(0)).unknown.any()
+    scene = canvas._mosaic([lone], 20.0, np.random.default_rng(0))
+    assert 0.3 < scene.unknown.mean() < 1
+    assert not scene.measured.any()
+    doubted = dataclasses.replace(known, doubtful=np.array([[40.0, 40, 60, 60]]))
+    assert 0.03 < canvas._mosaic([doubted], 20.0, np.random.default_rng(0)).unknown.mean() < 0.2
+
+
+def test_what_lies_beside_the_cells_is_looked_at_from_close_by():
+    image = np.full((200, 200, 3), 128, np.uint8)
+    image[150:170, 150:170] = (255, 0, 0)
+    source = picture(image=image, boxes=np.array([[20.0, 20, 60, 60]]), decoys=np.array([[150.0, 150, 170, 170]]))
+    for seed in range(20):
+        scene = canvas._close_by(source, np.random.default_rng(seed))
+        red = (scene.canvas[..., 0] > 200) & (scene.canvas[..., 1] < 60)
+        assert red.any()
+        assert (red[1:-1, 1:-1].any(axis=1).sum() >= 18) or red[[0, -1]].any() or red[:, [0, -1]].any()
+
+
+def test_a_cell_that_is_half_covered_is_neither_taught_nor_forbidden():
+    covered = np.zeros((SIDE, SIDE), bool)
+    covered[:, :30] = True
+    boxes = np.array([[10.0, 10, 50, 50], [22, 100, 62, 140]])  # of the first a half, of the second a fifth
+    unknown = half_covered(boxes, covered)
+    assert unknown[10:50, 10:50].all()
+    assert unknown.sum() == 40 * 40
+
+
+def test_drawn_photos_follow_from_the_seed_and_have_their_boxes():
+    made, again = drawn(4, seed=5), drawn(4, seed=5)  # for all of the cells of the first there is no room
+    for a, b in zip(made, again, strict=True):
+        np.testing.assert_array_equal(a.image, b.image)
+        np.testing.assert_array_equal(a.boxes, b.boxes)
+        assert a.boxes.shape == (len(a.boxes), 4)
+        assert a.complete
+    assert len({len(a.boxes) for a in made}) > 1
+
+
+def test_copies_are_halves_and_a_typical_cell_is_the_median():
+    source = picture(image=np.zeros((130, 200, 3), np.uint8), boxes=np.array([[0.0, 0, 10, 20], [0, 0, 30, 8]]))
+    assert [copy.shape[:2] for copy in source.copies] == [(130, 200), (65, 100), (32, 50), (16, 25)]
+    assert source.cell_width == 25
+    source.give_boxes([(0, 0, 40, 40)], [])
+    assert source.cell_width == 40, "of the boxes that it has now"
+    assert picture(image=source.image, boxes=np.empty((0, 4))).cell_width == pytest.approx(0.35 * 130)

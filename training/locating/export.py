@@ -1,6 +1,8 @@
 """A trained locator as an ONNX graph.
 
-python -m training.locating.export runs/locator locator.onnx
+    python -m training.locating.export runs/locator locator.onnx
+
+The averaged weights are what is exported, and the graph must answer as Keras does.
 """
 
 from __future__ import annotations
@@ -8,59 +10,91 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tomllib
 from pathlib import Path
 
 import numpy as np
 
-from training.locating.train import WEIGHTS, Recipe
+from leukoscope.errors import CheckpointError
+from leukoscope.graphs import open_locator
+from training.config import ConfigError
+from training.locating.recipe import read_recipe
+from training.locating.run import CONFIG, WEIGHTS
+from training.train import RunError
 
 INPUT, OUTPUT = "photo", "cells"
 TOLERANCE = 1e-2  # of logits and of logarithms of sides, between Keras and ONNX Runtime
 
 
+class ExportError(RuntimeError):
+    """A graph that does not answer as the network that it was made from."""
+
+
 def export(run: Path, path: Path) -> float:
     """Write the averaged weights of a run as a graph: `photo` uint8 (N, H, W, 3) -> `cells` float32 (N, H/8, W/8, 5).
+
+    Args:
+        run: a run folder of `training.locating.train`.
+        path: of the graph.
 
     Returns:
         The largest difference from what Keras answers, on noise.
 
     Raises:
-        RuntimeError: if it is above `TOLERANCE`.
+        RunError: if the run has no weights yet.
+        ConfigError: if its recipe is not valid.
+        ExportError: if the difference is above `TOLERANCE`.
+        CheckpointError: if the graph cannot be run.
     """
-    import onnx
-    import onnxruntime
-
+    if not (run / WEIGHTS).is_file():
+        raise RunError(f"{run} holds no weights: python -m training.locating.train makes them")
+    recipe = read_recipe(run / CONFIG)
     from training.locating.network import build
 
-    recipe = Recipe(**tomllib.loads((run / "config.toml").read_text()))
-    model = build(tuple(recipe.filters), recipe.seed)
+    model = build(recipe.filters, recipe.seed)
     model.load_weights(run / WEIGHTS)
     model(np.zeros((1, 64, 64, 3), np.uint8))  # Keras exports only what has been called
     model.export(path, format="onnx", verbose=False)
-    graph = onnx.load(path)
-    renamed = {graph.graph.input[0].name: INPUT, graph.graph.output[0].name: OUTPUT}
-    for node in graph.graph.node:
-        node.input[:] = [renamed.get(name, name) for name in node.input]
-        node.output[:] = [renamed.get(name, name) for name in node.output]
-    graph.graph.input[0].name, graph.graph.output[0].name = INPUT, OUTPUT
-    onnx.checker.check_model(graph)
-    onnx.save(graph, path)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    _rename(path)
     noise = np.random.default_rng(0).integers(0, 256, (2, 96, 160, 3), np.uint8)
-    worst = float(np.abs(session.run([OUTPUT], {INPUT: noise})[0] - model.predict(noise, verbose=0)).max())
+    answer = open_locator(path, threshold=0.5).run(noise)
+    worst = float(np.abs(answer - model.predict(noise, verbose=0)).max())
     if worst > TOLERANCE:
-        raise RuntimeError(f"{path} differs from the Keras model by {worst:.2g}")
+        raise ExportError(f"{path} differs from the Keras model by {worst:.2g}")
     return worst
 
 
+def _rename(path: Path) -> None:
+    """Give a graph's input and output the names that serving knows, whatever Keras called them."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    names = {graph.input[0].name: INPUT, graph.output[0].name: OUTPUT}
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    graph.input[0].name, graph.output[0].name = INPUT, OUTPUT
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.locating.export", description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, help="run folder of training.locating.train")
-    parser.add_argument("graph", type=Path, help="the .onnx file to write")
+    parser = argparse.ArgumentParser(
+        prog="python -m training.locating.export",
+        description="Write a trained locator as an ONNX graph, and check it against Keras.",
+        epilog="next: python -m training.locating.score GRAPH --threshold T",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder of training.locating.train")
+    parser.add_argument("graph", type=Path, metavar="GRAPH", help="the .onnx file to write")
     args = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    worst = export(args.run, args.graph)
+    try:
+        if not args.graph.parent.is_dir():
+            raise RunError(f"no such folder: {args.graph.parent}")
+        worst = export(args.run, args.graph)
+    except (CheckpointError, ConfigError, ExportError, RunError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     print(f"{args.graph}: {args.graph.stat().st_size:,} bytes, off by at most {worst:.2g} from Keras")
     return 0
 

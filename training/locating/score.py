@@ -1,7 +1,7 @@
 """Score a locator.
 
-    python -m training.locating.score leukoscope/pretrained/locator.onnx --threshold 0.4     # a table, and a .json of it
-    python -m training.locating.score runs/without-raabin.onnx --threshold 0.4 --lab raabin   # all of a lab left out
+    python -m training.locating.score leukoscope/pretrained/locator.onnx --threshold 0.4     # a table; --json FILE too
+    python -m training.locating.score runs/without-raabin.onnx --threshold 0.4 --lab raabin     # all of a lab left out
     python -m training.locating.score ... --draw DIR      # draw each picture with a miss: annotated white, found black
 
 What is scored was never trained on: half of the Kaggle set's annotated photos (all that overlap its TEST among them),
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -25,41 +24,56 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from leukoscope.errors import CheckpointError, ImageError
+from leukoscope.graphs import open_locator
 from leukoscope.images import read_image
 from leukoscope.locate import Cell, Locator
-from training.boxes import LEAST_OVERLAP, annotations, contradicted, intersection_over_union, match
-from training.labs import SCORED_ONLY, lab_rows, annotated_boxes
-from training.locating.pictures import Picture, annotated_photos, single_cells
+from training.boxes import annotations, contradicted, intersection_over_union, match
+from training.labs import SCORED_ONLY, annotated_boxes, lab_rows
+from training.locating.pictures import Picture, add_folder_arguments, all_pictures, folders_of
 from training.rejection import patches
-from training.sources import PHOTO_FOLDER
+from training.sources import DataError
+
+Annotated = tuple[str, np.ndarray, list]  # a photo's name, it as RGB uint8 (H, W, 3), and its boxes, px
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 OVERLAID = 40  # photos
 SAME_CELL = 0.5  # overlap from which a cell found without an overlay is found with it
 
 
-def boxes_of(cells: list[Cell]) -> list[tuple[int, int, int, int]]:
-    """Their boxes."""
-    return [cell.box for cell in cells]
+def boxes_of(locator: Locator, photo: np.ndarray) -> list[tuple[int, int, int, int]]:
+    """The boxes of what is found in a photo, the most prominent first."""
+    return [cell.box for cell in locator.locate(photo)]
 
 
 # --- annotated boxes -------------------------------------------------------------------------------------
 
 
-def against_boxes(pictures: Iterable[tuple[str, np.ndarray, list]], locator: Locator, draw: Path | None = None) -> dict:
-    """Recall, precision, overlap; two boxes on one cell, one box on two; given (name, photo, boxes)."""
+def against_boxes(pictures: Iterable[Annotated], locator: Locator, draw: Path | None = None) -> dict:
+    """How well annotated boxes are found.
+
+    Args:
+        pictures: in which every white cell is annotated.
+        locator: what finds cells.
+        draw: where to draw each picture with a miss; None: nowhere.
+
+    Returns:
+        Counts of pictures, of annotated, found and matched boxes; of annotated boxes with the middles of several found
+        ones in them ("two_on_one"), and of found ones with those of several annotated ("one_on_two"); recall, precision
+        and mean overlap of what matched, 0-1; and the names of the pictures with anything missed or added ("misses").
+    """
     counts = dict.fromkeys(("pictures", "annotated", "found", "matched", "two_on_one", "one_on_two"), 0)
     overlaps, misses = [], []
     for name, photo, annotated in pictures:
-        found = boxes_of(locator.locate(photo))
+        found = boxes_of(locator, photo)
         matched = match(annotated, found)
         overlaps += matched
         counts["pictures"] += 1
         counts["annotated"] += len(annotated)
         counts["found"] += len(found)
         counts["matched"] += len(matched)
-        counts["two_on_one"] += sum(sum(_middle_in(f, a) for f in found) > 1 for a in annotated)
-        counts["one_on_two"] += sum(sum(_middle_in(a, f) for a in annotated) > 1 for f in found)
+        counts["two_on_one"] += _with_several(annotated, found)
+        counts["one_on_two"] += _with_several(found, annotated)
         if not len(matched) == len(annotated) == len(found):
             misses.append(name)
             if draw:
@@ -72,36 +86,32 @@ def against_boxes(pictures: Iterable[tuple[str, np.ndarray, list]], locator: Loc
     }
 
 
+def _with_several(outer: list, inner: list) -> int:
+    """How many boxes have the middles of more than one of others in them."""
+    return sum(sum(_middle_in(small, large) for small in inner) > 1 for large in outer)
+
+
 def _middle_in(inner, outer) -> bool:
     x, y = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
     return outer[0] < x < outer[2] and outer[1] < y < outer[3]
 
 
-def whole_photos(pictures: list[Picture], boxes: dict[str, list]) -> Iterator[tuple[str, np.ndarray, list]]:
-    """(name, photo at its own size, annotated boxes) of pictures; boxes are by name as `name_of` gives it."""
+def whole_photos(pictures: Iterable[Picture], boxes: dict[str, list]) -> Iterator[Annotated]:
+    """Pictures at their own size, with their boxes by name; those that have none there are left out."""
     for picture in pictures:
-        name = name_of(picture.path)
-        if name in boxes:
-            yield name, read_image(picture.path), boxes[name]
+        if picture.name in boxes:
+            yield picture.name, read_image(picture.path), boxes[picture.name]
 
 
-def name_of(path: str) -> str:
-    """As boxes.csv and the annotations name a picture."""
-    parts = Path(path).parts
-    if PHOTO_FOLDER.split("/")[-1] in parts:
-        return Path(path).stem
-    return "/".join(parts[-3:] if parts[-3] == "pbc" else ("labs", *parts[-3:]))
-
-
-def chosen_threshold(by_lab: dict[str, list[tuple[str, np.ndarray, list]]], locator: Locator) -> tuple[float, dict]:
+def chosen_threshold(by_lab: dict[str, list[Annotated]], locator: Locator) -> tuple[float, dict]:
     """The threshold for cells: of `THRESHOLDS` the one at which the worst lab's F1 on annotated boxes is the highest.
 
     Args:
-        by_lab: (name, photo, boxes) of each lab's pictures that were never trained on.
+        by_lab: each lab's pictures that were never trained on.
         locator: whose own threshold does not count.
 
     Returns:
-        The threshold, and each one's F1 by lab.
+        The threshold, of several that are as good the lowest; and for each of `THRESHOLDS` the labs' F1, 0-1.
     """
     scores: dict[float, dict[str, float]] = {}
     for threshold in THRESHOLDS:
@@ -116,33 +126,34 @@ def chosen_threshold(by_lab: dict[str, list[tuple[str, np.ndarray, list]]], loca
 
 
 def in_the_middle(pictures: list[Picture], locator: Locator) -> dict:
-    """How often the first cell found covers the middle, and how often any does."""
+    """In how many pictures of one cell the first that is found covers the middle, in how many any does, and the share
+    of the first."""
     counts = {"pictures": len(pictures), "first": 0, "any": 0}
     for picture in pictures:
         photo = read_image(picture.path)
         y, x = photo.shape[0] / 2, photo.shape[1] / 2
-        covers = [b[0] <= x < b[2] and b[1] <= y < b[3] for b in boxes_of(locator.locate(photo))]
+        covers = [b[0] <= x < b[2] and b[1] <= y < b[3] for b in boxes_of(locator, photo)]
         counts["first"] += covers[:1] == [True]
         counts["any"] += any(covers)
     return counts | {"first_share": counts["first"] / max(1, len(pictures))}
 
 
 def fields(folder: Path, locator: Locator, draw: Path | None = None) -> dict:
-    """LISC: in how many fields a cell is found, and how many cells."""
+    """Of the labs that are only scored, LISC: in how many fields a cell is found, in what share, and how many cells."""
     rows = [row for row in lab_rows(folder) if row["lab"] in SCORED_ONLY]
     counts = {"pictures": len(rows), "found": 0, "cells": 0}
     for row in rows:
         photo = read_image(row["file"])
-        cells = locator.locate(photo)
-        counts["found"] += bool(cells)
-        counts["cells"] += len(cells)
+        found = boxes_of(locator, photo)
+        counts["found"] += bool(found)
+        counts["cells"] += len(found)
         if draw:
-            _draw(draw / "lisc" / f"{Path(row['file']).stem}.png", photo, [], boxes_of(cells))
+            _draw(draw / row["lab"] / f"{Path(row['file']).stem}.png", photo, [], found)
     return counts | {"found_share": counts["found"] / max(1, len(rows))}
 
 
 def red_cells_alone(root: Path, locator: Locator) -> dict:
-    """Patches of red cells, as they are and altered: in how many a white cell is found."""
+    """Patches of red cells, as they are and altered as `training.altered` does: in how many a white cell is found."""
     from training.altered import OTHERS
 
     counts = {"patches": 0, "as_they_are": 0, "altered": 0, "altered_with_cell": 0}
@@ -217,9 +228,9 @@ def overlaid(photos: list[np.ndarray], locator: Locator) -> dict[str, dict[str, 
     """For each overlay: cells found without it, of these lost with it, and cells found only with it."""
     table = {name: {"cells": 0, "lost": 0, "added": 0} for name in OVERLAYS}
     for photo in photos:
-        plain = boxes_of(locator.locate(photo))
+        plain = boxes_of(locator, photo)
         for name, overlay in OVERLAYS.items():
-            found = boxes_of(locator.locate(overlay(photo, plain)))
+            found = boxes_of(locator, overlay(photo, plain))
             same = [any(intersection_over_union(a, b) >= SAME_CELL for b in found) for a in plain]
             new = [all(intersection_over_union(a, b) < SAME_CELL for b in plain) for a in found]
             row = table[name]
@@ -234,27 +245,43 @@ def overlaid(photos: list[np.ndarray], locator: Locator) -> dict[str, dict[str, 
 
 def score(
     locator: Locator, root: Path, pbc: Path, labs: Path, lab: str | None = None, draw: Path | None = None
-) -> dict:
-    """All that there is to score, or all of one lab that the locator never saw."""
-    photos = annotated_photos(root)
-    cells = single_cells(pbc, labs)
-    boxes = annotations(root) | annotated_boxes(labs)
-    chosen = [p for p in photos + cells if (p.lab == lab if lab else p.split == "test")]
-    results: dict = {}
-    for name in dict.fromkeys(p.lab for p in chosen):
-        own = [p for p in chosen if p.lab == name]
-        if name != "munich_marrow":
+) -> dict[str, dict]:
+    """All that there is to score, or all of one lab that the locator never saw.
+
+    Args:
+        locator: what finds cells.
+        root, pbc, labs: folders of the Kaggle set, of the PBC set and of further labs.
+        lab: whose pictures are scored, "train" and "test"; None: of every lab what is held out, and the rest.
+        draw: where to draw pictures with a miss, and LISC's fields; None: nowhere.
+
+    Returns:
+        What was scored -> its counts and shares.
+
+    Raises:
+        DataError: if the data has no such lab.
+    """
+    pictures = all_pictures(root, pbc, labs)
+    if lab and lab not in (known := sorted({picture.lab for picture in pictures})):
+        raise DataError(f"the data has no lab {lab!r} with cells whose places are known, but {', '.join(known)}")
+    chosen = [picture for picture in pictures if (picture.lab == lab if lab else picture.split == "test")]
+    annotated = annotations(root)
+    boxes = annotated | annotated_boxes(labs)
+    results: dict[str, dict] = {}
+    for name in dict.fromkeys(picture.lab for picture in chosen):
+        own = [picture for picture in chosen if picture.lab == name]
+        if any(picture.name in boxes for picture in own):
             results[f"boxes, {name}"] = against_boxes(whole_photos(own, boxes), locator, draw)
         if name != "bccd":
             results[f"one cell, {name}"] = in_the_middle(own, locator)
     if lab:
         return results
-    agreed = [p for p in photos if p.split == "test" and name_of(p.path) not in contradicted(root, annotations(root))]
+    photos = [picture for picture in chosen if picture.lab == "bccd"]
+    doubted = contradicted(root, annotated)
+    agreed = [photo for photo in photos if photo.name not in doubted]
     results["boxes, bccd, where labels.csv agrees"] = against_boxes(whole_photos(agreed, boxes), locator)
     results["fields, lisc"] = fields(labs, locator, draw)
     results["patches of red cells"] = red_cells_alone(root, locator)
-    some = [read_image(p.path) for p in photos if p.split == "test"][:OVERLAID]
-    results["overlays"] = overlaid(some, locator)
+    results["overlays"] = overlaid([read_image(photo.path) for photo in photos[:OVERLAID]], locator)
     return results
 
 
@@ -283,20 +310,29 @@ def table(results: dict) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.locating.score", description=__doc__.splitlines()[0])
-    parser.add_argument("graph", type=Path, help="locator.onnx")
-    parser.add_argument("--threshold", type=float, required=True, help="score from which something is a white cell")
-    parser.add_argument("--lab", help="score all of this lab, which the locator never saw")
+    parser = argparse.ArgumentParser(
+        prog="python -m training.locating.score",
+        description="Score a locator on pictures that were never trained on, or on a lab that it never saw.",
+    )
+    parser.add_argument("graph", type=Path, metavar="GRAPH", help="such as leukoscope/pretrained/locator.onnx")
+    parser.add_argument(
+        "--threshold", type=float, required=True, metavar="T", help="score, 0-1, from which something is a white cell"
+    )
+    parser.add_argument("--lab", help="score all of this lab, which the locator never saw (train --without LAB)")
     parser.add_argument("--draw", type=Path, metavar="DIR", help="draw pictures with a miss, and LISC's fields")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    add_folder_arguments(parser)
     args = parser.parse_args(argv)
-    folders = [os.environ.get(name) for name in ("BLOOD_CELLS_DIR", "PBC_DIR", "LABS_DIR")]
-    if not all(folders):
-        print("error: set BLOOD_CELLS_DIR, PBC_DIR and LABS_DIR", file=sys.stderr)
+    try:
+        if not 0 < args.threshold < 1:
+            raise DataError(f"--threshold must be above 0 and below 1, not {args.threshold:g}")
+        if not args.graph.is_file():
+            raise CheckpointError(f"there is no {args.graph}: python -m training.locating.export makes one")
+        locator = open_locator(args.graph, args.threshold)
+        results = score(locator, *folders_of(args), lab=args.lab, draw=args.draw)
+    except (CheckpointError, DataError, ImageError) as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
-    from leukoscope.graphs import open_locator
-
-    results = score(open_locator(args.graph, args.threshold), *map(Path, folders), args.lab, args.draw)
     print(table(results))
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n")
