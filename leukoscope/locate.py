@@ -25,7 +25,6 @@ COPY_SIDE = 160  # px, about: the longer side of the copy that is looked at firs
 AT_EDGE = 1.5  # px of a copy; a side that ends so near the photo's edge ends at it: the network is no more exact
 SMALL_CELL = 26.0  # px of a copy; a narrower cell is looked for on a copy twice as fine, and so it is if there is none
 MEASURED = 1.15  # times as wide as it seemed on the coarser copy may a cell be on the finer one: it was measured badly
-UNSEEN = 0.75  # of `SMALL_CELL`: what is wider is seen on a copy, and on the finer one it is no cell that was missed
 MOST_PIXELS = 4_000_000  # of a copy; the network was not shown cells so small that more would be needed
 AS_SURE = 0.75  # of the surest cell's score, from which one in the photo's middle is the one that is meant
 ONE_CELL = 0.6  # share of the smaller of two boxes that lies in the other, from which they are of one cell
@@ -91,7 +90,7 @@ class Locator:
             boxes, scores = np.concatenate([boxes, seen[kept] * step]), np.concatenate([scores, sure[kept]])
             if last or (len(boxes) and not small.any()):
                 break
-            widest = SMALL_CELL * step / finer * (MEASURED if small.any() else UNSEEN)
+            widest = MEASURED * SMALL_CELL * step / finer
             step = finer
         boxes, scores = one_each(boxes, scores)
         limits = np.array([width, height, width, height])

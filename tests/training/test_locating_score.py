@@ -112,7 +112,7 @@ def test_doubled_and_merged_cells_are_counted():
     assert doubled["misses"] == ["p"]
 
 
-def test_the_threshold_is_the_one_at_which_the_worst_lab_does_best():
+def test_the_threshold_is_the_one_at_which_labs_do_best_in_the_mean():
     photo, other = np.zeros((160, 160, 3), np.uint8), np.ones((160, 160, 3), np.uint8)
     a, b = (10, 10, 60, 60), (90, 90, 140, 140)
 
@@ -126,12 +126,12 @@ def test_the_threshold_is_the_one_at_which_the_worst_lab_does_best():
 
     labs = {"first": [("p", photo, [a])], "second": [("q", other, [a])]}
     threshold, scores = score.chosen_threshold(labs, sees(0.42, 0.57))
-    assert threshold == 0.45, "from there on nothing is added, up to 0.55 nothing is lost"
+    assert threshold == 0.55, "from 0.45 on nothing is added, up to 0.55 nothing is lost"
     assert scores[0.4] == {"first": pytest.approx(2 / 3), "second": 1}
     assert scores[0.45] == scores[0.55] == {"first": 1, "second": 1}
     assert scores[0.6] == {"first": 1, "second": 0}
     threshold, _ = score.chosen_threshold(labs, sees(0.52, 0.44))
-    assert threshold == 0.3, "one lab without any cell is worse than another with one too many"
+    assert threshold == 0.4, "one lab without any cell is worse than another with one too many"
 
 
 def test_photos_are_scored_at_their_own_size_and_without_boxes_not_at_all(tmp_path):

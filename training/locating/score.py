@@ -1,7 +1,7 @@
 """Score a locator.
 
-    python -m training.locating.score leukoscope/pretrained/locator.onnx --threshold 0.4     # a table; --json FILE too
-    python -m training.locating.score runs/without-raabin.onnx --threshold 0.4 --lab raabin     # all of a lab left out
+    python -m training.locating.score leukoscope/pretrained/locator.onnx                     # a table; --json FILE too
+    python -m training.locating.score runs/without-raabin.onnx --threshold 0.5 --lab raabin     # all of a lab left out
     python -m training.locating.score ... --draw DIR      # draw each picture with a miss: annotated white, found black
 
 What is scored was never trained on: half of the Kaggle set's annotated photos (all that overlap its TEST among them),
@@ -15,6 +15,7 @@ as found if there is any cell in it, and --draw writes a sheet of what was found
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -104,14 +105,15 @@ def whole_photos(pictures: Iterable[Picture], boxes: dict[str, list]) -> Iterato
 
 
 def chosen_threshold(by_lab: dict[str, list[Annotated]], locator: Locator) -> tuple[float, dict]:
-    """The threshold for cells: of `THRESHOLDS` the one at which the worst lab's F1 on annotated boxes is the highest.
+    """The threshold for cells: of `THRESHOLDS` the one at which the mean of the labs' F1 on annotated boxes is highest.
 
     Args:
         by_lab: each lab's pictures that were never trained on.
         locator: whose own threshold does not count.
 
     Returns:
-        The threshold, of several that are as good the lowest; and for each of `THRESHOLDS` the labs' F1, 0-1.
+        The threshold, of several that are as good the highest, for red cells of other labs score higher than these; and
+        for each of `THRESHOLDS` the labs' F1, 0-1.
     """
     scores: dict[float, dict[str, float]] = {}
     for threshold in THRESHOLDS:
@@ -119,7 +121,7 @@ def chosen_threshold(by_lab: dict[str, list[Annotated]], locator: Locator) -> tu
         scores[threshold] = {
             lab: 2 * row["matched"] / max(1, row["annotated"] + row["found"]) for lab, row in rows.items()
         }
-    return max(scores, key=lambda t: min(scores[t].values())), scores
+    return max(scores, key=lambda t: (round(sum(scores[t].values()), 9), t)), scores
 
 
 # --- pictures of one cell, fields, patches ---------------------------------------------------------------
@@ -285,6 +287,20 @@ def score(
     return results
 
 
+def _chosen(locator: Locator, root: Path, pbc: Path, labs: Path) -> float:
+    """The threshold that annotated pictures held out give; says how good each is."""
+    boxes = annotations(root) | annotated_boxes(labs)
+    held_out = [picture for picture in all_pictures(root, pbc, labs) if picture.split == "test"]
+    by_lab: dict[str, list[Annotated]] = {}
+    for picture in held_out:
+        by_lab.setdefault(picture.lab, []).extend(whole_photos([picture], boxes))
+    threshold, scores = chosen_threshold({lab: own for lab, own in by_lab.items() if own}, locator)
+    for tried, row in scores.items():
+        of_labs = ", ".join(f"{lab} {value:.4f}" for lab, value in row.items())
+        print(f"threshold {tried:.2f}: F1 {of_labs}{'   <- chosen' if tried == threshold else ''}")
+    return threshold
+
+
 def _draw(path: Path, photo: np.ndarray, annotated: list, found: list) -> None:
     shown = photo.copy()
     for boxes, colour in ((annotated, (255, 255, 255)), (found, (0, 0, 0))):
@@ -316,7 +332,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("graph", type=Path, metavar="GRAPH", help="such as leukoscope/pretrained/locator.onnx")
     parser.add_argument(
-        "--threshold", type=float, required=True, metavar="T", help="score, 0-1, from which something is a white cell"
+        "--threshold",
+        type=float,
+        metavar="T",
+        help="score, 0-1, from which something is a white cell; default: it is chosen, and said, see chosen_threshold",
     )
     parser.add_argument("--lab", help="score all of this lab, which the locator never saw (train --without LAB)")
     parser.add_argument("--draw", type=Path, metavar="DIR", help="draw pictures with a miss, and LISC's fields")
@@ -324,11 +343,13 @@ def main(argv: list[str] | None = None) -> int:
     add_folder_arguments(parser)
     args = parser.parse_args(argv)
     try:
-        if not 0 < args.threshold < 1:
+        if args.threshold is not None and not 0 < args.threshold < 1:
             raise DataError(f"--threshold must be above 0 and below 1, not {args.threshold:g}")
         if not args.graph.is_file():
             raise CheckpointError(f"there is no {args.graph}: python -m training.locating.export makes one")
-        locator = open_locator(args.graph, args.threshold)
+        locator = open_locator(args.graph, args.threshold or THRESHOLDS[0])
+        if args.threshold is None:
+            locator = dataclasses.replace(locator, threshold=_chosen(locator, *folders_of(args)))
         results = score(locator, *folders_of(args), lab=args.lab, draw=args.draw)
     except (CheckpointError, DataError, ImageError) as error:
         print(f"error: {error}", file=sys.stderr)
