@@ -353,6 +353,18 @@ def test_a_run_finds_boxes_before_the_round_that_asks_for_them(runs):
     assert not (runs[0] / "found-1.json").exists()
 
 
+def test_boxes_are_found_with_the_averaged_weights(tmp_path):
+    training = Training(Recipe(**tomllib.loads(TINY)), tmp_path)
+    photo = draw_cell("monocyte", seed=0, size=96)[None]
+    plain = training.model(photo).numpy()
+    training.average = [array + 0.1 for array in training.average]
+    answer = training.locator(0.5).run(photo)
+    np.testing.assert_array_equal(training.model(photo).numpy(), plain)
+    training.model.set_weights(training.average)
+    np.testing.assert_allclose(answer, training.model(photo).numpy(), rtol=1e-4, atol=1e-4)
+    assert np.abs(answer - plain).max() > 0.01
+
+
 def test_a_run_keeps_its_losses(runs):
     for folder in runs:
         rows = list(csv.DictReader((folder / run.HISTORY).open()))
