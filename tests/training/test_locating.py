@@ -102,6 +102,26 @@ def test_targets_describe_the_boxes():
     assert telling.sum() == pytest.approx(2)
 
 
+def test_the_middle_of_a_cell_is_known_whatever_is_not():
+    box = np.array([[40.0, 40.0, 100.0, 100.0]])
+    scene = Scene(np.zeros((SIDE, SIDE, 3), np.uint8), box, np.array([False]), np.ones((SIDE, SIDE), bool))
+    _, _, known, _ = targets(scene, box)
+    assert known[7:10, 7:10].all()
+    assert known.sum() < 20
+
+
+def test_places_tell_of_the_nearer_of_two_cells():
+    boxes = np.array([[40.0, 40.0, 120.0, 120.0], [68.0, 40.0, 148.0, 120.0]])
+    for order in ([0, 1], [1, 0]):
+        blank = np.zeros((SIDE, SIDE), bool)
+        scene = Scene(np.zeros((SIDE, SIDE, 3), np.uint8), boxes[order], np.ones(2, bool), blank)
+        heat, sides, _, telling = targets(scene, boxes[order])
+        told = boxes_told(heat, sides, telling)
+        np.testing.assert_allclose(told[np.argsort(told[:, 0])], boxes, atol=1e-3)
+        left = 11.5 * STRIDE - np.exp(sides[9, 11, 0]) * SIDE_UNIT  # of a place nearer to the first's middle
+        assert left == pytest.approx(40, abs=1e-3)
+
+
 def test_what_is_not_known_teaches_nothing_but_its_middle():
     """A picture of one cell without a box: a cell is in the middle, and what lies at its edge may be one too."""
     source = picture(
@@ -234,6 +254,8 @@ def test_boxes_are_cut_to_the_picture_but_not_to_the_canvas():
     boxes = np.array([[10.0, 10, 50, 50], [70, 140, 110, 200]])
     np.testing.assert_array_equal(cut_to_picture(boxes, inside), [[20, 30, 50, 50], [70, 140, 90, 200]])
     assert len(cut_to_picture(boxes, np.zeros_like(inside))) == 0
+    beyond = np.array([[-30.0, -10, 200, 180]])
+    np.testing.assert_array_equal(cut_to_picture(beyond, np.ones_like(inside)), beyond)
 
 
 def test_a_box_moves_as_the_round_cell_in_it():
@@ -265,6 +287,13 @@ def test_pictures_side_by_side_take_their_boxes_along():
         assert bright[y0 + 1 : y1 - 1, x0 + 1 : x1 - 1].all()
         bright[max(0, y0 - 1) : y1 + 1, max(0, x0 - 1) : x1 + 1] = False
     assert not bright.any(), "each has a box"
+
+
+def test_in_pictures_side_by_side_no_box_reaches_into_the_next():
+    source = picture(image=np.full((60, 60, 3), 200, np.uint8), boxes=np.array([[-30.0, 20, 30, 50]]))
+    scene = canvas._mosaic([source], 30.0, np.random.default_rng(0))
+    sides = (scene.boxes[:, 2:] - scene.boxes[:, :2]).max(axis=1)
+    np.testing.assert_allclose(sides, 15, rtol=0.25)  # half of each, as of the tile
 
 
 def test_in_pictures_side_by_side_only_what_is_known_is_taught():

@@ -200,15 +200,17 @@ def test_cells_that_are_lost_and_added_under_an_overlay_are_counted():
     photo[200:300, 300:400] = (80, 40, 140)
 
     def run(copies):
-        cell, other = (70, 45, 105, 80), (10, 10, 40, 40)
+        cell, second, other = (70, 45, 105, 80), (110, 75, 150, 115), (10, 10, 40, 40)
         black, yellow = copies[0, :, :, :].max(axis=2).min() < 30, (copies[0, :, :, 2] < 60).any()
-        cells = [] if black else [(cell, 0.9)]  # blind as soon as anything is black, and taken in by yellow
+        cells = (
+            [] if black else [(cell, 0.9), (second, 0.9)]
+        )  # blind as soon as anything is black, and taken in by yellow
         return answering([*cells, (other, 0.8)] if yellow and not black else cells, copies.shape[1:3])
 
     rows = score.overlaid([photo, photo], Locator(run, 0.5))
-    assert rows["black strip"] == {"cells": 2, "lost": 2, "added": 0}
-    assert rows["yellow boxes with labels"] == {"cells": 2, "lost": 0, "added": 2}
-    assert rows["thin blue boxes"] == {"cells": 2, "lost": 0, "added": 0}
+    assert rows["black strip"] == {"cells": 4, "lost": 4, "added": 0}
+    assert rows["yellow boxes with labels"] == {"cells": 4, "lost": 0, "added": 2}
+    assert rows["thin blue boxes"] == {"cells": 4, "lost": 0, "added": 0}
     assert set(rows) == set(score.OVERLAYS)
 
 

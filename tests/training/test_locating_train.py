@@ -164,6 +164,20 @@ def test_the_loss_is_none_for_what_is_right_and_counts_only_what_is_known():
     assert float(train.loss(apart, heat, sides, known, telling)[2]) == pytest.approx(0, abs=1e-5), "no box is there"
 
 
+def test_the_loss_of_the_heat_map_is_focal():
+    """What is half sure counts a quarter, and near a middle, where the heat is a half, a sixteenth of that."""
+    heat = np.array([[[1.0, 0.5], [0.0, 0.0]]], np.float32)
+    answer = np.zeros((1, 2, 2, 5), np.float32)
+    answer[0, 1, 1, 0] = -30  # rightly sure
+    none, all_known = np.zeros((1, 2, 2), np.float32), np.ones((1, 2, 2), np.float32)
+    _, heat_loss, _ = train.loss(answer, heat, np.zeros((1, 2, 2, 4), np.float32), all_known, none)
+    assert float(heat_loss) == pytest.approx(np.log(2) * 0.25 * (1 + 1 / 16 + 1), rel=1e-4)
+    two = np.concatenate([heat, heat], axis=1)
+    twice = np.concatenate([answer, answer], axis=1)
+    _, of_two, _ = train.loss(twice, two, np.zeros((1, 4, 2, 4), np.float32), np.ones_like(two), np.zeros_like(two))
+    assert float(of_two) == pytest.approx(float(heat_loss)), "of each cell"
+
+
 # --- the network -----------------------------------------------------------------------------------------
 
 
@@ -337,6 +351,18 @@ def test_a_run_finds_boxes_before_the_round_that_asks_for_them(runs):
     assert set(kept) == {"0", "1"}, "pictures of one cell"
     assert all(complete for _, _, complete in kept.values())
     assert not (runs[0] / "found-1.json").exists()
+
+
+def test_boxes_are_found_with_the_averaged_weights(tmp_path):
+    training = Training(Recipe(**tomllib.loads(TINY)), tmp_path)
+    photo = draw_cell("monocyte", seed=0, size=96)[None]
+    plain = training.model(photo).numpy()
+    training.average = [array + 0.1 for array in training.average]
+    answer = training.locator(0.5).run(photo)
+    np.testing.assert_array_equal(training.model(photo).numpy(), plain)
+    training.model.set_weights(training.average)
+    np.testing.assert_allclose(answer, training.model(photo).numpy(), rtol=1e-4, atol=1e-4)
+    assert np.abs(answer - plain).max() > 0.01
 
 
 def test_a_run_keeps_its_losses(runs):
