@@ -14,7 +14,7 @@ from training.config import ConfigError, checked
 from training.data import grouped_folds, load_examples, summary, where
 from training.labs import annotated_boxes, held_out, lab_rows, labs_folder_rows
 from training.locating.pictures import annotated_photos, kept_small, single_cells
-from training.sources import PHOTO_FOLDER, DataError
+from training.sources import PHOTO_FOLDER, DataError, photo_table
 from training.train import training_rows
 
 COLUMNS = ("file", "lab", "cell", "slide_group", "field", "official_split")
@@ -272,3 +272,9 @@ def test_half_of_the_annotated_photos_are_held_out(tmp_path):
     np.testing.assert_array_equal(pictures[0].boxes, [(100, 75, 160, 140)])
     np.testing.assert_array_equal(pictures[0].decoys, [(5, 10, 45, 50)])
     assert 20 <= sum(picture.split == "test" for picture in pictures) <= 26
+    split_of = {}
+    for picture in pictures:
+        facts = photo_table().get(picture.name.removeprefix("BloodImage_"), {})
+        assert split_of.setdefault(picture.group, picture.split) == picture.split, "a field is of one split"
+        assert picture.group == f"bccd/{facts.get('field', picture.name)}"
+        assert facts.get("split") != "test" or picture.split == "test"

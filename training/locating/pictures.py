@@ -146,7 +146,7 @@ def annotated_photos(root: Path) -> list[Picture]:
         DataError: if the folder holds no annotated photos.
     """
     boxes, others, known = annotations(root), annotations(root, ("Platelets", "RBC")), photo_table()
-    facts = {name: known.get(str(int(name.removeprefix("BloodImage_"))), {}) for name in boxes}
+    facts = {name: known.get(name.removeprefix("BloodImage_"), {}) for name in boxes}
     group = {name: f"bccd/{fact.get('field', name)}" for name, fact in facts.items()}
     held_out = {group[name] for name, fact in facts.items() if fact.get("split") == "test"}
     for other in sorted(set(group.values()) - held_out, key=lambda g: hashlib.sha256(g.encode()).hexdigest()):
