@@ -51,12 +51,12 @@ RUN_BY = {
     "test_without_ray_one_line_says_how_to_get_it",
     "pip install 'leukoscope[microscopy]'": "tests/leukoscope/test_formats.py::"
     "test_heic_without_its_package_is_told_what_to_install",
-    "python -m training.locating.train": "tests/training/test_locating_run.py::"
-    "test_a_run_ends_where_its_recipe_says_and_becomes_a_graph_that_is_opened_and_scored",
-    "python -m training.locating.export": "tests/training/test_locating_run.py::"
-    "test_a_run_ends_where_its_recipe_says_and_becomes_a_graph_that_is_opened_and_scored",
-    "python -m training.locating.score": "tests/training/test_locating.py::"
-    "test_scores_count_what_is_missed_doubled_and_merged",
+    "python -m training.locating.train": "tests/training/test_locating_train.py::"
+    "test_a_run_that_was_stopped_goes_on_to_the_same_weights",
+    "python -m training.locating.export": "tests/training/test_locating_train.py::"
+    "test_a_trained_locator_becomes_a_graph_that_serving_opens",
+    "python -m training.locating.score": "tests/training/test_locating_score.py::"
+    "test_what_was_held_out_is_scored_and_kept",
     "python -m training.data": "tests/training/test_data.py::test_real_folders_load_whole",
     "python -m training.sheets": "tests/training/test_sheets.py::test_the_command_draws_three_pictures",
     "python -m training.train training/configs/default.toml --all": "tests/training/test_export.py::"
@@ -264,8 +264,9 @@ def test_recipes_are_compared_as_measured():
     trials = {(row["variant"], row["trial"]): row for row in read_table()}
     assert (ROOT / "training/results/comparison.md").read_text() == "\n".join(markdown(read_table())) + "\n"
     lines = block("unseen")
-    for trial, lab in UNSEEN.items():
-        row = trials["default", trial]
+    measured = [trial for trial in UNSEEN if ("default", trial) in trials]
+    for trial in measured:
+        row, lab = trials["default", trial], UNSEEN[trial]
         found, balanced = percent(row["found"]), with_interval(row, "balanced_accuracy")
         assert row_of("default", IN_SHORT[lab], f"{row['n']:,}", found, balanced, *sure(row)) in lines, trial
         assert set(row["also"]) == set(SCORED_ONLY)
@@ -273,10 +274,15 @@ def test_recipes_are_compared_as_measured():
         row = trials["rules", trial]
         cells = f"{row['n']:,}", "–", f"{row['balanced_accuracy']:.3f}", *sure(row)
         assert row_of("rules", IN_SHORT[UNSEEN[trial]], *cells) in lines, trial
-    assert len([line for line in lines if line.startswith("| ")]) == 1 + len(UNSEEN) + 2
-    own = [trials["default", trial]["locator"] for trial in UNSEEN]
-    assert ("The locators of these models never saw the lab either." in lines) == all(own)
-    assert ("The locator of these models is the embedded one, which saw all labs but LISC." in lines) == (not any(own))
+    assert len([line for line in lines if line.startswith("| ")]) == 1 + len(measured) + 2
+    missing = [IN_SHORT[lab] for trial, lab in UNSEEN.items() if trial not in measured]
+    said = f"Not measured yet with the recipe as it is: models without {', '.join(missing)}."
+    assert (said in lines) == bool(missing)
+    own = [trials["default", trial]["locator"] for trial in measured]
+    assert ("The locators of these models never saw the lab either." in lines) == bool(own and all(own))
+    assert ("The locator of these models is the embedded one, which saw all labs but LISC." in lines) == bool(
+        own and not any(own)
+    )
 
 
 def test_every_lab_is_as_measured_and_stands_before_test():
