@@ -27,6 +27,12 @@ def pbc() -> Path:
     return _folder("PBC_DIR")
 
 
+@pytest.fixture(scope="session")
+def labs_folder() -> Path:
+    """The folder of further labs, likewise."""
+    return _folder("LABS_DIR")
+
+
 def _folder(variable: str) -> Path:
     if variable not in os.environ:
         pytest.skip(f"{variable} is not set: not run on real pictures")

@@ -66,7 +66,7 @@ class ExportError(RuntimeError):
     """An exported graph that does not answer as the Keras model does."""
 
 
-def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) -> Spec:
+def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, cell: float | None = None) -> Spec:
     """Write the checkpoint folder of a run; an older one there is replaced as a whole, once the new one stands.
 
     Args:
@@ -75,6 +75,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
         examples: the table that the run trained on.
         verdicts: for a run that held no fold out, the checkpoint of the same recipe that gives temperature and
             thresholds.
+        cell: score, 0-1, from which something is a white cell; None: that at which the run framed its examples.
 
     Raises:
         RunError: if the run has no weights yet, or `verdicts` is missing, not asked for, or of another recipe.
@@ -120,7 +121,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
             temperature, thresholds, held_out = lent.temperature, lent.thresholds, lent.trained["validation_pictures"]
         else:
             logits, held_out = run_onnx(folder / ONNX_FILE, val_crops), len(val_rows)
-            temperature, thresholds = fit_verdicts(logits, val_labels, config.locator.threshold)
+            temperature, thresholds = fit_verdicts(logits, val_labels, cell or config.locator.threshold)
         spec = Spec(
             name=config.name,
             framing=framing,
@@ -323,13 +324,24 @@ def main(argv: list[str] | None = None) -> int:
         help="for a run that held no fold out (training.train --all): of the same recipe, with a fold held out; gives "
         "temperature and thresholds",
     )
+    parser.add_argument(
+        "--cell",
+        type=float,
+        metavar="T",
+        help="score, 0-1, from which something is a white cell, as training.locating.score chooses it; default: the "
+        "recipe's, at which the examples were framed",
+    )
     add_data_arguments(parser)
     args = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
+        if args.cell is not None and not 0 < args.cell < 1:
+            raise ConfigError(f"--cell must be above 0 and below 1, not {args.cell:g}")
+        if args.cell is not None and args.verdicts:
+            raise ConfigError("--cell: thresholds come from --verdicts")
         config = read_config(args.run / "config.toml")
         examples = examples_of(args, kinds=config.data.kinds, seed=config.seed)
-        spec = export(args.run, args.checkpoint, examples, args.verdicts)
+        spec = export(args.run, args.checkpoint, examples, args.verdicts, args.cell)
     except (ConfigError, DataError, RunError, ExportError, CheckpointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -131,6 +131,22 @@ def test_a_run_without_weights_is_refused(smoke_run, tmp_path):
     assert "no epoch was completed" in done.stderr
 
 
+def test_the_score_from_which_something_is_a_cell_may_be_given(smoke_run, smoke_checkpoint, tmp_path):
+    data = ("--data", "synthetic:80")
+    done = run_here("training.export", smoke_run, tmp_path / "out", "--cell", "0.7", *data)
+    assert done.returncode == 0, done.stderr
+    given, own = read_spec(tmp_path / "out"), read_spec(smoke_checkpoint)
+    assert given.thresholds.cell == 0.7 != own.thresholds.cell
+    assert (given.thresholds.confident, given.temperature) == (own.thresholds.confident, own.temperature)
+    for words, why in (
+        (("--cell", "1.5"), "--cell must be above 0 and below 1, not 1.5"),
+        (("--cell", "0.7", "--verdicts", smoke_checkpoint), "thresholds come from --verdicts"),
+    ):
+        refused = run_here("training.export", smoke_run, tmp_path / "no", *words, *data)
+        assert refused.returncode == 2
+        assert why in refused.stderr
+
+
 def test_a_run_on_all_photos_takes_the_verdicts_of_one_that_held_some_out(
     smoke_config, smoke_run, smoke_checkpoint, tmp_path
 ):
