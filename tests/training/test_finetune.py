@@ -15,12 +15,13 @@ from leukoscope.checkpoint import read_spec
 from leukoscope.synthetic import draw_cell
 from tests.leukoscope.test_checkpoint import edit
 from tests.training.conftest import ROOT, run_here, run_module
+from tests.training.test_train import kept_weights
 from training.config import recorded
 from training.data import load_examples, where
-from training.finetune import ENOUGH, cells_of, finetuning, warnings, with_parts
+from training.finetune import ENOUGH, cells_of, finetune, finetuning, warnings, with_parts
 from training.own_lab import RESULT_FILE, drawn_cells
 from training.sources import DataError
-from training.train import training_rows
+from training.train import read_history, save_state, training_rows
 
 LAMP = (1.0, 0.72, 0.5)  # another white balance: the smoke checkpoint does not divide it out
 DATA = ("--data", "synthetic:80", "--pbc", "")
@@ -78,6 +79,29 @@ def test_done_already_the_same_command_only_scores_again(tuned, smoke_checkpoint
     assert again.returncode == 0, again.stderr
     assert "nothing is left to train" in again.stdout
     assert again.stdout.splitlines()[-4:] == done.stdout.splitlines()[-4:]
+
+
+def test_stopped_after_an_epoch_it_goes_on_and_ends_as_if_never_stopped(smoke_checkpoint, lab, tmp_path, monkeypatch):
+    """Dropout's draws go on where they were: with the first epoch's drawn again the weights would be others."""
+    cells = cells_of(lab, "yellow", None)
+
+    def tune(run):
+        finetune(smoke_checkpoint, cells, None, run, run.with_name(f"{run.name}-checkpoint"), 2)
+        return kept_weights(run)
+
+    straight = tune(tmp_path / "straight")
+    with monkeypatch.context() as stopped:
+
+        def save_and_stop(*state):
+            save_state(*state)
+            raise KeyboardInterrupt
+
+        stopped.setattr("training.train.save_state", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            tune(tmp_path / "stopped")
+    assert len(read_history(tmp_path / "stopped")) == 1
+    for resumed, weights in zip(tune(tmp_path / "stopped"), straight, strict=True):
+        np.testing.assert_array_equal(resumed, weights)
 
 
 def test_files_of_one_slide_stay_on_one_side(lab, smoke_checkpoint):
