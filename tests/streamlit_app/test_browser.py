@@ -21,10 +21,10 @@ from tests.streamlit_app.conftest import ROOT, BenchVisit, start_bench
 PHOTOS = ROOT / "space" / "examples" / "twelve_drawn_photos.zip"
 
 
-def small_photos(folder: Path, count: int) -> list[Path]:
+def small_photos(folder: Path, count: int, size: int = 160) -> list[Path]:
     """Photos of one drawn cell each; no two are the same file."""
     folder.mkdir()
-    base = [jpeg(draw_cell(name, seed=1, size=160), 90) for name in ("neutrophil", "lymphocyte", "eosinophil")]
+    base = [jpeg(draw_cell(name, seed=1, size=size), 90) for name in ("neutrophil", "lymphocyte", "eosinophil")]
     paths = [folder / f"photo {index:03d}.jpg" for index in range(count)]
     for index, path in enumerate(paths):
         path.write_bytes(base[index % 3] + b"%d" % index)  # what follows a JPEG's end is passed over
@@ -111,7 +111,8 @@ def test_five_hundred_photos_stay_responsive_and_a_cancel_keeps_what_is_done(bro
         page = seen.page
         idle = seconds_to_about(seen)
         seen.tab("Differential")
-        seen.upload("Photos of one smear", *small_photos(tmp_path / "photos", 500))
+        # Large enough that counting them takes longer than a busy machine's browser needs to reach the button.
+        seen.upload("Photos of one smear", *small_photos(tmp_path / "photos", 500, size=900))
         progress = page.get_by_text(re.compile(r"\d+ of 500 files done"))
         expect(progress).to_be_visible()
         # On a machine that is busy with something else a page that counts nothing is slow as well.
