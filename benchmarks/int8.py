@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     from training.precision import processor
 
     classifier = Classifier.from_pretrained(args.checkpoint)
-    examples = load_examples(args.data, pbc="")
+    examples = load_examples(args.data, pbc="", labs="")
 
     def inputs(rows) -> tuple[np.ndarray, np.ndarray]:
         """Network inputs of the rows in which a cell was found, and their labels."""
@@ -77,8 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         crops = np.stack([cells[0].crop for cells in framed if cells])
         return normalise(crops, classifier.spec.normalisation), labels_of(rows)[found]
 
-    train = where(examples, lab="bccd", split="train", kind="photo")
-    test = where(examples, lab="bccd", split="test")
+    train, test = where(examples, split="train", kind="photo"), where(examples, split="test")
     test, labels = inputs(where(test, kind="copy" if "copy" in test["kind"] else "photo"))
     print(processor())
     with tempfile.TemporaryDirectory() as folder:
