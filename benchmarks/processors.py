@@ -132,7 +132,7 @@ def weights() -> list:
     settings["network"] |= {"filters": [16, 24, 32], "depth": [0, 1, 1], "dropout": []}
     settings["fit"] |= {"epochs": 4, "steps": 25, "batch": 16, "average": 0.9}
     config = in_precision(checked(settings, "a small network"), "float32")
-    examples = load_examples(DRAWN, pbc="")
+    examples = load_examples(DRAWN, pbc="", labs="")
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         run = Path(folder) / "run"
         open_run(run, to_toml(config), config, examples)

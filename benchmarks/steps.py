@@ -78,6 +78,7 @@ def first_steps(precision: str, steps: int, seconds: float) -> dict[str, float]:
 
     from training.config import CONFIGS, checked, in_precision, read_config
     from training.data import load_examples
+    from training.locator import FirstCells, locator_path
     from training.train import Batches, compiled, framed, framing_of, with_negatives
 
     settings = read_config(CONFIGS / "default.toml").model_dump()
@@ -85,8 +86,9 @@ def first_steps(precision: str, steps: int, seconds: float) -> dict[str, float]:
     config = in_precision(checked(settings, "the default recipe on drawn cells"), precision)
     tf.config.experimental.enable_op_determinism()
     framing, margin = framing_of(config), config.framing.size // 4
-    crops, rows, _ = framed(load_examples(f"synthetic:{DRAWN}", pbc=""), framing, margin, "drawn")
-    batches = Batches(*with_negatives(crops, rows, config, framing, margin), config)
+    cells = FirstCells(locator_path(config.locator), config.locator.threshold)
+    crops, rows = framed(load_examples(f"synthetic:{DRAWN}", pbc="", labs=""), framing, margin, "drawn", cells)
+    batches = Batches(*with_negatives(crops, rows, config, margin, cells), config)
     model = compiled(config, batches.steps)
     clock, work = [time.perf_counter()], [time.process_time()]
     for _, (inputs, labels, weights) in zip(range(steps), batches.epoch(0), strict=False):

@@ -82,7 +82,7 @@ def test_only_a_model_that_frames_cells_has_a_locator(copy):
     assert refusal(CheckpointError, check_files, copy, replace(spec, files=without)) == (
         f"{copy / SPEC_FILE}: no hash for {LOCATOR_FILE}"
     )
-    whole = replace(spec, framing=Framing("photo", 64))
+    whole = replace(spec, framing=Framing("photo", spec.framing.size))
     said = f"{copy / LOCATOR_FILE}: a model that looks at the whole photo has no locator"
     assert refusal(CheckpointError, check_files, copy, whole) == said
     assert refusal(CheckpointError, check_files, copy, replace(whole, files=without)) == said
