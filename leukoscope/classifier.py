@@ -92,6 +92,8 @@ class Classifier:
         located = self.spec.framing.kind == "cell"
         locator = self.folder / LOCATOR_FILE
         self._locator = open_locator(locator, self.spec.thresholds.cell, threads) if located else None
+        graphs = [self.folder / name for name in (ONNX_FILE, LOCATOR_FILE) if name in self.spec.files]
+        self._bytes = sum(graph.stat().st_size for graph in graphs)  # it goes on answering when its folder is gone
 
     @classmethod
     def from_pretrained(
@@ -319,9 +321,7 @@ class Classifier:
 
     def info(self) -> dict[str, Any]:
         """What this model is: its spec as plain values, where it is from, and the size of its graphs in bytes."""
-        graphs = [self.folder / name for name in (ONNX_FILE, LOCATOR_FILE) if name in self.spec.files]
-        size = sum(graph.stat().st_size for graph in graphs)
-        return {"source": self.source.name, "model_bytes": size, **asdict(self.spec)}
+        return {"source": self.source.name, "model_bytes": self._bytes, **asdict(self.spec)}
 
 
 def no_cell(image: np.ndarray | None = None) -> Prediction:

@@ -193,7 +193,8 @@ def test_a_model_deleted_or_replaced_while_it_serves_goes_on_answering(tmp_path)
     shutil.rmtree(folder)
     assert serving.predict(picture) == before
     assert serving.scan(draw_photo(["neutrophil"], seed=1, width=320)[0])
-    assert serving.info()["model_bytes"] == (EMBEDDED / "model.onnx").stat().st_size
+    graphs = [EMBEDDED / name for name in ("model.onnx", "locator.onnx")]
+    assert serving.info()["model_bytes"] == sum(graph.stat().st_size for graph in graphs)
     assert model_html(serving) == told
     with pytest.raises(ImageError):
         serving.predict(b"no picture")

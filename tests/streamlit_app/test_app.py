@@ -175,7 +175,7 @@ def test_a_saved_session_is_restored_into_an_empty_count(app, tmp_path):
     assert "Nothing counted yet" in page(app)
     app.file_uploader(key="restored_session").upload("saved.jsonl", file.read_bytes(), "text/plain").run()
     app.button(key="restore").click().run()
-    assert f"Counted {count.counted} cells in 1 photo" in page(app)
+    assert f"Counted {count.counted} cell" in page(app)
     assert session_file.read(tmp_path / "sessions" / "another.jsonl").differential == count
     app.button(key="restore").click().run()
     assert "This count is not empty" in app.error[0].value
