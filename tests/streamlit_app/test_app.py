@@ -49,8 +49,11 @@ def counted(at: AppTest, file: Path, photos: int) -> Differential:
     """The count in a session file, once it holds so many photos."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        if file.exists() and len((found := session_file.read(file)).differential.photos) >= photos:
-            return found.differential
+        # Between the file's creation and its first line there is nothing to be read.
+        if file.exists() and file.stat().st_size:
+            found = session_file.read(file).differential
+            if len(found.photos) >= photos:
+                return found
         time.sleep(0.05)
     pytest.fail(f"no {photos} photos in {file}")
 
