@@ -203,13 +203,12 @@ def export_onnx(model, path: Path) -> None:
 
 
 def run_onnx(path: Path, crops: np.ndarray) -> np.ndarray:
-    """Logits of framed crops by ONNX Runtime: uint8 (N, S, S, 3) -> float32 (N, C)."""
-    import onnxruntime
-
+    """Logits of framed crops by ONNX Runtime, opened as serving opens it: uint8 (N, S, S, 3) -> float32 (N, C)."""
+    from leukoscope.graphs import open_graph
     from leukoscope.preprocess import normalise
     from training.networks import NORMALISATION
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = open_graph(path, "image", "logits")
     parts = np.array_split(crops, -(-len(crops) // 64))
     return np.concatenate([session.run(["logits"], {"image": normalise(part, NORMALISATION)})[0] for part in parts])
 
