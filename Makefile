@@ -134,7 +134,7 @@ train: setup
 	$(BIN)/python -m training.locating.train training/configs/locator.toml --out $(RUNS)/locator
 	$(BIN)/python -m training.locating.export $(RUNS)/locator leukoscope/pretrained/locator.onnx
 	$(BIN)/python -m training.train training/configs/default.toml --out $(RUNS)/default
-	$(BIN)/python -m training.export $(RUNS)/default leukoscope/pretrained --cell 0.55
+	$(BIN)/python -m training.export $(RUNS)/default leukoscope/pretrained --verdicts training/results/verdicts.json
 	$(MAKE) evaluate
 
 # A threshold other than the recipe's would score another locator than the one that answers.

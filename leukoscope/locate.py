@@ -8,7 +8,7 @@ that it would have been seen on the coarser one: a red cell, large enough, has t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -103,7 +103,7 @@ class Locator:
         surest = max((cell.score for cell in cells), default=0.0)
 
         def prominence(cell: Cell) -> tuple[bool, float]:
-            meant = _covers(cell.box, middle) and cell.score >= AS_SURE * surest
+            meant = covers(cell.box, middle) and cell.score >= AS_SURE * surest
             return meant, cell.area * cell.score
 
         return sorted(cells, key=prominence, reverse=True)
@@ -148,5 +148,6 @@ def shared(box: np.ndarray, others: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _covers(box: tuple[int, int, int, int], point: tuple[float, float]) -> bool:
+def covers(box: Sequence[float], point: tuple[float, float]) -> bool:
+    """Whether a point (x, y) lies in a box (x0, y0, x1, y1)."""
     return box[0] <= point[0] < box[2] and box[1] <= point[1] < box[3]

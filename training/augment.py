@@ -29,6 +29,8 @@ def augment(picture: np.ndarray, size: int, settings: Augment, rng: np.random.Ge
         crop = recoloured(crop, rng, settings.restain)
     if settings.brightness:
         crop = cv2.convertScaleAbs(crop, alpha=rng.uniform(1 - settings.brightness, 1 + settings.brightness))
+    if settings.hues and rng.random() < settings.hues:
+        crop = cv2.transform(crop, _mixed_channels(rng))
     if settings.grey and rng.random() < settings.grey:
         crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     if settings.coarse and rng.random() < settings.coarse:
@@ -70,6 +72,13 @@ def random_matrix(side: int, size: int, settings: Augment, rng: np.random.Genera
     shift = np.array([either_way(settings.shift), either_way(settings.shift)]) * size
     offset = (size - 1) / 2 + shift - linear @ np.full(2, (side - 1) / 2)
     return np.column_stack([linear, offset])
+
+
+def _mixed_channels(rng: np.random.Generator) -> np.ndarray:
+    """Channels (R, G, B) -> as many, each partly a random mean of all: float32 (3, 3), rows summing to 1, so that grey
+    stays as it is."""
+    share = rng.random()
+    return ((1 - share) * np.eye(3) + share * rng.dirichlet(np.ones(3), 3)).astype(np.float32)
 
 
 def _blacken_edge(crop: np.ndarray, rng: np.random.Generator) -> None:

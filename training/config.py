@@ -87,6 +87,7 @@ class Augment(Section):
     mirror: Literal["none", "horizontal", "both"] = "none"
     brightness: Fraction = 0.0  # factor 1 - b to 1 + b
     restain: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # how far to other labs' dyes, glass, lamps and cameras
+    hues: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # chance of channels that are mixed: hues must not tell alone
     grey: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # chance of a crop without colours: form alone must tell
     blur: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0  # px, largest sigma
     sharpen: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0  # largest share of the difference from a blur that is added

@@ -1,11 +1,13 @@
 """A finished run -> a checkpoint folder that the library, the apps and Keras load.
 
     python -m training.export runs/default CHECKPOINT
+    python -m training.export runs/default CHECKPOINT --verdicts training/results/verdicts.json     # from other labs
     python -m training.export runs/default-all FINAL --verdicts CHECKPOINT      # a run that held nothing out
 
-Exports the weights that were kept to ONNX and to Keras's unpacked layout, compares the two on real crops, fits the
-temperature and the threshold of `confident` on the validation fold, and records a golden pair. A run that held no fold
-out has nothing to fit them on: it takes those of a checkpoint of the same recipe that did.
+Exports the weights that were kept to ONNX and to Keras's unpacked layout, compares the two on real crops, and records a
+golden pair. Temperature and thresholds are those that `training.verdicts` fitted on labs left out, if they are named,
+else they are fitted on the validation fold. A run that held no fold out has nothing to fit them on: it takes the
+former, or those of a checkpoint of the same recipe that did.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from leukoscope.calibration import unfamiliarity
 from leukoscope.checkpoint import (
     GOLDEN_FILE,
     GOLDEN_PICTURE,
@@ -53,12 +55,12 @@ from training.train import (
     read_history,
     training_rows,
 )
+from training.verdicts import Answered, VerdictsError, fit, read_verdicts
 
 PARITY_CROPS = 256
 PARITY_TOLERANCE = 1e-4  # of a probability
 CONFIDENT_ACCURACY = 0.99  # of answers marked confident on the validation fold, half a point above what is promised
 LEAST_CONFIDENT = 0.9  # probability of such an answer: in labs never seen they are less often right than held-out ones
-UNFAMILIAR_SHARE = 0.02  # of validation cells of the four types that may be called unfamiliar
 ONNX_OUTPUTS = ("logits", "features", "feature_map")
 
 
@@ -66,19 +68,19 @@ class ExportError(RuntimeError):
     """An exported graph that does not answer as the Keras model does."""
 
 
-def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, cell: float | None = None) -> Spec:
+def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) -> Spec:
     """Write the checkpoint folder of a run; an older one there is replaced as a whole, once the new one stands.
 
     Args:
         run: run folder that `training.train` made.
         checkpoint: folder to write.
         examples: the table that the run trained on.
-        verdicts: for a run that held no fold out, the checkpoint of the same recipe that gives temperature and
-            thresholds.
-        cell: score, 0-1, from which something is a white cell; None: that at which the run framed its examples.
+        verdicts: what gives temperature and thresholds: the file of `training.verdicts`, or, for a run that held no
+            fold out, a checkpoint of the same recipe that did; None: the validation fold.
 
     Raises:
         RunError: if the run has no weights yet, or `verdicts` is missing, not asked for, or of another recipe.
+        VerdictsError: if the file is none, or of another recipe.
         ExportError: if ONNX Runtime and Keras differ by more than 1e-4.
         CheckpointError: if the folder holds something that is no checkpoint.
     """
@@ -118,10 +120,10 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, 
             raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
 
         if lent:
-            temperature, thresholds, held_out = lent.temperature, lent.thresholds, lent.trained["validation_pictures"]
+            temperature, thresholds = lent.temperature, lent.thresholds
         else:
-            logits, held_out = run_onnx(folder / ONNX_FILE, val_crops), len(val_rows)
-            temperature, thresholds = fit_verdicts(logits, val_labels, cell or config.locator.threshold)
+            logits = run_onnx(folder / ONNX_FILE, val_crops)
+            temperature, thresholds = fit_verdicts(logits, val_labels, config.locator.threshold)
         spec = Spec(
             name=config.name,
             framing=framing,
@@ -139,8 +141,9 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, 
                 "kind": config.data.kind,
                 "pictures": len(train_rows),
                 "photos": len(set(train_rows["photo"])),
-                "validation_pictures": held_out,
-                "on_all": bool(lent),  # then what was held out, and the verdicts, are of another run of the recipe
+                "validation_pictures": len(val_rows),
+                "on_all": config.data.folds == 1,
+                "verdicts": lent.source if lent else "what was held out",
                 "drawn": "synthetic" in config.data.labs,
                 "epochs": len(read_history(run)),
                 "parameters": model.count_params(),
@@ -157,24 +160,40 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, 
     return spec
 
 
-def _lent_verdicts(config: Config, verdicts: Path | None, locator: Path) -> Spec | None:
-    """The spec of the checkpoint that temperature and thresholds are taken from; None for a run that fits its own."""
+class Lent(NamedTuple):
+    """Verdicts from elsewhere: the temperature, the thresholds, and in words what they were fitted on."""
+
+    temperature: float
+    thresholds: Thresholds
+    source: str
+
+
+def _lent_verdicts(config: Config, verdicts: Path | None, locator: Path) -> Lent | None:
+    """Temperature and thresholds from elsewhere; None for a run that fits its own."""
+    if verdicts and verdicts.is_file():
+        fitted = read_verdicts(verdicts, config)
+        thresholds = Thresholds(fitted["confident"], fitted["unfamiliar"], config.locator.threshold)
+        return Lent(fitted["temperature"], thresholds, f"labs left out: {', '.join(fitted['labs'])}")
     if config.data.folds > 1:
         if verdicts:
             raise RunError(f"the run held a fold out to fit its verdicts on: those of {verdicts} are not needed")
         return None
     if not verdicts:
-        raise RunError("the run held no fold out: name a checkpoint of the same recipe that did, by --verdicts")
-    lent = read_spec(verdicts)
-    theirs = recorded(lent.trained, str(verdicts))
+        raise RunError(
+            "the run held no fold out: name, by --verdicts, a checkpoint of the same recipe that did, or the file of "
+            "training.verdicts"
+        )
+    spec = read_spec(verdicts)
+    theirs = recorded(spec.trained, str(verdicts))
     if theirs.data.folds == 1:
         raise RunError(f"{verdicts} held no fold out either")
     ours, theirs = (in_precision(c, "auto").model_dump(exclude={"name"}) for c in (config, on_all(theirs)))
     if changed := [part for part in ours if ours[part] != theirs[part]]:
         raise RunError(f"{verdicts} is of another recipe: it differs in {', '.join(changed)}")
-    if locator.exists() and lent.files.get(LOCATOR_FILE) != sha256(locator):
+    if locator.exists() and spec.files.get(LOCATOR_FILE) != sha256(locator):
         raise RunError(f"{verdicts} has another locator, so it frames cells in another way")
-    return lent
+    held_out = spec.trained["validation_pictures"]
+    return Lent(spec.temperature, spec.thresholds, f"{held_out:,} pictures that an earlier run held out")
 
 
 def export_onnx(model, path: Path) -> None:
@@ -226,9 +245,7 @@ def parity(model, path: Path, crops: np.ndarray) -> float:
 
 
 def fit_verdicts(logits: np.ndarray, labels: np.ndarray, cell: float) -> tuple[float, Thresholds]:
-    """The temperature and the thresholds, all from cells that the network was not trained on.
-
-    `unfamiliar` lets all but 2 % of the cells of the four types pass; `confident` is fitted on those that pass.
+    """The temperature and the thresholds from cells that were held out of the labs that a network learned from.
 
     Args:
         logits: (N, 4 or 5).
@@ -236,45 +253,9 @@ def fit_verdicts(logits: np.ndarray, labels: np.ndarray, cell: float) -> tuple[f
         cell: score from which the locator takes something for a cell, which is the recipe's.
     """
     one_of_four = labels < NONE
-    logits, labels = logits[one_of_four], labels[one_of_four]
-    temperature = fit_temperature(logits[:, :NONE], labels)
-    score = unfamiliarity(logits, temperature)
-    limit = round(float(np.quantile(score, 1 - UNFAMILIAR_SHARE)), 4) if logits.shape[1] > NONE else 1.0
-    known = score <= limit
-    confident = fit_confident(logits[known, :NONE] / temperature, labels[known])
-    return temperature, Thresholds(confident=confident, unfamiliar=limit, cell=cell)
-
-
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature with the lowest log loss (Guo et al. 2017, arXiv 1706.04599), within 0.25-4."""
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
-
-    def log_loss(log_temperature: float) -> float:
-        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return -scaled[np.arange(len(labels)), labels].mean()
-
-    result = minimize_scalar(log_loss, bounds=(np.log(0.25), np.log(4.0)), method="bounded")
-    return round(float(np.exp(result.x)), 4)
-
-
-def fit_confident(scaled: np.ndarray, labels: np.ndarray) -> float:
-    """The lowest probability, not below `LEAST_CONFIDENT`, from which upwards answers are right often enough; 1 if none
-    is.
-
-    Args:
-        scaled: logits over the temperature (N, 4).
-        labels: (N,).
-    """
-    from scipy.special import softmax
-
-    probabilities = softmax(scaled.astype(np.float64), axis=1)
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    order = np.argsort(-confidence)
-    accuracy = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    enough = np.flatnonzero(accuracy >= CONFIDENT_ACCURACY)
-    return round(max(LEAST_CONFIDENT, float(confidence[order][enough[-1]])), 4) if len(enough) else 1.0
+    own = {"held out": Answered(logits[one_of_four], labels[one_of_four])}
+    temperature, confident, unfamiliar = fit(own, CONFIDENT_ACCURACY, LEAST_CONFIDENT)
+    return temperature, Thresholds(confident=confident, unfamiliar=unfamiliar, cell=cell)
 
 
 def write_golden(folder: Path, config: Config) -> None:
@@ -319,29 +300,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--verdicts",
         type=Path,
-        metavar="CHECKPOINT",
-        help="for a run that held no fold out (training.train --all): of the same recipe, with a fold held out; gives "
-        "temperature and thresholds",
-    )
-    parser.add_argument(
-        "--cell",
-        type=float,
-        metavar="T",
-        help="score, 0-1, from which something is a white cell, as training.locating.score chooses it; default: the "
-        "recipe's, at which the examples were framed",
+        metavar="SOURCE",
+        help="what gives temperature and thresholds: the file of training.verdicts, or, for a run that held no fold "
+        "out (training.train --all), a checkpoint of the same recipe that did; default: what the run held out",
     )
     add_data_arguments(parser)
     args = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        if args.cell is not None and not 0 < args.cell < 1:
-            raise ConfigError(f"--cell must be above 0 and below 1, not {args.cell:g}")
-        if args.cell is not None and args.verdicts:
-            raise ConfigError("--cell: thresholds come from --verdicts")
         config = read_config(args.run / "config.toml")
         examples = examples_of(args, kinds=config.data.kinds, seed=config.seed)
-        spec = export(args.run, args.checkpoint, examples, args.verdicts, args.cell)
-    except (ConfigError, DataError, RunError, ExportError, CheckpointError) as error:
+        spec = export(args.run, args.checkpoint, examples, args.verdicts)
+    except (ConfigError, DataError, RunError, VerdictsError, ExportError, CheckpointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(json.dumps({k: spec.trained[k] for k in ("pictures", "photos", "epochs", "parameters", "parity")}))

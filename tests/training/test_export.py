@@ -15,12 +15,8 @@ from tests.training.conftest import run_here
 from training.config import CONFIGS, read_config
 from training.data import load_examples, only_cell_types, pictures
 from training.export import (
-    CONFIDENT_ACCURACY,
-    LEAST_CONFIDENT,
     ONNX_OUTPUTS,
     export_onnx,
-    fit_confident,
-    fit_temperature,
     parity,
     run_onnx,
 )
@@ -132,22 +128,6 @@ def test_a_run_without_weights_is_refused(smoke_run, tmp_path):
     assert "no epoch was completed" in done.stderr
 
 
-def test_the_score_from_which_something_is_a_cell_may_be_given(smoke_run, smoke_checkpoint, tmp_path):
-    data = ("--data", "synthetic:80")
-    done = run_here("training.export", smoke_run, tmp_path / "out", "--cell", "0.7", *data)
-    assert done.returncode == 0, done.stderr
-    given, own = read_spec(tmp_path / "out"), read_spec(smoke_checkpoint)
-    assert given.thresholds.cell == 0.7 != own.thresholds.cell
-    assert (given.thresholds.confident, given.temperature) == (own.thresholds.confident, own.temperature)
-    for words, why in (
-        (("--cell", "1.5"), "--cell must be above 0 and below 1, not 1.5"),
-        (("--cell", "0.7", "--verdicts", smoke_checkpoint), "thresholds come from --verdicts"),
-    ):
-        refused = run_here("training.export", smoke_run, tmp_path / "no", *words, *data)
-        assert refused.returncode == 2
-        assert why in refused.stderr
-
-
 def test_a_run_on_all_photos_takes_the_verdicts_of_one_that_held_some_out(
     smoke_config, smoke_run, smoke_checkpoint, tmp_path
 ):
@@ -192,30 +172,6 @@ def test_a_run_on_all_photos_takes_the_verdicts_of_one_that_held_some_out(
 def other_recipe(run):
     config = read_config(run / "config.toml").model_dump()
     return {**config, "network": {**config["network"], "dropout": [0.2]}, "augment": {**config["augment"], "zoom": 0.2}}
-
-
-def test_temperature_is_the_one_that_made_the_labels():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 2, (20_000, 4))
-    for true in (0.7, 1.0, 2.0):
-        labels = np.array([rng.choice(4, p=p) for p in softmax(logits / true, axis=1)])
-        assert fit_temperature(logits, labels) == pytest.approx(true, rel=0.06)
-
-
-def test_confident_is_the_lowest_threshold_that_keeps_the_promise():
-    rng = np.random.default_rng(1)
-    scaled = rng.normal(0, 2, (5_000, 4))
-    labels = np.array([rng.choice(4, p=p) for p in softmax(scaled, axis=1)])
-    threshold = fit_confident(scaled, labels)
-    probabilities = softmax(scaled, axis=1)
-    sure = probabilities.max(axis=1) >= threshold
-    right = probabilities.argmax(axis=1) == labels
-    assert right[sure].mean() >= CONFIDENT_ACCURACY - 1e-3
-    lower = probabilities.max(axis=1) >= threshold - 0.03
-    assert right[lower].mean() < CONFIDENT_ACCURACY
-    assert fit_confident(scaled, (probabilities.argmax(axis=1) + 1) % 4) == 1.0, "never right: never confident"
-    always = np.tile([0.1, 0, 0, 0], (9, 1)), np.zeros(9, int)
-    assert fit_confident(*always) == LEAST_CONFIDENT, "however often such an answer is right"
 
 
 def test_spec_json_is_readable(smoke_checkpoint):

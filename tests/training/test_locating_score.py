@@ -126,7 +126,7 @@ def test_the_threshold_is_the_one_at_which_labs_do_best_in_the_mean():
 
     labs = {"first": [("p", photo, [a])], "second": [("q", other, [a])]}
     threshold, scores = score.chosen_threshold(labs, sees(0.42, 0.57))
-    assert threshold == 0.55, "from 0.45 on nothing is added, up to 0.55 nothing is lost"
+    assert threshold == 0.5, "from 0.45 on nothing is added, up to 0.55 nothing is lost"
     assert scores[0.4] == {"first": pytest.approx(2 / 3), "second": 1}
     assert scores[0.45] == scores[0.55] == {"first": 1, "second": 1}
     assert scores[0.6] == {"first": 1, "second": 0}
@@ -279,6 +279,19 @@ def test_a_lab_that_was_left_out_is_scored_whole(data):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("one cell, ward: pictures 2, ")
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_no_threshold_is_chosen_on_the_lab_that_is_scored(data):
+    done = run_here("training.locating.score", GRAPH, "--lab", "ward")
+    assert done.returncode == 0, done.stderr
+    chosen, result = done.stdout.splitlines()[:-1], done.stdout.splitlines()[-1]
+    assert len(chosen) == len(score.THRESHOLDS)
+    assert all(": F1 bccd " in line for line in chosen)
+    assert sum(line.endswith("<- chosen") for line in chosen) == 1
+    assert result.startswith("one cell, ward: pictures 2, ")
+    done = run_here("training.locating.score", GRAPH, "--lab", "bccd")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no other lab has annotated boxes held out" in done.stderr
 
 
 @pytest.mark.parametrize(

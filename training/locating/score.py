@@ -1,7 +1,7 @@
 """Score a locator.
 
     python -m training.locating.score leukoscope/pretrained/locator.onnx                     # a table; --json FILE too
-    python -m training.locating.score runs/without-raabin.onnx --threshold 0.5 --lab raabin     # all of a lab left out
+    python -m training.locating.score runs/without-raabin.onnx --lab raabin     # all of a lab left out
     python -m training.locating.score ... --draw DIR      # draw each picture with a miss: annotated white, found black
 
 What is scored was never trained on: half of the Kaggle set's annotated photos (all that overlap its TEST among them),
@@ -18,7 +18,7 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +28,7 @@ import numpy as np
 from leukoscope.errors import CheckpointError, ImageError
 from leukoscope.graphs import open_locator
 from leukoscope.images import read_image
-from leukoscope.locate import Cell, Locator
+from leukoscope.locate import Cell, Locator, covers
 from training.boxes import annotations, contradicted, intersection_over_union, match
 from training.labs import SCORED_ONLY, annotated_boxes, lab_rows
 from training.locating.pictures import Picture, add_folder_arguments, all_pictures, folders_of
@@ -38,6 +38,7 @@ from training.sources import DataError
 Annotated = tuple[str, np.ndarray, list]  # a photo's name, it as RGB uint8 (H, W, 3), and its boxes, px
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
+AS_GOOD = 0.001  # of F1: a box or so in all that there are
 OVERLAID = 40  # photos
 SAME_CELL = 0.5  # overlap from which a cell found without an overlay is found with it
 
@@ -89,12 +90,11 @@ def against_boxes(pictures: Iterable[Annotated], locator: Locator, draw: Path | 
 
 def _with_several(outer: list, inner: list) -> int:
     """How many boxes have the middles of more than one of others in them."""
-    return sum(sum(_middle_in(small, large) for small in inner) > 1 for large in outer)
+    return sum(sum(covers(large, _middle(small)) for small in inner) > 1 for large in outer)
 
 
-def _middle_in(inner, outer) -> bool:
-    x, y = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
-    return outer[0] < x < outer[2] and outer[1] < y < outer[3]
+def _middle(box: Sequence[float]) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
 def whole_photos(pictures: Iterable[Picture], boxes: dict[str, list]) -> Iterator[Annotated]:
@@ -105,15 +105,15 @@ def whole_photos(pictures: Iterable[Picture], boxes: dict[str, list]) -> Iterato
 
 
 def chosen_threshold(by_lab: dict[str, list[Annotated]], locator: Locator) -> tuple[float, dict]:
-    """The threshold for cells: of `THRESHOLDS` the one at which the mean of the labs' F1 on annotated boxes is highest.
+    """The threshold for cells: the middle of those `THRESHOLDS` at which the mean of the labs' F1 on annotated boxes is
+    within `AS_GOOD` of the highest, as far from losing cells as from adding some.
 
     Args:
         by_lab: each lab's pictures that were never trained on.
         locator: whose own threshold does not count.
 
     Returns:
-        The threshold, of several that are as good the highest, for red cells of other labs score higher than these; and
-        for each of `THRESHOLDS` the labs' F1, 0-1.
+        The threshold, of two in the middle the higher; and for each of `THRESHOLDS` the labs' F1, 0-1.
     """
     scores: dict[float, dict[str, float]] = {}
     for threshold in THRESHOLDS:
@@ -121,7 +121,9 @@ def chosen_threshold(by_lab: dict[str, list[Annotated]], locator: Locator) -> tu
         scores[threshold] = {
             lab: 2 * row["matched"] / max(1, row["annotated"] + row["found"]) for lab, row in rows.items()
         }
-    return max(scores, key=lambda t: (round(sum(scores[t].values()), 9), t)), scores
+    mean = {threshold: sum(row.values()) / len(row) for threshold, row in scores.items()}
+    good = [threshold for threshold in THRESHOLDS if mean[threshold] >= max(mean.values()) - AS_GOOD]
+    return good[len(good) // 2], scores
 
 
 # --- pictures of one cell, fields, patches ---------------------------------------------------------------
@@ -133,10 +135,10 @@ def in_the_middle(pictures: list[Picture], locator: Locator) -> dict:
     counts = {"pictures": len(pictures), "first": 0, "any": 0}
     for picture in pictures:
         photo = read_image(picture.path)
-        y, x = photo.shape[0] / 2, photo.shape[1] / 2
-        covers = [b[0] <= x < b[2] and b[1] <= y < b[3] for b in boxes_of(locator, photo)]
-        counts["first"] += covers[:1] == [True]
-        counts["any"] += any(covers)
+        middle = (photo.shape[1] / 2, photo.shape[0] / 2)
+        covering = [covers(box, middle) for box in boxes_of(locator, photo)]
+        counts["first"] += covering[:1] == [True]
+        counts["any"] += any(covering)
     return counts | {"first_share": counts["first"] / max(1, len(pictures))}
 
 
@@ -246,25 +248,25 @@ def overlaid(photos: list[np.ndarray], locator: Locator) -> dict[str, dict[str, 
 
 
 def score(
-    locator: Locator, root: Path, pbc: Path, labs: Path, lab: str | None = None, draw: Path | None = None
+    locator: Locator,
+    pictures: list[Picture],
+    root: Path,
+    labs: Path,
+    lab: str | None = None,
+    draw: Path | None = None,
 ) -> dict[str, dict]:
     """All that there is to score, or all of one lab that the locator never saw.
 
     Args:
         locator: what finds cells.
-        root, pbc, labs: folders of the Kaggle set, of the PBC set and of further labs.
+        pictures: of the Kaggle set, of the PBC set and of further labs, which lie in ...
+        root, labs: ... these folders, with the boxes of all.
         lab: whose pictures are scored, "train" and "test"; None: of every lab what is held out, and the rest.
         draw: where to draw pictures with a miss, and LISC's fields; None: nowhere.
 
     Returns:
         What was scored -> its counts and shares.
-
-    Raises:
-        DataError: if the data has no such lab.
     """
-    pictures = all_pictures(root, pbc, labs)
-    if lab and lab not in (known := sorted({picture.lab for picture in pictures})):
-        raise DataError(f"the data has no lab {lab!r} with cells whose places are known, but {', '.join(known)}")
     chosen = [picture for picture in pictures if (picture.lab == lab if lab else picture.split == "test")]
     annotated = annotations(root)
     boxes = annotated | annotated_boxes(labs)
@@ -287,14 +289,21 @@ def score(
     return results
 
 
-def _chosen(locator: Locator, root: Path, pbc: Path, labs: Path) -> float:
-    """The threshold that annotated pictures held out give; says how good each is."""
+def _chosen(locator: Locator, pictures: list[Picture], root: Path, labs: Path, lab: str | None) -> float:
+    """The threshold that annotated pictures held out give, none of them of the lab that is scored; says how good each
+    is.
+
+    Raises:
+        DataError: if there are none.
+    """
     boxes = annotations(root) | annotated_boxes(labs)
-    held_out = [picture for picture in all_pictures(root, pbc, labs) if picture.split == "test"]
     by_lab: dict[str, list[Annotated]] = {}
-    for picture in held_out:
+    for picture in (p for p in pictures if p.split == "test" and p.lab != lab):
         by_lab.setdefault(picture.lab, []).extend(whole_photos([picture], boxes))
-    threshold, scores = chosen_threshold({lab: own for lab, own in by_lab.items() if own}, locator)
+    by_lab = {name: own for name, own in by_lab.items() if own}
+    if not by_lab:
+        raise DataError("no other lab has annotated boxes held out to choose a threshold by: name one by --threshold")
+    threshold, scores = chosen_threshold(by_lab, locator)
     for tried, row in scores.items():
         of_labs = ", ".join(f"{lab} {value:.4f}" for lab, value in row.items())
         print(f"threshold {tried:.2f}: F1 {of_labs}{'   <- chosen' if tried == threshold else ''}")
@@ -348,9 +357,15 @@ def main(argv: list[str] | None = None) -> int:
         if not args.graph.is_file():
             raise CheckpointError(f"there is no {args.graph}: python -m training.locating.export makes one")
         locator = open_locator(args.graph, args.threshold or THRESHOLDS[0])
+        root, pbc, labs = folders_of(args)
+        pictures = all_pictures(root, pbc, labs)
+        if args.lab and args.lab not in (known := sorted({picture.lab for picture in pictures})):
+            raise DataError(
+                f"the data has no lab {args.lab!r} with cells whose places are known, but {', '.join(known)}"
+            )
         if args.threshold is None:
-            locator = dataclasses.replace(locator, threshold=_chosen(locator, *folders_of(args)))
-        results = score(locator, *folders_of(args), lab=args.lab, draw=args.draw)
+            locator = dataclasses.replace(locator, threshold=_chosen(locator, pictures, root, labs, args.lab))
+        results = score(locator, pictures, root, labs, lab=args.lab, draw=args.draw)
     except (CheckpointError, DataError, ImageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

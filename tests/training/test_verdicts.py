@@ -1,0 +1,132 @@
+"""Temperature and thresholds, fitted on labs that a model never saw."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from leukoscope import Classifier
+from leukoscope.calibration import unfamiliarity
+from leukoscope.checkpoint import read_spec
+from tests.training.conftest import run_here
+from training import verdicts
+from training.config import read_config
+from training.data import load_examples, pictures
+from training.verdicts import Answered, VerdictsError, fit, fit_confident, fit_temperature, of_the_recipe, read_verdicts
+
+
+def answered(rng, count: int, temperature: float = 1.0, classes: int = 4) -> Answered:
+    """Logits that are as sure as they should be at a temperature."""
+    logits = rng.normal(0, 2, (count, classes))
+    labels = [rng.choice(4, p=p) for p in softmax(logits[:, :4] / temperature, axis=1)]
+    return Answered(logits, np.array(labels))
+
+
+def test_temperature_is_the_one_that_made_the_labels():
+    rng = np.random.default_rng(0)
+    for true in (0.7, 1.0, 2.0):
+        assert fit_temperature({"lab": answered(rng, 20_000, true)}) == pytest.approx(true, rel=0.06)
+
+
+def test_each_lab_counts_the_same_however_many_cells_it_gave():
+    rng = np.random.default_rng(1)
+    large, small = answered(rng, 20_000, 1.0), answered(rng, 2_000, 3.0)
+    alone = fit_temperature({"small": small})
+    both = fit_temperature({"large": large, "small": small})
+    assert 1.3 < both < alone
+    assert fit_temperature({"large": large, "small": small, "again": small}) > both + 0.1
+
+
+def test_confident_is_the_lowest_threshold_that_keeps_the_promise_in_every_lab():
+    rng = np.random.default_rng(2)
+    easy, hard = (rng.random(4_000) ** 0.5 for _ in range(2))
+    right = rng.random(4_000) < easy, rng.random(4_000) < hard**3  # answers to the second lab are surer than right
+    threshold = fit_confident([(easy, right[0]), (hard, right[1])], 0.97)
+    for confidence, true in ((easy, right[0]), (hard, right[1])):
+        assert true[confidence >= threshold].mean() >= 0.97
+    assert right[1][hard >= threshold - 0.01].mean() < 0.97
+    assert fit_confident([(easy, right[0])], 0.97) < threshold, "the worst lab decides"
+    assert fit_confident([(easy, np.zeros(4_000, bool))], 0.97) == 1.0, "never right: never confident"
+
+
+def test_what_is_fitted_keeps_what_it_promises():
+    rng = np.random.default_rng(3)
+    labs = {"a": answered(rng, 6_000, classes=5), "b": answered(rng, 3_000, 1.5, classes=5)}
+    temperature, confident, limit = fit(labs)
+    strange = [np.mean(unfamiliarity(own.logits, temperature) > limit) for own in labs.values()]
+    assert np.mean(strange) == pytest.approx(0.02, abs=1e-3)
+    for own in labs.values():
+        row = verdicts.as_marked(own, temperature, confident, limit)
+        assert row["n"] == len(own.labels)
+        assert row["right"] >= 0.97
+        assert 0 < row["share"] < 1
+    assert fit(labs, least=0.999)[1] == 0.999
+    four = {"a": Answered(labs["a"].logits[:, :4], labs["a"].labels)}
+    assert fit(four)[2] == 1.0, "nothing was taught as none of the four"
+
+
+@pytest.fixture
+def fitted(smoke_run, tmp_path):
+    """A file for the recipe of the drawn run."""
+    file = tmp_path / "verdicts.json"
+    recipe = of_the_recipe(read_config(smoke_run / "config.toml"))
+    numbers = {"temperature": 1.25, "confident": 0.875, "unfamiliar": 0.5}
+    file.write_text(json.dumps(numbers | {"labs": {"raabin": {}, "bccd": {}}, "recipe": recipe}))
+    return file
+
+
+def test_other_labs_folds_names_and_locators_are_no_other_recipe(smoke_run, fitted):
+    config = read_config(smoke_run / "config.toml")
+    data = config.data.model_copy(update={"labs": ["barcelona"], "folds": 9, "fold": 3})
+    locator = config.locator.model_copy(update={"file": "elsewhere.onnx"})
+    same = config.model_copy(update={"data": data, "locator": locator, "name": "another"})
+    assert read_verdicts(fitted, same)["confident"] == 0.875
+    for part, change in (("network", {"dropout": [0.45]}), ("augment", {"grey": 0.9}), ("fit", {"epochs": 99})):
+        other = config.model_copy(update={part: getattr(config, part).model_copy(update=change)})
+        with pytest.raises(VerdictsError, match=f"it differs in {part};"):
+            read_verdicts(fitted, other)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"recipe": {}, "temperature": "hot", "confident": 1, "unfamiliar": 1, "labs": {}}']
+)
+def test_a_file_that_is_none_is_named(smoke_run, tmp_path, text):
+    file = tmp_path / "v.json"
+    file.write_text(text)
+    with pytest.raises(VerdictsError, match=f"{file} is no file of training.verdicts"):
+        read_verdicts(file, read_config(smoke_run / "config.toml"))
+
+
+def test_numbers_that_cannot_be_are_refused(smoke_run, fitted):
+    values = json.loads(fitted.read_text())
+    for change in ({"temperature": 0}, {"confident": 1.5}, {"unfamiliar": -0.1}):
+        fitted.write_text(json.dumps(values | change))
+        with pytest.raises(VerdictsError, match="must be above 0"):
+            read_verdicts(fitted, read_config(smoke_run / "config.toml"))
+
+
+def test_a_checkpoint_takes_them_over(smoke_run, fitted, tmp_path):
+    done = run_here("training.export", smoke_run, tmp_path / "out", "--verdicts", fitted, "--data", "synthetic:80")
+    assert done.returncode == 0, done.stderr
+    spec = read_spec(tmp_path / "out")
+    assert (spec.temperature, spec.thresholds.confident, spec.thresholds.unfamiliar) == (1.25, 0.875, 0.5)
+    assert spec.thresholds.cell == read_config(smoke_run / "config.toml").locator.threshold
+    assert spec.trained["verdicts"] == "labs left out: raabin, bccd"
+
+
+def test_the_answers_are_the_models_to_what_it_found(smoke_checkpoint):
+    classifier, rows = Classifier.from_pretrained(smoke_checkpoint), load_examples("synthetic:80")
+    own = verdicts.answers_of(smoke_checkpoint, rows)
+    predictions = [p for p in classifier.predict_batch(pictures(rows)) if p.label]
+    assert len(own.labels) == len(predictions) > 70
+    np.testing.assert_allclose(
+        classifier.probabilities(own.logits), [list(p.probabilities.values()) for p in predictions], atol=1e-6
+    )
+
+
+def test_trials_that_were_not_run_are_named(tmp_path):
+    refused = run_here("training.verdicts", "--runs", tmp_path, "--data", "synthetic:8")
+    assert refused.returncode == 2
+    assert f"{tmp_path} lacks without-barcelona, without-bccd" in refused.stderr
+    assert "python -m training.compare --variants default --trials without-barcelona" in refused.stderr
