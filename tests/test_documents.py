@@ -31,6 +31,7 @@ from training.altered import CUTS, OTHERS, WAYS
 from training.card import IN_SHORT
 from training.compare import SCORED_ONLY, UNSEEN, markdown, read_table
 from training.sources import copy_table, photo_table
+from training.verdicts import VERDICTS_FILE, fitted_on_others
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -263,12 +264,13 @@ def sure(score: dict) -> tuple[str, str]:
 def test_recipes_are_compared_as_measured():
     trials = {(row["variant"], row["trial"]): row for row in read_table()}
     assert (ROOT / "training/results/comparison.md").read_text() == "\n".join(markdown(read_table())) + "\n"
-    lines = block("unseen")
+    lines, fitted = block("unseen"), fitted_on_others()
     measured = [trial for trial in UNSEEN if ("default", trial) in trials]
     for trial in measured:
         row, lab = trials["default", trial], UNSEEN[trial]
         found, balanced = percent(row["found"]), with_interval(row, "balanced_accuracy")
-        assert row_of("default", IN_SHORT[lab], f"{row['n']:,}", found, balanced, *sure(row)) in lines, trial
+        cells = f"{row['n']:,}", found, balanced, *sure(row | fitted[lab])
+        assert row_of("default", IN_SHORT[lab], *cells) in lines, trial
         assert set(row["also"]) == set(SCORED_ONLY)
     for trial in ("without-bccd", "without-barcelona"):
         row = trials["rules", trial]
@@ -328,8 +330,13 @@ def test_what_the_embedded_model_learned_from_is_as_recorded():
     spec = json.loads((EMBEDDED / "classifier.json").read_text())
     text, trained = " ".join(block("trained")), spec["trained"]
     assert f"{trained['photos']:,} photos of its labs" in text
-    assert f" {trained['validation_pictures']:,} " in text
-    assert ("fitted beforehand" in text) == trained["on_all"]
+    assert f", {trained['validation_pictures']:,} more were held out" in text
+    assert "labs that they had never seen" in text
+    assert trained["verdicts"].startswith("answers of models of the same recipe to a lab that each had never seen")
+    fitted = json.loads(VERDICTS_FILE.read_text())
+    assert [spec["temperature"], spec["thresholds"]["confident"], spec["thresholds"]["unfamiliar"]] == [
+        fitted[key] for key in ("temperature", "confident", "unfamiliar")
+    ]
     assert f"An answer is `confident` from a probability of {spec['thresholds']['confident']:.2f} on." in text
 
 

@@ -113,16 +113,17 @@ def unseen_labs(spec: Spec) -> list[dict]:
 
     Returns:
         For each lab its name in `LABS` and in short, n, balanced_accuracy with its interval, and confident (share,
-        accuracy).
+        accuracy), by thresholds fitted on the other labs.
     """
     from training.compare import UNSEEN, configured, read_table
+    from training.verdicts import fitted_on_others
 
-    found = []
+    found, marked = [], fitted_on_others()
     for row in read_table():
         lab = UNSEEN.get(row["trial"])
         if lab and row["variant"] == "default" and _same_recipe(spec, configured("default", row["trial"])):
             kept = {key: row[key] for key in ("n", "balanced_accuracy", "balanced_accuracy_95", "confident")}
-            found.append({"lab": lab, "name": IN_SHORT[lab], **kept})
+            found.append({"lab": lab, "name": IN_SHORT[lab], **kept, **marked.get(lab, {})})
     return sorted(found, key=lambda row: row["lab"])
 
 

@@ -173,7 +173,8 @@ def _lent_verdicts(config: Config, verdicts: Path | None, locator: Path) -> Lent
     if verdicts and verdicts.is_file():
         fitted = read_verdicts(verdicts, config)
         thresholds = Thresholds(fitted["confident"], fitted["unfamiliar"], config.locator.threshold)
-        return Lent(fitted["temperature"], thresholds, f"labs left out: {', '.join(fitted['labs'])}")
+        source = f"answers of models of the same recipe to a lab that each had never seen: {', '.join(fitted['labs'])}"
+        return Lent(fitted["temperature"], thresholds, source)
     if config.data.folds > 1:
         if verdicts:
             raise RunError(f"the run held a fold out to fit its verdicts on: those of {verdicts} are not needed")

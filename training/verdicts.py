@@ -50,11 +50,12 @@ class VerdictsError(ValueError):
 class Answered:
     """What was answered to cells of the four types that the model was not trained on.
 
-    logits: float (N, 4 or 5). labels: int (N,).
+    logits: float (N, 4 or 5). labels: int (N,). missed: pictures more, in which no cell was found.
     """
 
     logits: np.ndarray
     labels: np.ndarray
+    missed: int = 0
 
 
 # --- fitting ---------------------------------------------------------------------------------------------
@@ -124,7 +125,7 @@ def fit_confident(sure: Sequence[tuple[np.ndarray, np.ndarray]], right: float) -
 
 
 def answers_of(checkpoint: Path, photos) -> Answered:
-    """Ask the model of a trial about photos that it was not trained on; one in which it finds no cell has no answer."""
+    """Ask the model of a trial about photos that it was not trained on."""
     from tqdm import tqdm
 
     from leukoscope.classifier import Classifier, Framed
@@ -135,15 +136,17 @@ def answers_of(checkpoint: Path, photos) -> Answered:
     seen = [i for i, cell in enumerate(framed) if isinstance(cell, Framed)]
     crops = [framed[i].crop for i in seen]
     logits = [classifier.logits(np.stack(crops[i : i + 64])) for i in range(0, len(crops), 64)]
-    return Answered(np.concatenate(logits), labels_of(asked)[seen])
+    return Answered(np.concatenate(logits), labels_of(asked)[seen], len(framed) - len(seen))
 
 
 def as_marked(own: Answered, temperature: float, confident: float, limit: float) -> dict[str, float]:
-    """How many of a lab's answers would be confident, and of these right: n, share and right, 0-1."""
+    """How many of a lab's cells would get a confident answer, and of these how many the right one: n, share and right,
+    0-1."""
     shares = probabilities(own.logits, temperature)
     marked = (shares.max(axis=1) >= confident) & (unfamiliarity(own.logits, temperature) <= limit)
     true = shares.argmax(axis=1) == own.labels
-    return {"n": len(true), "share": float(marked.mean()), "right": float(true[marked].sum() / max(1, marked.sum()))}
+    count, given = len(true) + own.missed, int(marked.sum())
+    return {"n": count, "share": given / count, "right": int(true[marked].sum()) / max(1, given)}
 
 
 def of_the_recipe(config: Config) -> dict[str, Any]:
@@ -177,6 +180,14 @@ def read_verdicts(path: Path, config: Config) -> dict[str, Any]:
     return values
 
 
+def fitted_on_others() -> dict[str, dict[str, dict[str, float]]]:
+    """Of each lab that verdicts were fitted on, {"confident": share and accuracy} by those of the other labs alone."""
+    if not VERDICTS_FILE.exists():
+        return {}
+    others = {lab: row["by_the_others"] for lab, row in json.loads(VERDICTS_FILE.read_text())["labs"].items()}
+    return {lab: {"confident": {"share": row["share"], "accuracy": row["right"]}} for lab, row in others.items()}
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training.verdicts",
@@ -192,14 +203,16 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         folders = {trial: checkpoint_folder(args.runs, args.variant, trial) for trial in UNSEEN}
-        if missing := [trial for trial, folder in folders.items() if not folder.is_dir()]:
+        missing = [trial for trial in UNSEEN if not folders[trial].is_dir()]
+        if len(missing) > len(UNSEEN) - 2:
             raise DataError(
                 f"{args.runs} lacks {', '.join(missing)}: python -m training.compare --variants {args.variant} "
-                f"--trials {' '.join(missing)}"
+                f"--trials {' '.join(missing)}; two labs at least are needed"
             )
         examples = examples_of(args, kinds=["photo"])
         labs, recipes = {}, []
-        for trial, folder in folders.items():
+        for trial in (trial for trial in UNSEEN if trial not in missing):
+            folder = folders[trial]
             config = recorded(read_spec(folder).trained, str(folder))
             recipes.append(of_the_recipe(config))
             labs[UNSEEN[trial]] = answers_of(folder, held_out(trial, config, examples))
@@ -220,6 +233,8 @@ def main(argv: list[str] | None = None) -> int:
         for words, marked in (("", row), ("  by the others", row["by_the_others"])):
             said = f"confident {marked['share']:.1%}, of these right {marked['right']:.1%}"
             print(f"{lab + words:<32}n {marked['n']:>6,}   {said}")
+    if missing:
+        print(f"without {', '.join(missing)}, which {args.runs} lacks")
     print(f"-> {VERDICTS_FILE}")
     return 0
 

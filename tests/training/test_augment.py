@@ -132,6 +132,19 @@ def test_grey_crops_keep_their_form_and_lose_their_colours():
     assert np.corrcoef(grey[0][..., 0].ravel(), picture().mean(axis=2).ravel())[0, 1] > 0.8
 
 
+def test_mixed_channels_change_hues_and_leave_what_is_grey():
+    rng = np.random.default_rng(0)
+    coloured = rng.integers(0, 256, (32, 32, 3), np.uint8)
+    grey = np.repeat(rng.integers(0, 256, (32, 32, 1), np.uint8), 3, axis=2)
+    settings = Augment(hues=1.0)
+    assert any((augment(coloured, 32, settings, rng) != coloured).any() for _ in range(3))
+    for _ in range(20):
+        assert np.abs(augment(grey, 32, settings, rng).astype(int) - grey).max() <= 1
+    seldom = Augment(hues=0.2)
+    changed = sum((augment(coloured, 32, seldom, rng) != coloured).any() for _ in range(200))
+    assert 20 <= changed <= 65
+
+
 def test_sharpening_raises_edges_and_leaves_what_is_even():
     image = np.full((64, 64, 3), 150, np.uint8)
     image[:, 32:] = 100
