@@ -11,6 +11,7 @@ let page; // page.json: what Python's rules are, and the hashes of the model's f
 let spec; // classifier.json
 let model;
 let locator;
+let proven = false;
 let photo; // the last one that was scanned for its own sake
 
 async function fetched(name) {
@@ -25,7 +26,7 @@ async function sha256(bytes) {
 }
 
 /** A file of the model, if its hash is the one that was written down when the page was made. */
-async function proven(name) {
+async function provenFile(name) {
   const bytes = await fetched(`model/${name}`);
   if ((await sha256(bytes)) !== page.model.files[name]) throw new Error(`${name} is damaged: its SHA-256 differs`);
   return bytes;
@@ -37,7 +38,7 @@ const parsed = (bytes) => JSON.parse(new TextDecoder().decode(bytes));
 async function start() {
   page = parsed(await fetched("page.json"));
   const names = ["classifier.json", "model.onnx", "locator.onnx", "golden.png", "golden.json"];
-  const [settings, classifier, finder, picture, golden] = await Promise.all(names.map(proven));
+  const [settings, classifier, finder, picture, golden] = await Promise.all(names.map(provenFile));
   spec = parsed(settings);
   // A page that is not isolated from others has no shared memory, and so no threads.
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
@@ -56,6 +57,7 @@ async function start() {
   if (!(worst <= page.model.tolerance) || moved) {
     throw new Error(`the golden picture's probabilities are off by ${worst.toPrecision(2)}`);
   }
+  proven = true;
   return { name: spec.name, graph: spec.files["model.onnx"], worst };
 }
 
@@ -130,6 +132,7 @@ const calls = {
 
   /** Every white cell of a file. `keep`: the photo is to be shown, and asked about by `enlarge`. */
   async scan(bytes, { keep = false, thumbnails = 0 } = {}) {
+    if (!proven) throw new Error("the model is not proven");
     const began = performance.now();
     const image = await decode(bytes, page.limits);
     const answer = await scanned(image);

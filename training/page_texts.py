@@ -58,12 +58,17 @@ def library_texts(classifier: Classifier, pinned: str | None = None) -> dict[str
         "cards": {name: unstyled(wording.card_html(cell)) for name, cell in CELLS.items()},
         "refusals": refusals(),
         "count": count_texts(),
-        "about": unstyled(
-            about.model_html(classifier)
-            + about.results_html(about.own_results(classifier))
-            + about.list_html("Limits", (NOT_A_MEDICAL_DEVICE, *about.LIMITS))
-        ).replace(*(("(embedded)", f"({pinned})") if pinned else ("", ""))),
+        "about": {"html": about_html(classifier, pinned)},
     }
+
+
+def about_html(classifier: Classifier, pinned: str | None) -> str:
+    """What the model is, how it scored, where it ends; `pinned` is where it is from, if that is not where it lies."""
+    model = about.model_html(classifier)
+    if pinned:
+        model = model.replace(about.model_name(classifier), f"{classifier.spec.name} ({pinned})")
+    results = about.results_html(about.own_results(classifier))
+    return unstyled(model + results + about.list_html("Limits", (NOT_A_MEDICAL_DEVICE, *about.LIMITS)))
 
 
 def unstyled(html: str) -> str:

@@ -28,8 +28,21 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from leukoscope import Classifier, ahead, blank, calibration, checkpoint, draw, images, kinds, locate, preprocess
-from leukoscope.about import model_identity
+from leukoscope import (
+    Classifier,
+    about,
+    ahead,
+    blank,
+    calibration,
+    charts,
+    checkpoint,
+    draw,
+    images,
+    kinds,
+    locate,
+    preprocess,
+    wording,
+)
 from leukoscope.cells import CELLS
 from leukoscope.counted import BOX_COLUMNS, CSV_COLUMNS, NOT_COUNTED
 from leukoscope.errors import LeukoscopeError
@@ -90,12 +103,27 @@ def stage_static_page(folder: Path, model: str | os.PathLike[str] = EMBEDDED, pi
     for file in (SOURCE / "texts").glob("*.json"):
         shutil.copyfile(file, folder / "texts" / file.name)
     english = json.loads((SOURCE / "texts" / "en.json").read_text())
-    _write_json(folder / "texts" / "en.json", english | library_texts(classifier, pinned))
+    _write_json(folder / "texts" / "en.json", _merged(english, library_texts(classifier, pinned)))
+    (folder / "library.css").write_text(wording.STYLE + charts.STYLE + about.STYLE)
     _write_json(folder / "page.json", page_rules(classifier, pinned, folder))
     files = {f.relative_to(folder).as_posix(): checkpoint.sha256(f) for f in sorted(folder.rglob("*")) if f.is_file()}
     version = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]
     kept = [name for name in files if name not in ("README.md", "sw.js")]
     (folder / "files.js").write_text(f"self.VERSION = {json.dumps(version)};\nself.FILES = {json.dumps(kept)};\n")
+
+
+def _merged(own: dict[str, Any], library: dict[str, Any]) -> dict[str, Any]:
+    """The page's own words and the library's, place by place.
+
+    Raises:
+        ValueError: if a place has words of both.
+    """
+    merged = dict(own)
+    for name, words in library.items():
+        if name in own and not (isinstance(own[name], dict) and isinstance(words, dict)):
+            raise ValueError(f"{name} is in browser/texts/en.json and in the library's words")
+        merged[name] = _merged(own[name], words) if name in own else words
+    return merged
 
 
 def page_rules(classifier: Classifier, pinned: str | None, folder: Path) -> dict[str, Any]:
@@ -106,7 +134,7 @@ def page_rules(classifier: Classifier, pinned: str | None, folder: Path) -> dict
     return {
         "model": {
             "source": pinned or classifier.source.name,
-            "identity": model_identity(classifier),
+            "identity": about.model_identity(classifier),
             "files": {name: checkpoint.sha256(classifier.folder / name) for name in MODEL_FILES},
             "tolerance": checkpoint.GOLDEN_TOLERANCE,
         },
@@ -118,6 +146,7 @@ def page_rules(classifier: Classifier, pinned: str | None, folder: Path) -> dict
             "min_side": images.MIN_SIDE,
             "foreign": [[start.hex(), name] for start, name in kinds._BEGINNINGS.items()],
         },
+        "languages": sorted(file.stem for file in (folder / "texts").glob("*.json")),
         "doubt": calibration.DOUBT,
         "batch": ahead.BATCH,
         "most_side": preprocess.MOST_SIDE,
