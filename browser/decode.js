@@ -101,7 +101,7 @@ function bmpSize(bytes) {
 }
 
 function pngSize(bytes) {
-  if (bytes.length < 24 || text(bytes, 12, 4) !== "IHDR") throw new PictureError("damaged");
+  if (bytes.length < 24 || text(bytes, 12, 4) !== "IHDR") throw new PictureError("unknown");
   return { width: view(bytes).getUint32(16), height: view(bytes).getUint32(20) };
 }
 
@@ -149,7 +149,7 @@ function jpegSize(bytes) {
       return { width: view(bytes).getUint16(from + 3), height: view(bytes).getUint16(from + 1) };
     }
   }
-  return null;
+  throw new PictureError("unknown");
 }
 
 /** Whether a JPEG's picture comes to its end; browsers show the half of one that was cut. */

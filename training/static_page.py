@@ -178,9 +178,10 @@ def runtime_folder() -> Path:
     registry = os.environ.get("npm_config_registry", "https://registry.npmjs.org/")
     address = f"{registry.rstrip('/')}/{PACKAGE}/-/{PACKAGE}-{lock['version']}.tgz"
     try:
-        with urllib.request.urlopen(address, timeout=RUNTIME_SECONDS) as answer:
+        # The registry is npm's, or the one that this machine's own settings name.
+        with urllib.request.urlopen(address, timeout=RUNTIME_SECONDS) as answer:  # nosec B310
             package = answer.read()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise RuntimeUnavailable(f"{address} cannot be had: {error}") from None
     kind, digest = lock["integrity"].split("-", 1)
     if base64.b64encode(hashlib.new(kind, package).digest()).decode() != digest:
@@ -191,8 +192,11 @@ def runtime_folder() -> Path:
         fresh.mkdir()
         for name in RUNTIME_FILES:
             (fresh / name).write_bytes(tar.extractfile(f"package/dist/{name}").read())
-        if not folder.is_dir():
+        try:
             fresh.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # another process was sooner
+                raise
     return folder
 
 
