@@ -105,4 +105,5 @@ def _share(name: str, count: int, total: int) -> Share:
 
 
 def many(count: int, what: str) -> str:
+    """A number of things: "1 cell", "1,007 cells"."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"

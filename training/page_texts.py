@@ -162,7 +162,9 @@ def count_texts() -> dict[str, Any]:
     low, high = re.search(r"are (\S+)-(\S+) %;", limits).groups()
     few, share = re.search(r"for (.*) \((.*) %\) are", limits).groups()
     at_100 = Tally(1, dict(zip(CELL_TYPES, (25,) * 4, strict=True)), 0, 0).sentences()
-    only_review, only_unfamiliar = (Tally(1, dict.fromkeys(CELL_TYPES, 0), *n).sentences()[1] for n in ((11, 0), (0, 13)))
+    only_review, only_unfamiliar = (
+        Tally(1, dict.fromkeys(CELL_TYPES, 0), *n).sentences()[1] for n in ((11, 0), (0, 13))
+    )
     only_decided = Tally(1, dict.fromkeys(CELL_TYPES, 0), 0, 0, 17).sentences()[1]
     some = Differential(("a",), tuple(CountedCell("a", i, p, "monocyte") for i, p in enumerate(review, 1)))
     chart = charts.chart_text(some)

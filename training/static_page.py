@@ -175,7 +175,7 @@ def runtime_folder() -> Path:
     folder = ROOT / "build" / f"{PACKAGE}-{lock['version']}"
     if folder.is_dir():
         return folder
-    registry = os.environ.get("npm_config_registry", "https://registry.npmjs.org/")
+    registry = os.environ.get("NPM_CONFIG_REGISTRY", "https://registry.npmjs.org/")
     address = f"{registry.rstrip('/')}/{PACKAGE}/-/{PACKAGE}-{lock['version']}.tgz"
     try:
         # The registry is npm's, or the one that this machine's own settings name.

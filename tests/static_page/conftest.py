@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.conftest import once
 from training.static_page import server, stage_static_page
 
-STEP_SECONDS = 120  # a busy machine gives a browser's worker little time
+STEP_SECONDS = 40  # DEBUG
 
 ASK = """async ([path, options]) => {
   const { Client } = await import('./client.js')

@@ -6,7 +6,7 @@ import random
 import shutil
 import zlib
 from collections import Counter
-from itertools import cycle, islice
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -52,13 +52,14 @@ def photographs(most: int) -> list[Path]:
 
 
 def drawn(number: int) -> list[np.ndarray]:
-    kinds = [["neutrophil"], ["monocyte", "lymphocyte"], ["eosinophil"], [], [*CELL_TYPES]]
-    sizes = [(640, 480), (320, 240), (900, 700), (1600, 1200)]
-    pairs = zip(cycle(kinds), cycle(sizes), range(number), strict=False)
-    return [
-        draw_photo(cells if width > 320 else cells[:1], seed=seed, width=width, height=height)[0]
-        for cells, (width, height), seed in pairs
-    ]
+    """Photos of none to four cells, from small to large."""
+    kinds = cycle([["neutrophil"], ["monocyte", "lymphocyte"], ["eosinophil"], [], [*CELL_TYPES]])
+    sizes = cycle([(640, 480), (320, 240), (901, 700), (1600, 1200)])
+    pictures = []
+    for seed, cells, size in zip(range(number), kinds, sizes, strict=False):
+        photo, _ = draw_photo(cells, seed=seed, width=1000, height=750)
+        pictures.append(np.asarray(Image.fromarray(photo).resize(size)))
+    return pictures
 
 
 def same_cells(ours: list[Prediction], theirs: list[dict], name: str) -> None:

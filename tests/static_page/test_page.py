@@ -122,7 +122,9 @@ def test_without_a_network_the_second_visit_answers(browser, staged, classifier)
     """The server is gone, not only told to be: the page comes from what the first visit kept."""
     serving = Site(staged)
     seen = Visit(browser, serving.url)
-    kept = "async () => { for (const name of await caches.keys()) return (await (await caches.open(name)).keys()).length }"
+    kept = (
+        "async () => { for (const name of await caches.keys()) return (await (await caches.open(name)).keys()).length }"
+    )
     files = len(json.loads((staged / "files.js").read_text().split("FILES = ")[1].rstrip(";\n")))
     for _ in range(600):
         if seen.page.evaluate(kept) == files:
@@ -148,9 +150,7 @@ def test_a_first_visit_is_light(visit):
     seen.headline("Monocyte")
     sizes = "() => performance.getEntriesByType('resource').map(one => one.encodedBodySize)"
     bodies = sum(seen.page.evaluate(sizes))
-    worker = sum(
-        int(part.evaluate(f"({sizes})().reduce((a, b) => a + b, 0)")) for part in seen.page.workers
-    )
+    worker = sum(int(part.evaluate(f"({sizes})().reduce((a, b) => a + b, 0)")) for part in seen.page.workers)
     assert 15_000_000 < bodies + worker < MOST_BYTES, bodies + worker
 
 
