@@ -1,4 +1,4 @@
-// Cell -> network input -> prediction: `preprocess.py`, `calibration.py`, `blank.py` and the verdicts of `classifier.py`.
+// Cell -> network input -> prediction: `preprocess.py`, `calibration.py`, `blank.py`, the verdicts of `classifier.py`.
 
 import { rint } from "./numbers.js";
 import { BICUBIC, blank, cutOut, resized, thinned } from "./resample.js";
@@ -99,7 +99,7 @@ function percentile(values, percent) {
   return below + (above - below) * (place - low);
 }
 
-/** Class map of a cell, (h, w, kinds), -> where what speaks for its type lies in the photo: Float32Array picture, 0-1. */
+/** Class map of a cell, (h, w, kinds), -> where what speaks for its type lies in the photo: a picture of 0-1. */
 export function heatOver(image, box, map, [high, wide, kinds], chosen, labels, framing) {
   const heat = blank(wide, high, 1, Float32Array);
   for (let i = 0; i < heat.data.length; i++) {

@@ -84,7 +84,8 @@ export class CountTab {
     };
     const done = say(review + unfamiliar ? "count.done_apart" : "count.done", values);
     find("#status p").textContent = this.stopped ? `${say("count.stopped")} ${done}` : done;
-    find("#status div").replaceChildren(...this.files("count.copies", this.copies), ...this.files("count.not_read", this.unread));
+    const lists = [...this.files("count.copies", this.copies), ...this.files("count.not_read", this.unread)];
+    find("#status div").replaceChildren(...lists);
     this.gallery.show();
     this.update();
   }

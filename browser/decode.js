@@ -162,6 +162,8 @@ function jpegWhole(bytes) {
 }
 
 function jpegProfiled(bytes) {
-  for (const [marker, from] of jpegSegments(bytes)) if (marker === 0xe2 && text(bytes, from, 11) === "ICC_PROFILE") return true;
+  for (const [marker, from] of jpegSegments(bytes)) {
+    if (marker === 0xe2 && text(bytes, from, 11) === "ICC_PROFILE") return true;
+  }
   return false;
 }

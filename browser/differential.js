@@ -67,7 +67,8 @@ export class Differential {
   sentences() {
     const total = this.counted;
     const { review, unfamiliar } = this.apart;
-    const lines = [say("count.counted", { cells: many("count.cells", total), photos: many("count.photos", this.photos.length) })];
+    const photos = many("count.photos", this.photos.length);
+    const lines = [say("count.counted", { cells: many("count.cells", total), photos })];
     if (review || unfamiliar) {
       const key = review && unfamiliar ? "both" : review ? "review" : "unfamiliar";
       const cells = many("count.cells", review + unfamiliar);
@@ -76,7 +77,8 @@ export class Differential {
     const decided = this.cells.filter((cell) => cell.corrected !== null);
     if (decided.length) {
       const none = decided.filter((cell) => cell.corrected === this.notCounted).length;
-      lines.push(say(none ? "count.decided_none" : "count.decided", { cells: many("count.cells", decided.length), none }));
+      const cells = many("count.cells", decided.length);
+      lines.push(say(none ? "count.decided_none" : "count.decided", { cells, none }));
     }
     if (total) {
       const few = rint(0.03 * total);
@@ -90,8 +92,10 @@ export class Differential {
 
   /** One row a cell, and one for each photo without any: the CSV that Python reads back. */
   csv({ columns, box }, model) {
-    const row = (photo, values) =>
-      columns.map((column) => quoted({ photo: neutral(photo.name), model: neutral(model), sha256: photo.sha256, ...values }[column] ?? ""));
+    const row = ({ name, sha256 }, values) => {
+      const all = { photo: neutral(name), model: neutral(model), sha256, ...values };
+      return columns.map((column) => quoted(all[column] ?? ""));
+    };
     const lines = [columns];
     for (const photo of this.photos) {
       const cells = this.cells.filter((cell) => cell.photo === photo.name);

@@ -45,7 +45,8 @@ export class Gallery {
   section(group, cells) {
     const colour = this.page.types[group]?.colour;
     const swatch = make("span", { class: colour ? "lk-swatch" : "lk-swatch open" });
-    const title = make("h2", {}, swatch, `${this.title(group)} `, make("span", { class: "amount" }, grouped(cells.length)));
+    const amount = make("span", { class: "amount" }, grouped(cells.length));
+    const title = make("h2", {}, swatch, `${this.title(group)} `, amount);
     const style = colour ? { "--lk-colour": colour } : {};
     const inside = make("div", { class: "cells" }, ...cells.map((cell) => this.button(cell)));
     return make("section", { "data-group": group, hidden: !cells.length, style }, title, inside);
@@ -66,7 +67,14 @@ export class Gallery {
     const pressed = cell === this.chosen;
     return make(
       "button",
-      { type: "button", class: "cell", "aria-label": text, title: text, "aria-pressed": pressed, on: { click: () => this.choose(cell) } },
+      {
+        type: "button",
+        class: "cell",
+        "aria-label": text,
+        title: text,
+        "aria-pressed": pressed,
+        on: { click: () => this.choose(cell) },
+      },
       picture,
       make("span", {}, mark),
     );

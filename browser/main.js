@@ -16,7 +16,9 @@ async function keepFiles() {
   try {
     await navigator.serviceWorker.register("sw.js");
     if (navigator.serviceWorker.controller) return true;
-    const controlled = new Promise((done) => navigator.serviceWorker.addEventListener("controllerchange", done, { once: true }));
+    const controlled = new Promise((done) => {
+      navigator.serviceWorker.addEventListener("controllerchange", done, { once: true });
+    });
     await Promise.race([controlled, new Promise((done) => setTimeout(done, 1000 * CONTROL_SECONDS))]);
     return Boolean(navigator.serviceWorker.controller);
   } catch {

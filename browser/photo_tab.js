@@ -2,7 +2,7 @@
 
 import { showBars, showCards, showMessage, showVerdict } from "./answers.js";
 import { canvas, find, make } from "./dom.js";
-import { capital, say, words } from "./texts.js";
+import { say, words } from "./texts.js";
 import { refusalSentence, short } from "./words.js";
 
 const MARKS = { confident: "", review: "?", unfamiliar: "??" };
@@ -17,10 +17,11 @@ export class PhotoTab {
   }
 
   example(path) {
-    const name = capital(path.split("/").pop().replace(/\.\w+$/, "").replaceAll("_", " "));
+    const name = path.split("/").pop().replace(/\.\w+$/, "");
     const take = async () => this.show(await (await fetch(path)).blob());
     const picture = make("img", { src: path, alt: "", width: 56, height: 56, loading: "lazy" });
-    return make("button", { type: "button", on: { click: take } }, picture, words("types")[name.toLowerCase()]?.title ?? name);
+    const title = words("types")[name]?.title ?? words("photo.drawings")[name];
+    return make("button", { type: "button", on: { click: take } }, picture, title);
   }
 
   /** No photo, or none that can be read. */
@@ -51,8 +52,10 @@ export class PhotoTab {
     } catch (error) {
       if (asked !== this.asked) return;
       this.empty();
-      if (error.reason) showMessage(find("#verdict"), say("refusals.title"), refusalSentence(error), say("refusals.tag"));
-      else showMessage(find("#verdict"), say("photo.failed"), say("photo.failed_text"), say("refusals.tag"));
+      const said = error.reason
+        ? [say("refusals.title"), refusalSentence(error)]
+        : [say("photo.failed"), say("photo.failed_text")];
+      showMessage(find("#verdict"), ...said, say("refusals.tag"));
     }
   }
 
@@ -96,7 +99,8 @@ export class PhotoTab {
   }
 
   choice(prediction, index) {
-    const input = make("input", { type: "radio", name: "cell", value: index, on: { change: () => this.choose(index) } });
+    const choose = () => this.choose(index);
+    const input = make("input", { type: "radio", name: "cell", value: index, on: { change: choose } });
     const text = say("photo.choice", { n: index + 1, short: short(prediction) });
     return make("label", { style: this.colour(prediction) }, input, make("span", {}, text));
   }

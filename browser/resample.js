@@ -1,6 +1,6 @@
 // Pillow's resizing, to the bit: what the networks see must be what they see in Python.
 //
-// A picture is {width, height, channels, data}: Uint8ClampedArray or Float32Array, rows from the top, channels together.
+// A picture is {width, height, channels, data}: Uint8ClampedArray or Float32Array, row by row, channels together.
 
 import { rint } from "./numbers.js";
 
@@ -19,7 +19,7 @@ export function blank(width, height, channels, Kind = Uint8ClampedArray) {
   return { width, height, channels, data: new Kind(width * height * channels) };
 }
 
-/** Each `fx` times `fy` pixels become their mean; what is left over at the right and below, the mean of what is there. */
+/** Each `fx` times `fy` pixels become their mean; at the right and below, the mean of what is there. */
 export function reduced(image, fx, fy = fx) {
   const { width, height, channels, data } = image;
   if (fx === 1 && fy === 1) return image;

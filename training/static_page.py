@@ -45,7 +45,8 @@ from leukoscope import (
 )
 from leukoscope.cells import CELLS
 from leukoscope.counted import BOX_COLUMNS, CSV_COLUMNS, NOT_COUNTED
-from leukoscope.errors import LeukoscopeError
+from leukoscope.errors import CheckpointError, LeukoscopeError
+from leukoscope.explain import CLASS_MAP
 from leukoscope.hub import EMBEDDED
 from training.page_texts import library_texts
 
@@ -80,10 +81,15 @@ def stage_static_page(folder: Path, model: str | os.PathLike[str] = EMBEDDED, pi
         pinned: "user/name@commit", where the page says that its model is from; None: that of the checkpoint.
 
     Raises:
-        CheckpointError: if the checkpoint is damaged or its golden picture is answered otherwise.
+        CheckpointError: if the checkpoint is damaged, its golden picture is answered otherwise, the folder holds
+            something, or the model is of a kind that the page does not run.
         RuntimeUnavailable: if onnxruntime-web cannot be had.
     """
+    if folder.exists() and any(folder.iterdir()):
+        raise CheckpointError(f"{folder} is not empty: give a new folder")
     classifier = Classifier.from_pretrained(model)
+    if classifier.spec.framing.kind != "cell" or CLASS_MAP not in classifier.outputs:
+        raise CheckpointError(f"{model}: the page runs models that frame cells and say where they looked")
     classifier.replay_golden()
     runtime = runtime_folder()
     for name in ("model", "runtime", "texts", "examples"):

@@ -1,8 +1,9 @@
 """The page as a person meets it, in a real browser: answers, a count, no network, everybody."""
 
 import json
+import os
 import re
-import statistics
+import shutil
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from tests.space.conftest import AXE, EXAMPLES
 from tests.static_page.conftest import Site, Visit
 
 MOST_BYTES = 20_000_000  # of a first visit
-FIRST_SECONDS, PHOTO_MS = 2.0, 120.0  # from click to answer on a cold page; then for a photo of 640 x 480
+FIRST_SECONDS, PHOTO_SECONDS = 2.0, 0.12  # from click to answer on a cold page; then for a photo of 640 x 480
+PHOTOS = 20
 
 
 @pytest.fixture
@@ -154,19 +156,40 @@ def test_a_first_visit_is_light(visit):
     assert 15_000_000 < bodies + worker < MOST_BYTES, bodies + worker
 
 
-def test_answers_come_soon(browser, site, tmp_path):
-    """From a click on a page that was never open before, then photo after photo on one thread."""
+def test_answers_come_soon(browser, staged, tmp_path):
+    """From a click on a page that was never open before, then photo after photo on one thread.
+
+    What counts is the processor's time, which a machine that is busy with other work does not stretch.
+    """
+    folder = shutil.copytree(staged, tmp_path / "page", copy_function=os.link)
+    (folder / "photo.jpg").write_bytes(draw.jpeg(draw_photo(["neutrophil"], seed=1, width=640, height=480)[0]))
+    site = Site(folder)
     first, photo = [], []
     for _ in range(3):
         seen = Visit(browser, site.url, ready=None)
+        before = spent(browser)
         seen.page.get_by_role("button", name="Monocyte").click()
-        began = seen.page.evaluate("performance.now()")
         seen.headline("Monocyte")
-        first.append((seen.page.evaluate("performance.now()") - began) / 1000)
-        photo.append(statistics.median(seen.scan("model/golden.png")["took"] for _ in range(20)))
+        first.append(spent(browser) - before)
+        for _ in range(5):
+            seen.scan("photo.jpg")  # the engine is begun, and what runs often is compiled
+        before = spent(browser)
+        for _ in range(PHOTOS):
+            seen.scan("photo.jpg")
+        photo.append((spent(browser) - before) / PHOTOS)
         seen.context.close()
-    assert min(photo) <= PHOTO_MS, photo
+    site.stop()
+    print(f"first answer {min(first):.2f} s, a photo {1000 * min(photo):.0f} ms of one processor")
     assert min(first) <= FIRST_SECONDS, first
+    assert min(photo) <= PHOTO_SECONDS, photo
+
+
+def spent(browser) -> float:
+    """Seconds of processors that the pages of a browser have taken."""
+    session = browser.new_browser_cdp_session()
+    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    session.detach()
+    return sum(process["cpuTime"] for process in processes if process["type"] == "renderer")
 
 
 # --- everybody -------------------------------------------------------------------------------------------

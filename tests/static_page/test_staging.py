@@ -98,6 +98,11 @@ def test_the_command_writes_the_same_files(staged, tmp_path):
     done = subprocess.run([*map(str, words)], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "page" / "files.js").read_text() == (staged / "files.js").read_text()
+    before = sorted((tmp_path / "page").rglob("*"))
+    again = subprocess.run([*map(str, words)], cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 2
+    assert again.stderr == f"error: {tmp_path / 'page'} is not empty: give a new folder\n"
+    assert sorted((tmp_path / "page").rglob("*")) == before
 
 
 def test_the_static_space_is_pinned_and_whole(hub, staged, tmp_path):
