@@ -20,7 +20,7 @@ from leukoscope.limits import clopper_pearson
 from leukoscope.synthetic import draw_photo
 from tests.static_page.conftest import Site, Visit
 
-PICTURES = 200
+PICTURES, AT_ONCE = 200, 20
 
 
 @pytest.fixture(scope="module")
@@ -77,22 +77,26 @@ def test_two_hundred_pictures_have_the_same_answers(engine, classifier):
     seen, folder = engine
     real = photographs(PICTURES // 2)
     pictures = [(None, image) for image in drawn(PICTURES - len(real))] + [(file, read_image(file)) for file in real]
+    for number, (file, image) in enumerate(pictures):
+        (folder / f"{number}.png").write_bytes(draw.png(image))
+        (folder / f"{number}.jpg").write_bytes(file.read_bytes() if file else draw.jpeg(image, 92))
     same, all_answers = 0, 0
     verdicts = Counter()
-    for number, (file, image) in enumerate(pictures):
-        png, jpeg = folder / f"{number}.png", folder / f"{number}.jpg"
-        png.write_bytes(draw.png(image))
-        jpeg.write_bytes(file.read_bytes() if file else draw.jpeg(image, 92))
-        ours = classifier.scan(png)
-        answer = seen.scan(f"pictures/{png.name}")
-        same_cells(ours, answer["predictions"], f"{number} {file}")
-        if not ours:
-            assert (answer["none"]["verdict"], answer["predictions"]) == ("no_cell", [])
-        verdicts.update(p.verdict for p in ours)
-        of_jpeg = [(p.label, p.verdict) for p in classifier.scan(jpeg)]
-        theirs = [(p["label"], p["verdict"]) for p in seen.scan(f"pictures/{jpeg.name}")["predictions"]]
-        same += sum(a == b for a, b in zip(of_jpeg, theirs, strict=False))
-        all_answers += max(len(of_jpeg), len(theirs))
+    for start in range(0, PICTURES, AT_ONCE):
+        numbers = range(start, start + AT_ONCE)
+        names = [f"{number}.{kind}" for kind in ("png", "jpg") for number in numbers]
+        answers = dict(zip(names, seen.scan_all([f"pictures/{name}" for name in names]), strict=True))
+        for number in numbers:
+            ours, answer = classifier.scan(folder / f"{number}.png"), answers[f"{number}.png"]
+            same_cells(ours, answer["predictions"], f"{number} {pictures[number][0]}")
+            if not ours:
+                assert (answer["none"]["verdict"], answer["predictions"]) == ("no_cell", [])
+            verdicts.update(p.verdict for p in ours)
+            of_jpeg = [(p.label, p.verdict) for p in classifier.scan(folder / f"{number}.jpg")]
+            theirs = [(p["label"], p["verdict"]) for p in answers[f"{number}.jpg"]["predictions"]]
+            same += sum(a == b for a, b in zip(of_jpeg, theirs, strict=False))
+            all_answers += max(len(of_jpeg), len(theirs))
+    print(f"{verdicts} of PNG alike; of JPEG {same} of {all_answers}")
     assert len(pictures) == PICTURES
     assert min(verdicts["confident"], verdicts["review"]) > 5, verdicts
     assert same >= 0.995 * all_answers, f"{same} of {all_answers}"
