@@ -27,7 +27,7 @@ from leukoscope.hub import commit_folder, hub_refusals, upload
 from training.card import CardError, render_card, render_data_card
 from training.data import load_examples, push_examples, where
 from training.sources import DataError
-from training.static_page import stage_static_page
+from training.static_page import runtime_folder, stage_static_page
 
 ROOT = Path(__file__).parents[1]
 SPACE_FILES = ("README.md", "requirements.txt", "examples", *sorted(f.name for f in (ROOT / "space").glob("*.py")))
@@ -149,17 +149,18 @@ def publish_static_space(
         The commit: 40 hexadecimal digits.
 
     Raises:
-        RuntimeUnavailable: before anything is sent, if what runs the model in a browser cannot be had.
+        RuntimeUnavailable: if what runs the model in a browser cannot be had.
         PublishError: if the Hub refuses or cannot be reached, saying what to do.
     """
     from huggingface_hub import HfApi
 
     api = HfApi(token=token, library_name="leukoscope")
-    with tempfile.TemporaryDirectory() as workshop, hub_refusals(space_id):
+    with tempfile.TemporaryDirectory() as workshop:
         staged = Path(workshop)
         stage_static_space(staged, checkpoint, repo_id, revision)
-        api.create_repo(space_id, repo_type="space", space_sdk="static", private=private, exist_ok=True)
-        return commit_folder(api, space_id, "space", _files_below(staged))
+        with hub_refusals(space_id):
+            api.create_repo(space_id, repo_type="space", space_sdk="static", private=private, exist_ok=True)
+            return commit_folder(api, space_id, "space", _files_below(staged))
 
 
 def _files_below(folder: Path) -> dict[str, Path]:
@@ -244,6 +245,8 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         examples = load_examples(args.data, kinds=("photo",)) if args.dataset else None
+        if args.static_space:
+            runtime_folder()  # before anything is sent: it comes from elsewhere and may not be there
         if args.dry_run:
             print(dry_run(args.checkpoint, args, examples))
             return 0
