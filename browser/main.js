@@ -109,6 +109,7 @@ async function main() {
   fillIn(document);
   offerTabs();
   showAbout();
+  navigator.serviceWorker?.addEventListener("message", () => find("#proof").append(` ${say("page.offline")}`));
   const kept = await keeping; // before the large files are asked for
   const client = new Client();
   const proven = prove(client, page);

@@ -131,7 +131,7 @@ def refusals() -> dict[str, Any]:
     title, text, tag = re.search(
         '<p class="lk-tag">(?P<c>.*?)</p><h2>(?P<a>.*?)</h2><p>(?P<b>.*?)</p>', wording.unreadable(ImageError("x"))
     ).group("a", "b", "c")
-    assert text == "X."
+    pattern(text, reason="X.")  # nothing but the reason stands there
     return {
         "title": title,
         "tag": tag,

@@ -92,7 +92,7 @@ def stage_static_page(folder: Path, model: str | os.PathLike[str] = EMBEDDED, pi
         raise CheckpointError(f"{model}: the page runs models that frame cells and say where they looked")
     classifier.replay_golden()
     runtime = runtime_folder()
-    for name in ("model", "runtime", "texts", "examples"):
+    for name in ("model", "runtime", "texts", "examples/count"):
         (folder / name).mkdir(parents=True)
     for pattern in OWN_FILES:
         for file in SOURCE.glob(pattern):
@@ -103,7 +103,9 @@ def stage_static_page(folder: Path, model: str | os.PathLike[str] = EMBEDDED, pi
         shutil.copyfile(runtime / name, folder / "runtime" / name)
     for file in sorted(EXAMPLES.iterdir()):
         if file.suffix == ".zip":
-            zipfile.ZipFile(file).extractall(folder / "examples" / "count")
+            with zipfile.ZipFile(file) as archive:
+                for name in archive.namelist():
+                    (folder / "examples" / "count" / name).write_bytes(archive.read(name))
         else:
             shutil.copyfile(file, folder / "examples" / file.name)
     for file in (SOURCE / "texts").glob("*.json"):

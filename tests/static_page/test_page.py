@@ -128,10 +128,7 @@ def test_without_a_network_the_second_visit_answers(browser, staged, classifier)
         "async () => { for (const name of await caches.keys()) return (await (await caches.open(name)).keys()).length }"
     )
     files = len(json.loads((staged / "files.js").read_text().split("FILES = ")[1].rstrip(";\n")))
-    for _ in range(600):
-        if seen.page.evaluate(kept) == files:
-            break
-        seen.page.wait_for_timeout(100)
+    expect(seen.page.locator("#proof")).to_contain_text("the page works without a network from now on")
     assert seen.page.evaluate(kept) == files
     large = [path for path in serving.asked if path.endswith((".wasm", "model.onnx"))]
     assert sorted(large) == ["/model/model.onnx", "/runtime/ort-wasm-simd-threaded.wasm"], "each is fetched once"
