@@ -1,4 +1,4 @@
-# make demo · streamlit · notebook · test · lint · fuzz · bench · scale · train · evaluate · train-reference: each sets up what it needs by itself.
+# make demo · browser-demo · streamlit · notebook · test · lint · fuzz · bench · scale · train · evaluate · train-reference: each sets up what it needs by itself.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,10 +13,11 @@ KNOWN_FAULTS := 'import json, urllib.request as u; \
   assert json.load(u.urlopen("https://pypi.org/pypi/pillow/5.0.0/json", timeout=20))["vulnerabilities"]'
 export PORT ?= 7860
 
-.PHONY: help setup demo streamlit notebook test coverage mutants lint api fuzz bench steps load scale train evaluate train-reference browser screenshots findings clean
+.PHONY: help setup demo browser-demo streamlit notebook test coverage mutants lint api fuzz bench steps load scale train evaluate train-reference browser screenshots findings clean
 
 help:
 	@echo "make demo             serve the Gradio page on http://127.0.0.1:$(PORT) (PORT=... changes it)"
+	@echo "make browser-demo     serve the page that answers in the browser itself, at the same address"
 	@echo "make streamlit        serve the lab bench's app on http://127.0.0.1:8501"
 	@echo "make notebook         open the notebooks in JupyterLab"
 	@echo "make test             set everything up, browser included, and run all tests (WORKERS=2 at a time)"
@@ -54,6 +55,9 @@ setup: .venv/dev.stamp
 
 demo: .venv/demo.stamp
 	$(BIN)/python space/app.py
+
+browser-demo: .venv/demo.stamp
+	$(BIN)/python -m training.static_page --serve
 
 .venv/streamlit.stamp: .venv/bin/python streamlit_app/requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r streamlit_app/requirements.txt
@@ -100,6 +104,7 @@ findings:
 screenshots: setup browser
 	$(BIN)/python -m tests.space.screenshots
 	$(BIN)/python -m tests.streamlit_app.screenshots
+	$(BIN)/python -m tests.static_page.screenshots
 
 lint: setup
 	$(BIN)/ruff check .

@@ -68,18 +68,18 @@ class Tally:
     def sentences(self) -> list[str]:
         """What a reader of the table must know, in words."""
         total = self.counted
-        lines = [f"Counted {_many(total, 'cell')} in {_many(self.photos, 'photo')}."]
+        lines = [f"Counted {many(total, 'cell')} in {many(self.photos, 'photo')}."]
         apart = [(self.in_review, "to review"), (self.unfamiliar, "unfamiliar")]
         if kept := [f"{n:,} {what}" for n, what in apart if n]:
-            cells = _many(self.in_review + self.unfamiliar, "cell")
+            cells = many(self.in_review + self.unfamiliar, "cell")
             lines.append(f"{cells} kept apart and not counted: {' and '.join(kept)}. Look and decide.")
         if self.corrected:
             none = f", {self.not_counted} of them as none of the four" if self.not_counted else ""
-            lines.append(f"A person decided on {_many(self.corrected, 'cell')}{none}.")
+            lines.append(f"A person decided on {many(self.corrected, 'cell')}{none}.")
         if total:
             few = round(0.03 * total)
             low, high = (100 * limit for limit in clopper_pearson(few, total))
-            cells = f"{_many(few, 'cell')} ({100 * few / total:.2g} %)"
+            cells = f"{many(few, 'cell')} ({100 * few / total:.2g} %)"
             line = f"With n = {total:,} the 95 % limits for {cells} are {low:.1f}-{high:.1f} %"
             lines.append(line + ("." if total == 100 else "; at n = 100 the limits for 3 % are 0.6-8.5 %."))
         lines.append(
@@ -104,5 +104,6 @@ def _share(name: str, count: int, total: int) -> Share:
     return Share(name, count, total, 100 * count / total if total else 0.0, low, high, reference, flag)
 
 
-def _many(count: int, what: str) -> str:
+def many(count: int, what: str) -> str:
+    """A number of things: "1 cell", "1,007 cells"."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -36,7 +36,7 @@ from training.verdicts import VERDICTS_FILE, fitted_on_others
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-    + [ROOT / place / "README.md" for place in ("benchmarks", "findings", "space", "streamlit_app")]
+    + [ROOT / place / "README.md" for place in ("benchmarks", "browser", "findings", "space", "streamlit_app")]
 )
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -74,6 +74,7 @@ RUN_BY = {
     "python -m training.finetune": "tests/training/test_finetune.py::"
     "test_a_new_lab_is_learned_and_the_old_one_scored_beside_it",
     "python -m training.publish": "tests/test_readme.py::test_publishing_as_the_readme_says",
+    "python -m training.static_page": "tests/static_page/test_staging.py::test_the_command_writes_the_same_files",
     "python -m benchmarks.elsewhere": "tests/benchmarks/test_elsewhere.py::"
     "test_others_compute_beside_it_and_end_with_it",
     "python -m benchmarks.processors": "tests/benchmarks/test_elsewhere.py::"
@@ -187,7 +188,9 @@ def test_what_a_document_points_at_is_there(document):
     for target in re.findall(r"\]\(([^)#\s]+)\)", text):
         if not target.startswith(("http://", "https://", "{{")) and "{{" not in target:
             assert (document.parent / target).exists(), target
-    for place in re.findall(r"`((?:leukoscope|training|tests|space|streamlit_app|benchmarks|docs)/[\w./-]+)`", text):
+    for place in re.findall(
+        r"`((?:leukoscope|training|tests|space|streamlit_app|browser|benchmarks|docs)/[\w./-]+)`", text
+    ):
         ours = (ROOT / place).exists() or place in {"training/results/audit.csv", "training/results/audit.md"}
         assert ours, f"{document.name}: {place}"
 

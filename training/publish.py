@@ -2,6 +2,7 @@
 
     python -m training.publish CHECKPOINT --repo user/name --tag v1.0
     python -m training.publish CHECKPOINT --repo user/name --space user/space --dataset user/set
+    python -m training.publish CHECKPOINT --repo user/name --static-space user/page    # answers in visitors' browsers
     python -m training.publish CHECKPOINT --repo user/name --dry-run      # what would be sent, and nothing else
 
 Needs a token with write permission (`hf auth login`, or HF_TOKEN). Each repo changes in one commit. A publish that was
@@ -26,6 +27,7 @@ from leukoscope.hub import commit_folder, hub_refusals, upload
 from training.card import CardError, render_card, render_data_card
 from training.data import load_examples, push_examples, where
 from training.sources import DataError
+from training.static_page import runtime_folder, stage_static_page
 
 ROOT = Path(__file__).parents[1]
 SPACE_FILES = ("README.md", "requirements.txt", "examples", *sorted(f.name for f in (ROOT / "space").glob("*.py")))
@@ -118,9 +120,51 @@ def publish_space(space_id: str, repo_id: str, revision: str, *, private: bool |
         staged = Path(workshop)
         in_repo = api.list_repo_files(repo_id, revision=revision)
         stage_space(staged, repo_id, revision, filter_repo_objects(in_repo, allow_patterns=list(FILE_PATTERNS)))
-        files = {f.relative_to(staged).as_posix(): f for f in staged.rglob("*") if f.is_file()}
         api.create_repo(space_id, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
-        return commit_folder(api, space_id, "space", files)
+        return commit_folder(api, space_id, "space", _files_below(staged))
+
+
+def stage_static_space(folder: Path, checkpoint: Path, repo_id: str, revision: str) -> None:
+    """Lay out the static Space: the page that answers in the visitor's browser, with the pinned model beside it."""
+    from huggingface_hub.repocard import RepoCard
+
+    stage_static_page(folder, checkpoint, f"{repo_id}@{revision}")
+    card = RepoCard.load(folder / CARD_FILE)
+    card.data.models = [repo_id]
+    card.save(folder / CARD_FILE)
+
+
+def publish_static_space(
+    space_id: str,
+    checkpoint: Path,
+    repo_id: str,
+    revision: str,
+    *,
+    private: bool | None = None,
+    token: str | None = None,
+):
+    """Send the static Space, page and model, in one commit, files of an older one deleted.
+
+    Returns:
+        The commit: 40 hexadecimal digits.
+
+    Raises:
+        RuntimeUnavailable: if what runs the model in a browser cannot be had.
+        PublishError: if the Hub refuses or cannot be reached, saying what to do.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token, library_name="leukoscope")
+    with tempfile.TemporaryDirectory() as workshop:
+        staged = Path(workshop)
+        stage_static_space(staged, checkpoint, repo_id, revision)
+        with hub_refusals(space_id):
+            api.create_repo(space_id, repo_type="space", space_sdk="static", private=private, exist_ok=True)
+            return commit_folder(api, space_id, "space", _files_below(staged))
+
+
+def _files_below(folder: Path) -> dict[str, Path]:
+    return {f.relative_to(folder).as_posix(): f for f in folder.rglob("*") if f.is_file()}
 
 
 def publish_dataset(dataset_id: str, examples, *, private: bool | None = None, token: str | None = None) -> str:
@@ -168,8 +212,12 @@ def dry_run(checkpoint: Path, args: argparse.Namespace, examples) -> str:
             space = Path(workshop) / "space"
             space.mkdir()
             stage_space(space, args.repo, "0" * 40, files_of(staged))
-            files = {f.relative_to(space).as_posix(): f for f in space.rglob("*") if f.is_file()}
-            parts.append(_plan("Space", args.space, files))
+            parts.append(_plan("Space", args.space, _files_below(space)))
+        if args.static_space:
+            page = Path(workshop) / "page"
+            page.mkdir()
+            stage_static_space(page, checkpoint, args.repo, "0" * 40)
+            parts.append(_plan("static Space", args.static_space, _files_below(page)))
     if args.dataset:
         photos = where(examples, kind="photo")
         parts.append(f"data set {args.dataset}: {len(photos):,} photos as parquet")
@@ -184,6 +232,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--repo", required=True, metavar="USER/NAME", help="model repo; made if it is not there")
     parser.add_argument("--tag", help="tag the commit, such as v1.0")
     parser.add_argument("--space", metavar="USER/NAME", help="also send the Gradio Space, pinned to this commit")
+    parser.add_argument(
+        "--static-space", metavar="USER/NAME", help="also send the page that answers in the browser, with this model"
+    )
     parser.add_argument("--dataset", metavar="USER/NAME", help="also send the photos as a data set")
     parser.add_argument(
         "--data", metavar="SOURCE", help="with --dataset: where the photos are; default $BLOOD_CELLS_DIR"
@@ -194,6 +245,8 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         examples = load_examples(args.data, kinds=("photo",)) if args.dataset else None
+        if args.static_space:
+            runtime_folder()  # before anything is sent: it comes from elsewhere and may not be there
         if args.dry_run:
             print(dry_run(args.checkpoint, args, examples))
             return 0
@@ -204,6 +257,9 @@ def main(argv: list[str] | None = None) -> int:
         if args.space:
             space = publish_space(args.space, args.repo, commit, private=args.private)
             print(f"Space {args.space}@{space}, pinned to {args.repo}@{commit}")
+        if args.static_space:
+            page = publish_static_space(args.static_space, args.checkpoint, args.repo, commit, private=args.private)
+            print(f"static Space {args.static_space}@{page}, with {args.repo}@{commit}")
     except (LeukoscopeError, CardError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

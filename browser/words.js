@@ -1,0 +1,62 @@
+// A prediction in words: `leukoscope/wording.py`, whose sentences are staged with the page.
+
+import { fixed } from "./numbers.js";
+import { capital, fill, say, sentence, words } from "./texts.js";
+
+/** A share of 0-1 as a percentage with one decimal; never a 0 or a 100 that it is not. */
+export function percent(share) {
+  if (share > 0 && share < 0.001) return words("percent.least");
+  if (share > 0.999 && share < 1) return words("percent.most");
+  return say("percent.one", { value: fixed(100 * share, 1) });
+}
+
+const name = (type) => words("types")[type].name;
+
+/** The cell types, the most probable first. */
+export function ranked({ probabilities }) {
+  return Object.keys(probabilities).sort((a, b) => probabilities[b] - probabilities[a]);
+}
+
+/** The types that an answer speaks of. */
+export function shownTypes(prediction) {
+  return ranked(prediction).slice(0, { confident: 1, review: 2 }[prediction.verdict] ?? 0);
+}
+
+function values(prediction) {
+  const [first, second] = ranked(prediction);
+  return {
+    first: name(first),
+    second: name(second),
+    First: capital(name(first)),
+    p_first: percent(prediction.probabilities[first]),
+    p_second: percent(prediction.probabilities[second]),
+  };
+}
+
+/** The answer in a few words. */
+export const headline = (prediction) => fill(words("verdict.headline")[prediction.verdict], values(prediction));
+
+/** How sure the model is, and what to do when it is not. */
+export function explanation(prediction) {
+  const { verdict, reason, cut } = prediction;
+  const sentences = words("verdict.explanation");
+  const said = fill(sentences[verdict], {
+    ...values(prediction),
+    reason: reason ? words("verdict.blank")[reason] : words("verdict.nothing"),
+  });
+  return cut && (verdict === "confident" || verdict === "review") ? said + sentences.cut : said;
+}
+
+/** The answer for one cell among many. */
+export function short(prediction) {
+  const given = { ...values(prediction), p_first: percent(prediction.confidence) };
+  if (prediction.verdict === "unfamiliar") given.first = name(prediction.label);
+  return fill(words("verdict.short")[prediction.verdict], given);
+}
+
+/** Why a file is no picture that can be read. */
+export function refusal({ reason, values: given = {}, failed }) {
+  return failed ?? fill(words("refusals")[reason], given);
+}
+
+export const refusalSentence = (error) => sentence(refusal(error));

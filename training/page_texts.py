@@ -1,0 +1,198 @@
+"""The words of the library for a page that is no Python: each as a pattern with {names} where values stand.
+
+Nothing is written a second time. The library is asked about made-up predictions and counts whose values occur once in
+its answer, and these are replaced by their names; if they do not, its words have changed in a way that needs a look.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from leukoscope import Classifier, about, blank, charts, draw, images, kinds, wording
+from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
+from leukoscope.classifier import Prediction
+from leukoscope.counted import CountedCell
+from leukoscope.differential import Differential
+from leukoscope.errors import ImageError
+from leukoscope.tally import Tally, many
+
+SHARES = {"monocyte": 0.611, "neutrophil": 0.222, "eosinophil": 0.1, "lymphocyte": 0.067}
+
+
+def pattern(text: str, **values: str) -> str:
+    """A text with each value, which must occur in it once, replaced by its name in braces.
+
+    A value may be given with what stands beside it: "(«3» %)".
+    """
+    for name, value in values.items():
+        before, mark, rest = value.partition("«")
+        inside, _, after = rest.partition("»") if mark else (value, "", "")
+        around = (before, after) if mark else ("", "")
+        found = inside.join(around)
+        if text.count(found) != 1:
+            raise ValueError(f"{found!r} is not once in {text!r}")
+        text = text.replace(found, f"{{{name}}}".join(around))
+    return text
+
+
+def answered(verdict: str, **given: Any) -> Prediction:
+    """A made-up answer: monocyte, then neutrophil."""
+    return Prediction("monocyte", SHARES, SHARES["monocyte"], (1, 2, 3, 4), verdict, **given)
+
+
+def library_texts(classifier: Classifier, pinned: str | None = None) -> dict[str, Any]:
+    """All words that the library says on a page, by place."""
+    return {
+        "types": {name: {"name": name, "title": name.capitalize(), "plural": CELLS[name].plural} for name in CELLS},
+        "tagline": wording.TAGLINE,
+        "disclaimer": NOT_A_MEDICAL_DEVICE,
+        "not_a_diagnosis": wording.NOT_A_DIAGNOSIS,
+        "decisions": wording.DECISIONS,
+        "as_the_model": wording.AS_THE_MODEL,
+        "verdict": {"html": unstyled(wording.message_html("", "", colour="#000000")), **verdicts()},
+        "bars": unstyled(wording.bars_html()),
+        "percent": {"least": wording.percent(1e-9), "most": wording.percent(1 - 1e-9), "one": one_percent()},
+        "cards": {name: unstyled(wording.card_html(cell)) for name, cell in CELLS.items()},
+        "refusals": refusals(),
+        "count": count_texts(),
+        "about": {"html": about_html(classifier, pinned)},
+    }
+
+
+def about_html(classifier: Classifier, pinned: str | None) -> str:
+    """What the model is, how it scored, where it ends; `pinned` is where it is from, if that is not where it lies."""
+    model = about.model_html(classifier)
+    if pinned:
+        model = model.replace(about.model_name(classifier), f"{classifier.spec.name} ({pinned})")
+    results = about.results_html(about.own_results(classifier))
+    return unstyled(model + results + about.list_html("Limits", (NOT_A_MEDICAL_DEVICE, *about.LIMITS)))
+
+
+def unstyled(html: str) -> str:
+    """HTML whose inline styles wait in `data-style`: the page's security policy lets none stand in HTML."""
+    return html.replace(" style=", " data-style=")
+
+
+def one_percent() -> str:
+    return pattern(wording.percent(0.611), value="61.1")
+
+
+def verdicts() -> dict[str, Any]:
+    first, second = wording.percent(SHARES["monocyte"]), wording.percent(SHARES["neutrophil"])
+    names = {"first": "monocyte", "second": "neutrophil"}
+    shares = {"p_first": first, "p_second": second}
+    none = Prediction(None, dict.fromkeys(CELL_TYPES, 0.25), 0.0, None, "no_cell")
+    sure, review, unfamiliar = map(answered, ("confident", "review", "unfamiliar"))
+    cut = wording.explanation(answered("review", cut=True)).removeprefix(wording.explanation(review))
+    return {
+        "tag": {p.verdict: _tag(p) for p in (sure, review, unfamiliar, none)},
+        "headline": {
+            "confident": pattern(wording.headline(sure), First="Monocyte"),
+            "review": pattern(wording.headline(review), First="Monocyte", second="neutrophil"),
+            "unfamiliar": wording.headline(unfamiliar),
+            "no_cell": wording.headline(none),
+        },
+        "explanation": {
+            "confident": pattern(wording.explanation(sure), second="neutrophil", **shares),
+            "review": pattern(wording.explanation(review), **names, **shares),
+            "unfamiliar": wording.explanation(unfamiliar),
+            "no_cell": pattern(wording.explanation(none), reason=wording.NOTHING_LIKE_IT),
+            "cut": cut,
+        },
+        "short": {
+            "confident": pattern(wording.short(sure), first="monocyte", p_first=first),
+            "review": pattern(wording.short(review), **names, p_first=first),
+            "unfamiliar": pattern(wording.short(unfamiliar), first="monocyte"),
+            "no_cell": wording.short(none),
+        },
+        "nothing": wording.NOTHING_LIKE_IT,
+        "blank": {name: wording.sentence(reason) for name, reason in _blank_reasons().items()},
+    }
+
+
+def _tag(prediction: Prediction) -> str:
+    return re.search('<p class="lk-tag">(.*?)</p>', wording.verdict_html(prediction))[1]
+
+
+def _blank_reasons() -> dict[str, str]:
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    pictures = {"black": ramp * 0, "even": ramp * 0 + 128, "grey": ramp}
+    return {name: blank.why_blank(picture) for name, picture in pictures.items()}
+
+
+def refusals() -> dict[str, Any]:
+    """Why a file is no picture that can be read, as `images.read_image` says it."""
+    small = _refusal(np.zeros((17, 4001, 3), np.uint8))
+    large = _refusal(np.broadcast_to(np.uint8(0), (99_991, 4001, 3)))
+    (start, kind), *_ = kinds._BEGINNINGS.items()
+    title, text, tag = re.search(
+        '<p class="lk-tag">(?P<c>.*?)</p><h2>(?P<a>.*?)</h2><p>(?P<b>.*?)</p>', wording.unreadable(ImageError("x"))
+    ).group("a", "b", "c")
+    pattern(text, reason="X.")  # nothing but the reason stands there
+    return {
+        "title": title,
+        "tag": tag,
+        "empty": _refusal(b""),
+        "too_many_bytes": _refusal(bytes(images.MAX_BYTES + 1)),
+        "too_small": pattern(small, width="4001", height="17"),
+        "too_large": pattern(large, width="4001", height="99991"),
+        "foreign": pattern(_refusal(start + bytes(200)), kind=kind),
+        "damaged": _refusal(draw.png(np.zeros((64, 64, 3), np.uint8))[:60]).partition(" (")[0],
+        "unknown": _refusal(b"no picture"),
+    }
+
+
+def _refusal(source: Any) -> str:
+    try:
+        images.read_image(source)
+    except ImageError as error:
+        return str(error)
+    raise ValueError("the library reads what it should refuse")
+
+
+def count_texts() -> dict[str, Any]:
+    """Table, chart and sentences of a differential."""
+    nothing = Differential()
+    review = [answered("review")] * 11
+    mixed = Tally(3, dict(zip(CELL_TYPES, (101, 102, 103, 701), strict=True)), 11, 13, 17, 5)
+    counted, apart, decided, limits, scope = mixed.sentences()
+    low, high = re.search(r"are (\S+)-(\S+) %;", limits).groups()
+    few, share = re.search(r"for (.*) \((.*) %\) are", limits).groups()
+    at_100 = Tally(1, dict(zip(CELL_TYPES, (25,) * 4, strict=True)), 0, 0).sentences()
+    only_review, only_unfamiliar = (
+        Tally(1, dict.fromkeys(CELL_TYPES, 0), *n).sentences()[1] for n in ((11, 0), (0, 13))
+    )
+    only_decided = Tally(1, dict.fromkeys(CELL_TYPES, 0), 0, 0, 17).sentences()[1]
+    some = Differential(("a",), tuple(CountedCell("a", i, p, "monocyte") for i, p in enumerate(review, 1)))
+    chart = charts.chart_text(some)
+    (part,) = re.findall(r"monocyte .*? % \(limits .*?\)", chart)
+    monocytes = some.rows()[CELL_TYPES.index("monocyte")]
+    row = {"type": "monocyte", "share": f"{monocytes.percent:.1f}"}
+    limits_of = f"{monocytes.low:.1f}–{monocytes.high:.1f}"
+    return {
+        "table": unstyled(charts.table_html(nothing)),
+        "chart": unstyled(charts.chart_html(nothing)),
+        "flags": charts.FLAGS,
+        "range_note": RANGE_NOTE,
+        "nothing": charts.NOTHING_COUNTED,
+        "chart_text": pattern(chart, parts=chart.removeprefix("Bar chart of the shares: ").removesuffix(".")),
+        "chart_part": pattern(pattern(part, limits=limits_of), **row),
+        "cells": {"one": many(1, "cell").replace("1", "{n}"), "other": many(7, "cell").replace("7", "{n}")},
+        "photos": {"one": many(1, "photo").replace("1", "{n}"), "other": many(7, "photo").replace("7", "{n}")},
+        "counted": pattern(counted, cells=many(1007, "cell"), photos=many(3, "photo")),
+        "apart": {
+            "both": pattern(apart, cells=many(24, "cell"), review="11", unfamiliar="13"),
+            "review": pattern(only_review, cells=many(11, "cell"), review="«11» to review"),
+            "unfamiliar": pattern(only_unfamiliar, cells=many(13, "cell"), unfamiliar="«13» unfamiliar"),
+        },
+        "decided": pattern(only_decided, cells=many(17, "cell")),
+        "decided_none": pattern(decided, cells=many(17, "cell"), none=" «5» of"),
+        "limits": pattern(limits, total="1,007", few=few, share=f"(«{share}» %)", low=low, high=high),
+        "limits_100": pattern(
+            at_100[1], total="n = «100» ", few="3 cells", share="(«3» %)", low="«0.6»-", high="-«8.5»"
+        ),
+        "scope": scope,
+    }
