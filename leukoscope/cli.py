@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         "classify",
         help="name the white cell in each picture",
         description="Name the most prominent white cell of each picture: JPEG, PNG, TIFF, BMP, WebP, GIF, AVIF, "
-        "JPEG 2000, or HEIC by leukoscope[microscopy]; of several pages the first. "
+        "JPEG 2000, or HEIC and DICOM by leukoscope[microscopy]; of several pages the first. "
         "Exit status 0 if every picture was answered, 2 with a line on standard error for each that was not.",
     )
     classify.add_argument("image", nargs="+", metavar="IMAGE", help="picture file")
@@ -74,8 +74,8 @@ def _parser() -> argparse.ArgumentParser:
 With --engine ray FOLDER|FILE may also be a glob or a URL that fsspec knows (s3://, gs://, hf://datasets/...). DIR gets
 cells/ and bad/ (Parquet, a folder a slide) and slides.csv (a row a slide); the same command does only what is missing.
 
-In folders and those below, files are taken for photos by the ending of their names: .avif .bmp .gif .heic .heif
-.j2k .jfif .jp2 .jpeg .jpg .png .tif .tiff .webp.
+In folders and those below, files are taken for photos by the ending of their names: .avif .bmp .dcm .gif .heic
+.heif .j2k .jfif .jp2 .jpeg .jpg .png .tif .tiff .webp.
 Links are followed. Hidden files and folders are passed over, and so is what --annotated draws.
 
 A photo is known by its bytes: renamed, moved or copied it counts once, and a line says so. FILE of --csv belongs to

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from leukoscope import tiff_pages, tiff_samples
+from leukoscope.dicom import DICOM, open_dicom
 from leukoscope.errors import ImageError
 from leukoscope.headers import check_header
 from leukoscope.heic import HEIC, open_heic
@@ -40,8 +41,8 @@ def read_image(source: ImageSource) -> np.ndarray:
     """Decode a picture.
 
     Args:
-        source: path, encoded bytes (JPEG, PNG, TIFF, BMP, WebP, GIF, JPEG 2000, AVIF; HEIC with the extra
-            `leukoscope[microscopy]`), PIL image, or uint8 array of shape (H, W), (H, W, 1), (H, W, 3) or
+        source: path, encoded bytes (JPEG, PNG, TIFF, BMP, WebP, GIF, JPEG 2000, AVIF; HEIC and DICOM with the
+            extra `leukoscope[microscopy]`), PIL image, or uint8 array of shape (H, W), (H, W, 1), (H, W, 3) or
             (H, W, 4). Of an animated or multi-page file the first page is read, of a TIFF the largest that is
             no reduced copy. Orientation and colour profile are applied; transparency is laid on white, and is
             none if it is whole everywhere; deeper samples are scaled to 8 bits.
@@ -112,6 +113,8 @@ def _from_bytes(data: bytes) -> np.ndarray:
         with warnings.catch_warnings():
             # Pillow warns of a decompression bomb and of broken metadata; our own pixel limit decides.
             warnings.simplefilter("ignore")
+            if kind == DICOM:
+                return _from_dicom(data)
             if found := tiff_pages.pages(data):
                 page = tiff_pages.chosen(found)
                 own = tiff_pages.colour_pages(found, page) or [page]
@@ -123,11 +126,22 @@ def _from_bytes(data: bytes) -> np.ndarray:
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"not a picture of a known format ({', '.join(FORMATS)}, HEIC)") from None
+        raise ImageError(f"not a picture of a known format ({', '.join(FORMATS)}, HEIC, DICOM)") from None
     except Image.DecompressionBombError:
         raise ImageError(_too_large()) from None
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
         raise ImageError(f"the picture is damaged or cut short ({type(error).__name__})") from None
+
+
+def _from_dicom(data: bytes) -> np.ndarray:
+    frame = open_dicom(data)
+    if frame.coded is not None:
+        image = _from_bytes(frame.coded)
+    else:
+        _check_size(*frame.size)
+        _check_memory(*frame.size, frame.decoding_bytes)
+        image = frame.levels()
+    return np.ascontiguousarray(to_srgb(image, frame.profile))
 
 
 def _from_samples(pages: list[tiff_pages.Page]) -> np.ndarray:

@@ -19,7 +19,7 @@ from leukoscope.errors import ImageError
 from leukoscope.images import read_file
 
 SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif"}
-SUFFIXES |= {".heic", ".heif", ".avif", ".jp2", ".j2k"}
+SUFFIXES |= {".heic", ".heif", ".avif", ".jp2", ".j2k", ".dcm"}
 ANNOTATED = ".annotated.png"  # ends the name of every picture that a scan draws, so that none is scanned again
 OF_SYSTEMS = {"thumbs.db", "ehthumbs.db", "desktop.ini"}  # what Windows lays into folders of pictures
 FOLDERS_OF_SYSTEMS = {"__macosx", "@eadir", "$recycle.bin"}  # macOS in archives, a network disk, Windows

@@ -17,6 +17,7 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageCms
 
+from tests.made_dicoms import dicom
 from tests.made_tiffs import page, tiff
 
 DOCUMENT = Path(__file__).parents[1] / "docs/formats.md"
@@ -189,10 +190,6 @@ def heic(**options) -> bytes:
     return saved(Image.fromarray(photo()), "HEIF", quality=95, **options)
 
 
-def dicom() -> bytes:
-    return bytes(128) + b"DICM" + bytes(300)
-
-
 def kinds() -> Iterator[Kind]:
     """All rows."""
     yield from _common()
@@ -201,6 +198,7 @@ def kinds() -> Iterator[Kind]:
     yield from _paged_tiffs()
     yield from _alpha()
     yield from _profiles()
+    yield from _dicoms()
     yield from _others()
 
 
@@ -384,6 +382,46 @@ def _profiles() -> Iterator[Kind]:
     yield Kind("PNG", "profile: a printer's (pixels untouched)", partial(by_pillow, "PNG", icc_profile=printer))
 
 
+def _dicoms() -> Iterator[Kind]:
+    plain, needs = {"explicit": "1.2.840.10008.1.2.1", "implicit": "1.2.840.10008.1.2"}, {"needs": "pydicom"}
+    jpeg, jpeg2000, runs = (f"1.2.840.10008.1.2.{rest}" for rest in ("4.50", "4.90", "5"))
+    for name, coding in plain.items():
+        yield Kind("DICOM", f"8 bits, {name}", partial(dicom, photo(), coding), **needs)
+        planes = partial(dicom, photo(), coding, PlanarConfiguration=1)
+        yield Kind("DICOM", f"8 bits, {name}, planes stored separately", planes, **needs)
+    for bits in (10, 12, 16):
+        make = partial(dicom, of_bits(bits), BitsStored=bits, HighBit=bits - 1)
+        yield Kind("DICOM", f"{bits} bits in 16", make, **needs)
+    ycc = np.asarray(Image.fromarray(photo()).convert("YCbCr"))
+    make = partial(dicom, ycc, PhotometricInterpretation="YBR_FULL")
+    yield Kind("DICOM", "luminance and colour", make, levels=6, **needs)
+    yield Kind("DICOM", "run lengths", partial(dicom, photo(), runs), **needs)
+    yield Kind("DICOM", "run lengths, 16 bits", partial(dicom, deep(), runs), **needs)
+    options = {"quality": 95, "subsampling": 0}
+    make = partial(dicom, photo(), jpeg, by_pillow("JPEG", **options), PhotometricInterpretation="YBR_FULL_422")
+    yield Kind("DICOM", "JPEG inside", make, levels=24, **needs)
+    bare = by_pillow("JPEG", keep_rgb=True, **options)
+    for marker in (b"\xff\xe0", b"\xff\xee"):  # neither says how colours are coded: DICOM does
+        if (at := bare.find(marker, 2, 40)) > 0:
+            bare = bare[:at] + bare[at + 2 + int.from_bytes(bare[at + 2 : at + 4], "big") :]
+    bare = bare.replace(b"R\x11\0G\x11\0B\x11\0", b"\1\x11\0\2\x11\0\3\x11\0").replace(b"R\0G\0B\0", b"\1\0\2\0\3\0")
+    yield Kind("DICOM", "JPEG of red, green and blue inside", partial(dicom, photo(), jpeg, bare), levels=24, **needs)
+    coded = by_pillow("JPEG2000", no_jp2=True, mct=1)
+    make = partial(dicom, photo(), jpeg2000, coded, PhotometricInterpretation="YBR_RCT")
+    yield Kind("DICOM", "JPEG 2000 inside", make, **needs)
+    make = partial(dicom, photo(), ICCProfile=P3())
+    yield Kind("DICOM", "profile: Display P3", make, truth=partial(in_srgb, P3()), **needs)
+    many = np.concatenate([photo()] * 3)
+    refused = "a DICOM of 3 pictures, such as a film or the tiles of a whole slide, is not read"
+    make = partial(dicom, many, Rows=HEIGHT, NumberOfFrames=3)
+    yield Kind("DICOM", "several frames", make, refused=refused, **needs)
+    refused = "a DICOM in colours of MONOCHROME2 is not read"
+    yield Kind("DICOM", "without colour", partial(dicom, photo()[..., :1]), refused=refused, **needs)
+    for rest, name in (("1.99", "Deflated Explicit VR Little Endian"), ("4.80", "JPEG-LS Lossless Image Compression")):
+        make = partial(dicom, photo(), f"1.2.840.10008.1.2.{rest}", None if rest == "1.99" else bytes(99))
+        yield Kind("DICOM", name, make, refused=f"a DICOM with {name} inside is not read", **needs)
+
+
 def _others() -> Iterator[Kind]:
     yield Kind("HEIC", "8 bits", heic, levels=40, needs="pillow_heif")
     turned = Image.Exif()
@@ -395,7 +433,6 @@ def _others() -> Iterator[Kind]:
     for name, data in (
         ("JPEG XL", b"\xff\x0a" + bytes(99)),
         ("JPEG XL", b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(99)),
-        ("DICOM", dicom()),
         ("JPEG XR", b"II\xbc\x01" + bytes(99)),
         ("a CZI file of ZEN", b"ZISRAWFILE" + bytes(99)),
         ("an ND2 file of NIS-Elements", b"\xda\xce\xbe\x0a" + bytes(99)),

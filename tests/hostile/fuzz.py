@@ -39,6 +39,7 @@ from tests import made_files
 from tests.hostile import build
 from tests.hostile.build import FORMS, encode, noise
 from tests.hostile.memory import peak_mb
+from tests.made_dicoms import dicom
 from tests.made_tiffs import page, tiff
 
 EXECUTIONS = 100_000
@@ -122,7 +123,7 @@ def pictures() -> list[bytes]:
     exif = rgb.getexif()
     exif[0x0112] = 6
     seeds += [encode(rgb, form, exif=exif) for form in ("JPEG", "PNG", "WEBP")]
-    return [*seeds, build.plain_tiff(28, 26) + bytes(28 * 26), *tiffs()]
+    return [*seeds, build.plain_tiff(28, 26) + bytes(28 * 26), *tiffs(), *of_extras()]
 
 
 def tiffs() -> list[bytes]:
@@ -139,6 +140,21 @@ def tiffs() -> list[bytes]:
     seeds += [tiff(small, page(deep)), made_files.described(made_files.ome("", "", ""), deep)]
     seeds += [made_files.described("ImageJ=1.54\nimages=3\nchannels=3\n", deep, packing=8)]
     return [*seeds, made_files.files_in_tiff(50001, "WEBP"), made_files.by_pillow("PNG", icc_profile=made_files.P3())]
+
+
+def of_extras() -> list[bytes]:
+    """Good pictures of the formats that `leukoscope[microscopy]` reads."""
+    rgb = np.asarray(noise(28, 26))
+    coded, runs = encode(noise(28, 26), "JPEG"), "1.2.840.10008.1.2.5"
+    deep = {"BitsStored": 12, "HighBit": 11, "PlanarConfiguration": 1}
+    return [
+        made_files.heic(),
+        dicom(rgb, ICCProfile=made_files.P3()),
+        dicom(rgb, "1.2.840.10008.1.2"),
+        dicom(rgb.astype(np.uint16) * 16, **deep),
+        dicom(rgb, runs),
+        dicom(rgb, "1.2.840.10008.1.2.4.50", coded, PhotometricInterpretation="YBR_FULL_422"),
+    ]
 
 
 def archives() -> list[bytes]:

@@ -56,13 +56,19 @@ def test_heic_without_its_package_is_told_what_to_install(monkeypatch):
             read_image(data)
 
 
+def test_dicom_without_its_package_is_told_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pydicom.filereader", None)
+    with pytest.raises(ImageError, match=re.escape("pip install 'leukoscope[microscopy]'; or save its picture as")):
+        read_image(bytes(128) + b"DICM" + bytes(99))
+
+
 def test_no_package_of_an_extra_is_loaded_for_a_common_picture():
     script = (
         "import sys; from leukoscope.images import read_image; from tests.made_files import by_pillow;"
-        "read_image(by_pillow('PNG')); print('pillow_heif' in sys.modules)"
+        "read_image(by_pillow('PNG')); print({'pillow_heif', 'pydicom'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout.strip() == "False", done.stderr
+    assert done.stdout.strip() == "set()", done.stderr
 
 
 @pytest.mark.parametrize("planar", [False, True])
