@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from leukoscope.errors import ImageError
+from leukoscope.levels import eight_bits
 
 DICOM = "DICOM"
 MOST_READS = 20_000  # pieces of what stands before the pixels, each handled in Python; a microscope writes some hundred
@@ -22,7 +23,6 @@ MOST_READ = 2**22  # bytes of all of them together; a colour profile may have ha
 MOST_LISTED = 20_000  # values in lists
 MOST_VALUE = 64  # bytes of a number or a word that is asked for
 MOST_FRAGMENTS = 4096  # of the coded picture
-STRIP = 2**22  # pixels that are scaled at once
 SAVE_AS = "save its picture as PNG, TIFF or JPEG"
 
 _PIXELS = 0x7FE00010
@@ -60,7 +60,7 @@ class Frame:
     @property
     def decoding_bytes(self) -> int:
         """Bytes that `levels` needs beside the file."""
-        return self.size[0] * self.size[1] * (3 + (9 * self._bits[0] // 8 if self._runs else 0))
+        return self.size[0] * self.size[1] * (3 + 8 * self._ycc + (9 * self._bits[0] // 8 if self._runs else 0))
 
     def levels(self) -> np.ndarray:
         """The pixels of a picture that is not coded: uint8 (H, W, 3).
@@ -76,14 +76,8 @@ class Frame:
             raise _damaged("its pixels end too soon")
         values = np.frombuffer(plain, kind, 3 * width * height).reshape(shape)
         values = np.moveaxis(values, 0, -1) if self._apart or self._runs else values
-        table = np.minimum(np.arange(65_536) * (255 / (2 ** self._bits[1] - 1)) + 0.5, 255).astype(np.uint8)
-        rgb: np.ndarray = np.empty((height, width, 3), np.uint8)
-        rows = max(1, STRIP // width)
-        for top in range(0, height, rows):
-            strip = values[top : top + rows]
-            strip = table[strip] if kind.itemsize == 2 else np.ascontiguousarray(strip)
-            rgb[top : top + rows] = Image.fromarray(strip, "YCbCr").convert("RGB") if self._ycc else strip
-        return rgb
+        rgb = np.ascontiguousarray(eight_bits(values, 2.0 ** self._bits[1] - 1))
+        return np.asarray(Image.fromarray(rgb, "YCbCr").convert("RGB")) if self._ycc else rgb
 
 
 class _Bounded(io.BytesIO):

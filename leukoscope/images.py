@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from leukoscope import tiff_pages, tiff_samples
+from leukoscope import png_samples, tiff_pages, tiff_samples
 from leukoscope.dicom import DICOM, open_dicom
 from leukoscope.errors import ImageError
 from leukoscope.headers import check_header
 from leukoscope.heic import HEIC, open_heic
 from leukoscope.kinds import kind_of
+from leukoscope.levels import eight_bits, white_of_16
 from leukoscope.profiles import to_srgb
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "AVIF")
@@ -119,7 +120,7 @@ def _from_bytes(data: bytes) -> np.ndarray:
                 page = tiff_pages.chosen(found)
                 own = tiff_pages.colour_pages(found, page) or [page]
                 if tiff_samples.is_ours(own):
-                    return _from_samples(own)
+                    return _from_samples(own, tiff_pages.told_level(found))
                 data = tiff_samples.for_pillow(found, own)
             with open_heic(data) if kind == HEIC else Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 return _from_pil(image)
@@ -144,12 +145,12 @@ def _from_dicom(data: bytes) -> np.ndarray:
     return np.ascontiguousarray(to_srgb(image, frame.profile))
 
 
-def _from_samples(pages: list[tiff_pages.Page]) -> np.ndarray:
+def _from_samples(pages: list[tiff_pages.Page], told: int) -> np.ndarray:
     """The pixels of TIFF pages that Pillow would misread."""
     width, height = pages[0].size
     _check_size(width, height)
     _check_memory(width, height, tiff_samples.decoding_bytes(pages))
-    image = tiff_samples.read(pages)
+    image = tiff_samples.read(pages, told)
     if image.shape[2] == 4:
         image = _pil_to_rgb(Image.fromarray(image))
     image = to_srgb(image, pages[0].raw(tiff_pages.PROFILE, MAX_BYTES))
@@ -168,6 +169,8 @@ def _from_pil(image: Image.Image) -> np.ndarray:
         raise ImageError("floating-point pictures are not supported: save it with 8 bits a channel")
     _check_memory(image.width, image.height, image.width * image.height * _decoding_bytes(image))
     try:
+        if png_samples.is_deep(image):
+            png_samples.brighten(image)
         image.load()
         rgb = _pil_to_rgb(image)
         if image.mode in PROFILED:
@@ -190,7 +193,7 @@ def _decoding_bytes(image: Image.Image) -> int:
     if image.format == "TIFF":  # a strip may be as large as the picture
         bits = image.tag_v2.get(BITS_PER_SAMPLE, (8,))  # type: ignore[attr-defined]
         return 4 + sum(bits) // 8 if isinstance(bits, tuple) else 8
-    return 4
+    return 8 if png_samples.is_deep(image) else 4  # twice: its upper bytes and its lower ones
 
 
 def _bits(image: TiffImagePlugin.TiffImageFile) -> tuple[int, ...]:
@@ -227,6 +230,7 @@ def _pil_to_rgb(image: Image.Image) -> np.ndarray:
     deep = image.mode == "I" or image.mode.startswith("I;16")  # Pillow opens 16-bit PNG and TIFF as 32-bit integers
     if deep and not 0 <= np.min(extrema := image.getextrema()) <= np.max(extrema) <= 65535:
         raise ImageError("32-bit integer pictures are not supported: save it with 8 or 16 bits")
+    white = white_of_16(int(np.max(extrema))) if deep else 255.0
     clear = image.has_transparency_data and not _wholly_clear(image)
     rows = max(1, STRIP // image.width)
     if image.width * image.height <= WHOLE and image.mode == "RGB" and not clear:
@@ -234,7 +238,7 @@ def _pil_to_rgb(image: Image.Image) -> np.ndarray:
     rgb = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-        rgb[top : top + rows] = _grey16_to_rgb(np.asarray(strip)) if deep else _strip_to_rgb(strip, clear)
+        rgb[top : top + rows] = _grey16_to_rgb(np.asarray(strip), white) if deep else _strip_to_rgb(strip, clear)
     return rgb
 
 
@@ -253,9 +257,8 @@ def _strip_to_rgb(image: Image.Image, clear: bool) -> np.ndarray:
         raise ImageError(f"pictures in the colours {image.mode} are not supported: save it as RGB") from None
 
 
-def _grey16_to_rgb(values: np.ndarray) -> np.ndarray:
-    grey = (values.astype(np.uint32) * 255 + 32767) // 65535
-    return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+def _grey16_to_rgb(values: np.ndarray, white: float) -> np.ndarray:
+    return np.repeat(eight_bits(values.astype(np.uint16), white)[..., None], 3, axis=2)
 
 
 def _from_array(array: np.ndarray) -> np.ndarray:

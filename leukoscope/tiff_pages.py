@@ -191,6 +191,14 @@ def _ome(text: str) -> tuple[int, int, list[str]]:
     return size["C"], step, colours if sorted(colours) == sorted(COLOURS) else names
 
 
+def told_level(found: list[Page]) -> int:
+    """The highest level, where OME-XML says how many bits are significant and these are not all; 0 if it does not."""
+    text = found[0].raw(DESCRIPTION).decode("utf-8", "replace")
+    element = re.search(r"<Pixels\b[^>]*>", text) if "OME" in text[:4096] else None
+    bits = int(_attribute(element[0], "SignificantBits", r"\d{1,2}") or 0) if element else 0
+    return 2**bits - 1 if 8 <= bits < 16 else 0  # 16 is what programs write of every picture of 16 bits
+
+
 def _attribute(element: str, name: str, pattern: str) -> str:
     found = re.search(rf"\b{name}\s*=\s*[\"']({pattern})[\"']", element)
     return found[1] if found else ""
