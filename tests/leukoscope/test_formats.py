@@ -63,7 +63,10 @@ def test_dicom_without_its_package_is_told_what_to_install(monkeypatch):
 
 
 def test_no_package_of_an_extra_is_loaded_for_a_common_picture():
-    script = "import sys; from leukoscope.images import read_image; read_image('space/examples/monocyte.png'); print({'pillow_heif', 'pydicom'} & set(sys.modules))"
+    script = (
+        "import sys; from leukoscope.images import read_image; read_image('space/examples/monocyte.png');"
+        "print({'pillow_heif', 'pydicom'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "set()", done.stderr
 
