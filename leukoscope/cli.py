@@ -96,6 +96,11 @@ an argument or the model cannot be used, 130 if interrupted. Not a medical devic
         action="store_true",
         help="count a photo again that is there, or in the CSV, under another name; else equal bytes count once",
     )
+    scan.add_argument(
+        "--all-pages",
+        action="store_true",
+        help="take each page of a TIFF stack for a photo, called a.tif, a.tif#page=2 and so on; else the first alone",
+    )
     scan.add_argument("--pdf", metavar="FILE", help="write a report of one page")
     scan.add_argument("--annotated", metavar="DIR", help="write each photo with its cells drawn in")
     scan.add_argument("--json", action="store_true", help="print the count and every cell as JSON, nothing else")
@@ -138,7 +143,6 @@ def _classify(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from leukoscope.errors import ImageError
-    from leukoscope.images import page_note
 
     classifier = load(args.model)
     if classifier is None:
@@ -150,13 +154,26 @@ def _classify(args: argparse.Namespace) -> int:
             status = BAD_INPUT
             continue
         answers.append({"image": name, **asdict(prediction)})
-        if note := page_note(name):
+        if note := _page_note(name):
             print(f"leukoscope: {visible(name)}: {note}", file=sys.stderr)
         if not args.json:
             print(_line(name, prediction))
     if args.json:
         print(json.dumps(answers, indent=1))
     return status
+
+
+def _page_note(name: str) -> str | None:
+    """What to say of a file that was answered, if it is still there."""
+    from pathlib import Path
+
+    from leukoscope.errors import ImageError
+    from leukoscope.images import page_note, read_file
+
+    try:
+        return page_note(read_file(Path(name)))
+    except ImageError:
+        return None
 
 
 def _predictions(classifier: Classifier, names: list[str], workers: int | None) -> Iterator[Prediction | ImageError]:

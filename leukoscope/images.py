@@ -38,7 +38,7 @@ MIN_SIDE = 24  # px; below this even a lymphocyte has too few pixels for its nuc
 ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | np.ndarray
 
 
-def read_image(source: ImageSource) -> np.ndarray:
+def read_image(source: ImageSource, page: int = 1) -> np.ndarray:
     """Decode a picture.
 
     Args:
@@ -47,6 +47,7 @@ def read_image(source: ImageSource) -> np.ndarray:
             (H, W, 4). Of an animated or multi-page file the first page is read, of a TIFF the largest that is
             no reduced copy. Orientation and colour profile are applied; transparency is laid on white, and is
             none if it is whole everywhere; deeper samples are scaled to 8 bits.
+        page: of a path or bytes, which of the `picture_count` pictures.
 
     Returns:
         RGB uint8 array of shape (H, W, 3), each side at least 24 px, at most 50 million pixels.
@@ -62,7 +63,7 @@ def read_image(source: ImageSource) -> np.ndarray:
     if isinstance(source, str | os.PathLike):
         source = read_file(Path(source))
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source))
+        return _from_bytes(bytes(source), page)
     raise TypeError(
         f"cannot read a picture from {type(source).__name__}: give a path, bytes, a PIL image or a uint8 array"
     )
@@ -92,18 +93,22 @@ def read_file(path: Path) -> bytes:
         raise ImageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def page_note(path: str | os.PathLike[str]) -> str | None:
-    """What to say of a file that holds more pictures than the one that is read; None if it does not, or is gone."""
+def picture_count(data: bytes) -> int:
+    """How many pictures alike a file holds, such as the planes of a stack; 1 if it is no TIFF, or is damaged."""
     try:
-        with open(path, "rb") as file:
-            if file.read(2) not in (b"II", b"MM"):  # other formats of many pages are animations
-                return None
-        return tiff_pages.page_note(tiff_pages.pages(read_file(Path(path))))
-    except (OSError, ImageError):
-        return None
+        found = tiff_pages.pages(data)  # other formats of many pages are animations
+        return len(tiff_pages.pictures(found)) if found else 1
+    except ImageError:
+        return 1
 
 
-def _from_bytes(data: bytes) -> np.ndarray:
+def page_note(data: bytes) -> str | None:
+    """What to say of a file that holds more pictures than the one that is read; None if it does not."""
+    count = picture_count(data)
+    return f"the first of {count:,} pictures in the file is read" if count > 1 else None
+
+
+def _from_bytes(data: bytes, number: int = 1) -> np.ndarray:
     if not data:
         raise ImageError("the file is empty (0 bytes)")
     if len(data) > MAX_BYTES:
@@ -117,11 +122,13 @@ def _from_bytes(data: bytes) -> np.ndarray:
             if kind == DICOM:
                 return _from_dicom(data)
             if found := tiff_pages.pages(data):
-                page = tiff_pages.chosen(found)
+                page = tiff_pages.chosen(found) if number == 1 else _numbered(tiff_pages.pictures(found), number)
                 own = tiff_pages.colour_pages(found, page) or [page]
                 if tiff_samples.is_ours(own):
                     return _from_samples(own, tiff_pages.told_level(found))
                 data = tiff_samples.for_pillow(found, own)
+            elif number != 1:
+                _numbered([], number)
             with open_heic(data) if kind == HEIC else Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 return _from_pil(image)
     except ImageError:
@@ -132,6 +139,12 @@ def _from_bytes(data: bytes) -> np.ndarray:
         raise ImageError(_too_large()) from None
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
         raise ImageError(f"the picture is damaged or cut short ({type(error).__name__})") from None
+
+
+def _numbered(pages: list[tiff_pages.Page], number: int) -> tiff_pages.Page:
+    if not 1 <= number <= len(pages):
+        raise ImageError(f"there is no picture {number} in the file")
+    return pages[number - 1]
 
 
 def _from_dicom(data: bytes) -> np.ndarray:

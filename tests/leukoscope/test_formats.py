@@ -40,7 +40,7 @@ def test_it_has_the_right_pixels_or_the_right_words(kind: Kind, capfd):
         assert read.shape == truth.shape
         assert np.abs(read.astype(int) - truth).max() <= kind.levels
         assert np.abs(read.astype(int) - truth).mean() <= kind.levels / 4
-        assert tiff_pages.page_note(tiff_pages.pages(data)) == kind.note
+        assert images.page_note(data) == kind.note
     assert capfd.readouterr() == ("", ""), "no decoder writes to the terminal"
 
 
@@ -171,7 +171,27 @@ def test_classify_says_that_a_file_holds_more_pictures(tmp_path, capsys):
         assert ("cell.tif: the first of 3 pictures in the file is read" in err) == (pages == 3)
 
 
-def test_there_is_nothing_to_say_of_what_is_gone_or_no_tiff(tmp_path):
-    assert images.page_note(tmp_path / "none.tif") is None
-    (tmp_path / "a.gif").write_bytes(made_files.by_pillow("PNG"))
-    assert images.page_note(tmp_path / "a.gif") is None
+def test_there_is_nothing_to_say_of_what_is_damaged_or_no_tiff():
+    for data in (b"", b"II*\0", made_files.by_pillow("PNG"), made_files.one(photo())):
+        assert images.picture_count(data) == 1
+        assert images.page_note(data) is None
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_every_picture_of_a_stack_can_be_read(step):
+    data = made_files.stack(3)
+    for number in range(3):
+        np.testing.assert_array_equal(read_image(data, number + 1), np.roll(photo(), number, axis=0))
+    colours = [
+        page(np.ascontiguousarray(np.roll(photo(), z, axis=0)[..., c : c + 1])) for z in range(2) for c in range(3)
+    ]
+    order = range(6) if step == 1 else (0, 3, 1, 4, 2, 5)
+    text = made_files.ome("", "", "", z=2, dimensions="XYCZT" if step == 1 else "XYZCT").encode() + b"\0"
+    first, *rest = [colours[n] for n in order]
+    data = tiff((first[0] | {270: (2, text)}, first[1]), *rest)
+    assert images.picture_count(data) == 2
+    for number in range(2):
+        np.testing.assert_array_equal(read_image(data, number + 1), np.roll(photo(), number, axis=0))
+    for source, number in ((data, 3), (data, 0), (made_files.by_pillow("PNG"), 2)):
+        with pytest.raises(ImageError, match=f"there is no picture {number} in the file"):
+            read_image(source, number)
