@@ -80,18 +80,28 @@ def _scan_to_parquet(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from leukoscope.cluster import scan_to_parquet
+    from leukoscope.photos import LeftOut
     from leukoscope.tables import bad_pictures, to_json, total, write_slides
 
     classifier = load(args.model)
     if classifier is None:
         return BAD_INPUT
     # Ray prints there of machines that died: what is printed here is the count alone.
+    left_out = LeftOut()
     with tqdm(desc="scanning", unit=" photos", disable=None) as bar, redirect_stdout(sys.stderr):
         done = scan_to_parquet(
-            args.path, args.out, classifier, address=args.address, workers=args.workers, seen=bar.update
+            args.path,
+            args.out,
+            classifier,
+            address=args.address,
+            workers=args.workers,
+            seen=bar.update,
+            left_out=left_out,
         )
     if not done.seen:
-        return complain(f"no pictures in {', '.join(args.path)}")
+        return complain("; ".join(filter(None, (f"no pictures in {', '.join(args.path)}", left_out.sentence()))))
+    if left_out:
+        _say([left_out.sentence()])
     if done.known:
         print(f"leukoscope: {done.known:,} of {done.seen:,} photos were in {args.out}", file=sys.stderr)
     slides = write_slides(args.out)

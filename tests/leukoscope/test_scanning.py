@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from leukoscope import Classifier, cli, images, photos
+from leukoscope import Classifier, cli, images, photos, scanning
 from leukoscope.differential import NOT_COUNTED, Differential
 from leukoscope.photos import SUFFIXES, find_pictures
 from leukoscope.synthetic import draw_cell, draw_photo
@@ -284,7 +284,8 @@ def test_each_file_is_read_once(smear, monkeypatch, capsys):
     read: list[str] = []
     once = photos.read_file
     monkeypatch.setattr(photos, "read_file", lambda path: read.append(path.name) or once(path))
-    monkeypatch.setattr(images, "read_file", None)
+    for module in (images, scanning):
+        monkeypatch.setattr(module, "read_file", None)
     assert cli.main(["scan", str(smear)]) == 0
     assert len(read) == len(set(read)) == 4
 
