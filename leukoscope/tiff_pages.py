@@ -69,7 +69,10 @@ class Page:
         kind, count, _ = self.entries.get(tag, (0, 0, 0))
         if kind not in (1, 2, 7):
             return b""
-        place = self._place(tag, count)
+        try:
+            place = self._place(tag, count)
+        except (struct.error, OverflowError):
+            return b""
         return self.data[place : place + min(count, most)]
 
     def _place(self, tag: int, size: int) -> int:

@@ -34,7 +34,7 @@ from leukoscope.checkpoint import SPEC_FILE, read_spec
 from leukoscope.differential import Differential
 from leukoscope.errors import LeukoscopeError
 from leukoscope.hub import EMBEDDED
-from leukoscope.images import read_image
+from leukoscope.images import picture_count, read_image
 from tests import made_files
 from tests.hostile import build
 from tests.hostile.build import FORMS, encode, noise
@@ -138,6 +138,7 @@ def tiffs() -> list[bytes]:
     ]
     small = page(np.ascontiguousarray(deep[:25, :25]), tags={254: (4, [1])})
     seeds += [tiff(small, page(deep)), made_files.described(made_files.ome("", "", ""), deep)]
+    seeds += [made_files.one(deep >> 4, bits=12), made_files.deep_png(deep >> 4, 12), made_files.stack(2)]
     seeds += [made_files.described("ImageJ=1.54\nimages=3\nchannels=3\n", deep, packing=8)]
     return [*seeds, made_files.files_in_tiff(50001, "WEBP"), made_files.by_pillow("PNG", icc_profile=made_files.P3())]
 
@@ -171,6 +172,12 @@ def counts() -> list[bytes]:
     return [Differential.from_predictions(photos[:n]).to_csv().encode() for n in (1, 3)]
 
 
+def _read_picture(data: bytes) -> None:
+    last = picture_count(data)
+    read_image(data)
+    read_image(data, last)
+
+
 def _read_archive(data: bytes) -> None:
     for _, content in photos_in_zip(data):
         if isinstance(content, bytes):
@@ -191,7 +198,7 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], list[bytes], float]]
     """Name -> what reads the bytes, good files to begin with, and its share of the executions."""
     spec = json.dumps(json.loads((EMBEDDED / SPEC_FILE).read_text()) | {"trained": {}}).encode()
     return {
-        "pictures": (read_image, pictures(), 0.7),
+        "pictures": (_read_picture, pictures(), 0.7),
         "archives": (_read_archive, archives(), 0.1),
         "counts": (_read_count, counts(), 0.1),
         "specs": (_read_spec, [spec], 0.1),

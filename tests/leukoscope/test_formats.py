@@ -177,6 +177,11 @@ def test_there_is_nothing_to_say_of_what_is_damaged_or_no_tiff():
         assert images.page_note(data) is None
 
 
+def test_a_description_that_lies_nowhere_is_none():
+    text = tiff_pages.Page(b"", "<", 0, {tiff_pages.DESCRIPTION: (2, 99, 10)})
+    assert text.raw(tiff_pages.DESCRIPTION) == b""
+
+
 @pytest.mark.parametrize("step", [1, 2])
 def test_every_picture_of_a_stack_can_be_read(step):
     data = made_files.stack(3)
