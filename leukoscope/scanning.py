@@ -76,7 +76,7 @@ def _scan_chunk(
             answers.append((photo.name, photo.content))
             continue
         try:
-            image = read_image(photo.content if photo.digest and photo.content else photo.file, photo.page)
+            image = read_image(photo.content or photo.file, photo.page)
         except ImageError as error:
             answers.append((photo.name, str(error)))
             continue
