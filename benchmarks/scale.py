@@ -129,14 +129,16 @@ def speed(photos: Path, work: Path) -> dict:
 def rows_alone(photos: Path) -> list[tuple]:
     """Every row as `leukoscope scan` has it, by one process and one thread."""
     from leukoscope import Classifier
-    from leukoscope.photos import find_pictures
+    from leukoscope.photos import find_pictures, read_photos
     from leukoscope.scanning import scan_files
     from leukoscope.tables import cell_rows
 
     rows: list[tuple] = []
     files, bad = find_pictures([photos])
     bad += scan_files(
-        Classifier.from_pretrained(), files, lambda name, cells: rows.extend(map(_key, cell_rows(name, "", "", cells)))
+        Classifier.from_pretrained(),
+        read_photos(files),
+        lambda name, cells: rows.extend(map(_key, cell_rows(name, "", "", cells))),
     )
     return sorted([*rows, *((name, reason) for name, reason in bad)], key=repr)
 

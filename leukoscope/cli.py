@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         "classify",
         help="name the white cell in each picture",
         description="Name the most prominent white cell of each picture: JPEG, PNG, TIFF, BMP, WebP, GIF, AVIF, "
-        "JPEG 2000, or HEIC by leukoscope[microscopy]; of several pages the first. "
+        "JPEG 2000, or HEIC and DICOM by leukoscope[microscopy]; of several pages the first. "
         "Exit status 0 if every picture was answered, 2 with a line on standard error for each that was not.",
     )
     classify.add_argument("image", nargs="+", metavar="IMAGE", help="picture file")
@@ -74,8 +74,8 @@ def _parser() -> argparse.ArgumentParser:
 With --engine ray FOLDER|FILE may also be a glob or a URL that fsspec knows (s3://, gs://, hf://datasets/...). DIR gets
 cells/ and bad/ (Parquet, a folder a slide) and slides.csv (a row a slide); the same command does only what is missing.
 
-In folders and those below, files are taken for photos by the ending of their names: .avif .bmp .gif .heic .heif
-.j2k .jfif .jp2 .jpeg .jpg .png .tif .tiff .webp.
+In folders and those below, files are taken for photos by the ending of their names: .avif .bmp .dcm .gif .heic
+.heif .j2k .jfif .jp2 .jpeg .jpg .png .tif .tiff .webp.
 Links are followed. Hidden files and folders are passed over, and so is what --annotated draws.
 
 A photo is known by its bytes: renamed, moved or copied it counts once, and a line says so. FILE of --csv belongs to
@@ -95,6 +95,11 @@ an argument or the model cannot be used, 130 if interrupted. Not a medical devic
         "--count-copies",
         action="store_true",
         help="count a photo again that is there, or in the CSV, under another name; else equal bytes count once",
+    )
+    scan.add_argument(
+        "--all-pages",
+        action="store_true",
+        help="take each page of a TIFF stack for a photo, called a.tif, a.tif#page=2 and so on; else the first alone",
     )
     scan.add_argument("--pdf", metavar="FILE", help="write a report of one page")
     scan.add_argument("--annotated", metavar="DIR", help="write each photo with its cells drawn in")
@@ -138,7 +143,6 @@ def _classify(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from leukoscope.errors import ImageError
-    from leukoscope.images import page_note
 
     classifier = load(args.model)
     if classifier is None:
@@ -150,13 +154,26 @@ def _classify(args: argparse.Namespace) -> int:
             status = BAD_INPUT
             continue
         answers.append({"image": name, **asdict(prediction)})
-        if note := page_note(name):
+        if note := _page_note(name):
             print(f"leukoscope: {visible(name)}: {note}", file=sys.stderr)
         if not args.json:
             print(_line(name, prediction))
     if args.json:
         print(json.dumps(answers, indent=1))
     return status
+
+
+def _page_note(name: str) -> str | None:
+    """What to say of a file that was answered, if it is still there."""
+    from pathlib import Path
+
+    from leukoscope.errors import ImageError
+    from leukoscope.images import page_note, read_file
+
+    try:
+        return page_note(read_file(Path(name)))
+    except ImageError:
+        return None
 
 
 def _predictions(classifier: Classifier, names: list[str], workers: int | None) -> Iterator[Prediction | ImageError]:

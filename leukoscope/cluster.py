@@ -33,8 +33,10 @@ from typing import Any
 from leukoscope import __version__
 from leukoscope.about import identity
 from leukoscope.classifier import Classifier
+from leukoscope.command import visible
 from leukoscope.errors import NO_RAY, LeukoscopeError
 from leukoscope.hub import Source
+from leukoscope.photos import LeftOut
 from leukoscope.process import processors
 from leukoscope.ray_start import start_patiently
 from leukoscope.stores import Portion, Root, find_roots, list_photos
@@ -59,6 +61,7 @@ def scan_to_parquet(
     workers: int | None = None,
     portion: int | None = None,
     seen: Callable[[int], object] = lambda photos: None,
+    left_out: LeftOut | None = None,
 ) -> Done:
     """Scan every photo that `out` does not have yet; stopped or killed, the same call goes on.
 
@@ -71,6 +74,7 @@ def scan_to_parquet(
         workers: most actors; None: as many as the cluster has processors, and more as it grows.
         portion: photos that are handed out at a time, and whose rows share a file; None: as suits the cluster.
         seen: is called with the number of photos that were just done, for a progress bar.
+        left_out: is told the files in folders that are not taken for photos.
 
     Raises:
         ImportError: if Ray is not installed.
@@ -87,6 +91,8 @@ def scan_to_parquet(
         done = Done()
         try:
             for answer in _answers(ray, roots, _Job.of(ray, classifier, ledger), workers, portion):
+                if left_out is not None:
+                    left_out.update(answer.left_out)
                 ledger.commit(answer.slide, answer.staged, answer.stale)
                 done += answer.done
                 seen(answer.done.seen)
@@ -192,16 +198,18 @@ def _answers(ray: Any, roots: list[Root], job: _Job, workers: int | None, portio
         scanned = listed.map_batches(_Scanner, fn_constructor_args=(job,), compute=pool, num_cpus=1, **whole)
     for batch in scanned.iter_batches(**whole):
         for row in batch.to_pylist():
-            yield Answer(row["slide"], dict(row["staged"]), tuple(row["stale"]), Done(*row["done"]))
+            done, left_out = Done(*row["done"]), dict(row["left_out"])
+            yield Answer(row["slide"], dict(row["staged"]), tuple(row["stale"]), done, left_out)
 
 
 def _schemas() -> tuple[Any, Any]:
     """Columns of what listers give, and of what scanners give. Names of files need not be UTF-8, as text must."""
     import pyarrow as pa
 
-    text, names = pa.string(), pa.list_(pa.binary())
-    listed = {"folder": pa.binary(), "photos": names, "reason": text}
+    text, names, counts = pa.string(), pa.list_(pa.binary()), pa.map_(pa.string(), pa.int64())
+    listed = {"folder": pa.binary(), "photos": names, "reason": text, "left_out": counts}
     answer = {"slide": text, "staged": pa.map_(text, text), "stale": pa.list_(text), "done": pa.list_(pa.int64())}
+    answer |= {"left_out": counts}
     return pa.schema(listed), pa.schema(answer)
 
 
@@ -213,6 +221,7 @@ def _list(batch: Any, roots: list[Root], size: int) -> Iterator[Any]:
         for portion in list_photos(roots[number], roots[:number], size):
             photos = [os.fsencode(photo) for photo in portion.photos]
             row = {"folder": os.fsencode(portion.folder), "photos": photos, "reason": portion.reason}
+            row |= {"left_out": [(visible(kind), count) for kind, count in portion.left_out.items()]}
             yield pa.Table.from_pylist([row], _schemas()[0])
 
 
@@ -235,10 +244,12 @@ class _Scanner:
 
         answers = []
         for row in batch.to_pylist():
-            portion = Portion(os.fsdecode(row["folder"]), tuple(map(os.fsdecode, row["photos"])), row["reason"])
+            portion = Portion(
+                os.fsdecode(row["folder"]), tuple(map(os.fsdecode, row["photos"])), row["reason"], dict(row["left_out"])
+            )
             answer = scan_portion(self.classifier, self.ledger, portion)
             row = {"slide": answer.slide, "staged": list(answer.staged.items()), "stale": answer.stale}
-            answers.append(row | {"done": astuple(answer.done)})
+            answers.append(row | {"done": astuple(answer.done), "left_out": list(answer.left_out.items())})
         return pa.Table.from_pylist(answers, _schemas()[1])
 
 

@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from leukoscope import tiff_pages, tiff_samples
+from leukoscope import png_samples, tiff_pages, tiff_samples
+from leukoscope.dicom import DICOM, open_dicom
 from leukoscope.errors import ImageError
 from leukoscope.headers import check_header
 from leukoscope.heic import HEIC, open_heic
 from leukoscope.kinds import kind_of
+from leukoscope.levels import eight_bits, white_of_16
 from leukoscope.profiles import to_srgb
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "AVIF")
@@ -36,15 +38,16 @@ MIN_SIDE = 24  # px; below this even a lymphocyte has too few pixels for its nuc
 ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | np.ndarray
 
 
-def read_image(source: ImageSource) -> np.ndarray:
+def read_image(source: ImageSource, page: int = 1) -> np.ndarray:
     """Decode a picture.
 
     Args:
-        source: path, encoded bytes (JPEG, PNG, TIFF, BMP, WebP, GIF, JPEG 2000, AVIF; HEIC with the extra
-            `leukoscope[microscopy]`), PIL image, or uint8 array of shape (H, W), (H, W, 1), (H, W, 3) or
+        source: path, encoded bytes (JPEG, PNG, TIFF, BMP, WebP, GIF, JPEG 2000, AVIF; HEIC and DICOM with the
+            extra `leukoscope[microscopy]`), PIL image, or uint8 array of shape (H, W), (H, W, 1), (H, W, 3) or
             (H, W, 4). Of an animated or multi-page file the first page is read, of a TIFF the largest that is
             no reduced copy. Orientation and colour profile are applied; transparency is laid on white, and is
             none if it is whole everywhere; deeper samples are scaled to 8 bits.
+        page: of a path or bytes, which of the `picture_count` pictures.
 
     Returns:
         RGB uint8 array of shape (H, W, 3), each side at least 24 px, at most 50 million pixels.
@@ -60,7 +63,7 @@ def read_image(source: ImageSource) -> np.ndarray:
     if isinstance(source, str | os.PathLike):
         source = read_file(Path(source))
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source))
+        return _from_bytes(bytes(source), page)
     raise TypeError(
         f"cannot read a picture from {type(source).__name__}: give a path, bytes, a PIL image or a uint8 array"
     )
@@ -90,18 +93,22 @@ def read_file(path: Path) -> bytes:
         raise ImageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def page_note(path: str | os.PathLike[str]) -> str | None:
-    """What to say of a file that holds more pictures than the one that is read; None if it does not, or is gone."""
+def picture_count(data: bytes) -> int:
+    """How many pictures alike a file holds, such as the planes of a stack; 1 if it is no TIFF, or is damaged."""
     try:
-        with open(path, "rb") as file:
-            if file.read(2) not in (b"II", b"MM"):  # other formats of many pages are animations
-                return None
-        return tiff_pages.page_note(tiff_pages.pages(read_file(Path(path))))
-    except (OSError, ImageError):
-        return None
+        found = tiff_pages.pages(data)  # other formats of many pages are animations
+        return len(tiff_pages.pictures(found)) if found else 1
+    except ImageError:
+        return 1
 
 
-def _from_bytes(data: bytes) -> np.ndarray:
+def page_note(data: bytes) -> str | None:
+    """What to say of a file that holds more pictures than the one that is read; None if it does not."""
+    count = picture_count(data)
+    return f"the first of {count:,} pictures in the file is read" if count > 1 else None
+
+
+def _from_bytes(data: bytes, number: int = 1) -> np.ndarray:
     if not data:
         raise ImageError("the file is empty (0 bytes)")
     if len(data) > MAX_BYTES:
@@ -112,30 +119,51 @@ def _from_bytes(data: bytes) -> np.ndarray:
         with warnings.catch_warnings():
             # Pillow warns of a decompression bomb and of broken metadata; our own pixel limit decides.
             warnings.simplefilter("ignore")
+            if kind == DICOM:
+                return _from_dicom(data)
             if found := tiff_pages.pages(data):
-                page = tiff_pages.chosen(found)
+                page = tiff_pages.chosen(found) if number == 1 else _numbered(tiff_pages.pictures(found), number)
                 own = tiff_pages.colour_pages(found, page) or [page]
                 if tiff_samples.is_ours(own):
-                    return _from_samples(own)
+                    return _from_samples(own, tiff_pages.told_level(found))
                 data = tiff_samples.for_pillow(found, own)
+            elif number != 1:
+                _numbered([], number)
             with open_heic(data) if kind == HEIC else Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 return _from_pil(image)
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"not a picture of a known format ({', '.join(FORMATS)}, HEIC)") from None
+        raise ImageError(f"not a picture of a known format ({', '.join(FORMATS)}, HEIC, DICOM)") from None
     except Image.DecompressionBombError:
         raise ImageError(_too_large()) from None
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
         raise ImageError(f"the picture is damaged or cut short ({type(error).__name__})") from None
 
 
-def _from_samples(pages: list[tiff_pages.Page]) -> np.ndarray:
+def _numbered(pages: list[tiff_pages.Page], number: int) -> tiff_pages.Page:
+    if not 1 <= number <= len(pages):
+        raise ImageError(f"there is no picture {number} in the file")
+    return pages[number - 1]
+
+
+def _from_dicom(data: bytes) -> np.ndarray:
+    frame = open_dicom(data)
+    if frame.coded is not None:
+        image = _from_bytes(frame.coded)
+    else:
+        _check_size(*frame.size)
+        _check_memory(*frame.size, frame.decoding_bytes)
+        image = frame.levels()
+    return np.ascontiguousarray(to_srgb(image, frame.profile))
+
+
+def _from_samples(pages: list[tiff_pages.Page], told: int) -> np.ndarray:
     """The pixels of TIFF pages that Pillow would misread."""
     width, height = pages[0].size
     _check_size(width, height)
     _check_memory(width, height, tiff_samples.decoding_bytes(pages))
-    image = tiff_samples.read(pages)
+    image = tiff_samples.read(pages, told)
     if image.shape[2] == 4:
         image = _pil_to_rgb(Image.fromarray(image))
     image = to_srgb(image, pages[0].raw(tiff_pages.PROFILE, MAX_BYTES))
@@ -154,6 +182,8 @@ def _from_pil(image: Image.Image) -> np.ndarray:
         raise ImageError("floating-point pictures are not supported: save it with 8 bits a channel")
     _check_memory(image.width, image.height, image.width * image.height * _decoding_bytes(image))
     try:
+        if png_samples.is_deep(image):
+            png_samples.brighten(image)
         image.load()
         rgb = _pil_to_rgb(image)
         if image.mode in PROFILED:
@@ -176,7 +206,7 @@ def _decoding_bytes(image: Image.Image) -> int:
     if image.format == "TIFF":  # a strip may be as large as the picture
         bits = image.tag_v2.get(BITS_PER_SAMPLE, (8,))  # type: ignore[attr-defined]
         return 4 + sum(bits) // 8 if isinstance(bits, tuple) else 8
-    return 4
+    return 8 if png_samples.is_deep(image) else 4  # twice: its upper bytes and its lower ones
 
 
 def _bits(image: TiffImagePlugin.TiffImageFile) -> tuple[int, ...]:
@@ -213,6 +243,7 @@ def _pil_to_rgb(image: Image.Image) -> np.ndarray:
     deep = image.mode == "I" or image.mode.startswith("I;16")  # Pillow opens 16-bit PNG and TIFF as 32-bit integers
     if deep and not 0 <= np.min(extrema := image.getextrema()) <= np.max(extrema) <= 65535:
         raise ImageError("32-bit integer pictures are not supported: save it with 8 or 16 bits")
+    white = white_of_16(int(np.max(extrema))) if deep else 255.0
     clear = image.has_transparency_data and not _wholly_clear(image)
     rows = max(1, STRIP // image.width)
     if image.width * image.height <= WHOLE and image.mode == "RGB" and not clear:
@@ -220,7 +251,7 @@ def _pil_to_rgb(image: Image.Image) -> np.ndarray:
     rgb = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-        rgb[top : top + rows] = _grey16_to_rgb(np.asarray(strip)) if deep else _strip_to_rgb(strip, clear)
+        rgb[top : top + rows] = _grey16_to_rgb(np.asarray(strip), white) if deep else _strip_to_rgb(strip, clear)
     return rgb
 
 
@@ -239,9 +270,8 @@ def _strip_to_rgb(image: Image.Image, clear: bool) -> np.ndarray:
         raise ImageError(f"pictures in the colours {image.mode} are not supported: save it as RGB") from None
 
 
-def _grey16_to_rgb(values: np.ndarray) -> np.ndarray:
-    grey = (values.astype(np.uint32) * 255 + 32767) // 65535
-    return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+def _grey16_to_rgb(values: np.ndarray, white: float) -> np.ndarray:
+    return np.repeat(eight_bits(values.astype(np.uint16), white)[..., None], 3, axis=2)
 
 
 def _from_array(array: np.ndarray) -> np.ndarray:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from leukoscope.dicom import DICOM, SAVE_AS
 from leukoscope.errors import ImageError
 from leukoscope.heic import BRANDS, HEIC
 
-SAVE_AS = "save its picture as PNG, TIFF or JPEG"
 _BEGINNINGS = {
     b"\xff\x0a": "JPEG XL",
     b"\0\0\0\x0cJXL \r\n\x87\n": "JPEG XL",
@@ -18,7 +18,7 @@ _BEGINNINGS = {
 
 
 def kind_of(data: bytes) -> str | None:
-    """The kind of a file that is not for Pillow alone: HEIC, or None.
+    """The kind of a file that is not for Pillow alone: HEIC, DICOM, or None.
 
     Raises:
         ImageError: naming a kind that is not read, and what to do.
@@ -26,8 +26,8 @@ def kind_of(data: bytes) -> str | None:
     if data[4:8] == b"ftyp" and data[8:12] in BRANDS:
         brands = data[8 : min(256, int.from_bytes(data[:4], "big"))]
         return None if b"avif" in brands or b"avis" in brands else HEIC  # one container: Pillow reads AVIF itself
-    name = "DICOM" if data[128:132] == b"DICM" else None
-    name = name or next((name for start, name in _BEGINNINGS.items() if data.startswith(start)), None)
-    if name:
+    if data[128:132] == b"DICM":
+        return DICOM
+    if name := next((name for start, name in _BEGINNINGS.items() if data.startswith(start)), None):
         raise ImageError(f"{name} is not read: {SAVE_AS}")
     return None

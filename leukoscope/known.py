@@ -6,74 +6,70 @@ A count that does not say what the bytes of a photo were, as files of earlier ve
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from leukoscope.differential import Differential
 from leukoscope.errors import DifferentialError
-from leukoscope.photos import Bad, digests_of, photo_name
+from leukoscope.photos import Bad, Photo, page_name, place_of
 
 
 @dataclass
-class Sorted:
-    """What is to be done with files.
+class Sorter:
+    """Tells photos that are to be scanned from those that a count has; what it met, it remembers.
 
-    todo: to be scanned, in order. digests: SHA-256 of each of these, by name, where it could be read. known: how many
-    the count has. moved: (name in the count, name now) of those that it has by another name. copies: (name, name of the
-    photo with the same bytes) of those that are here twice. bad: names by which the count has another photo, and so.
+    Attributes:
+        counted: what was counted before.
+        count_copies: take the bytes of another photo under a name of its own for another photo.
+        given: photos that were met. known: how many of them the count has.
+        digests: SHA-256 of those that are to be scanned, by name, where they could be read.
+        moved: (name in the count, name now) of those that it has by another name.
+        copies: (name, name of the photo with the same bytes) of those that are here twice.
+        bad: names by which the count has another photo, and so.
     """
 
-    todo: list[Path] = field(default_factory=list)
-    digests: dict[str, str] = field(default_factory=dict)
+    counted: Differential
+    count_copies: bool = False
+    given: int = 0
     known: int = 0
+    digests: dict[str, str] = field(default_factory=dict)
     moved: list[tuple[str, str]] = field(default_factory=list)
     copies: list[tuple[str, str]] = field(default_factory=list)
     bad: Bad = field(default_factory=list)
 
+    def fresh(self, photos: Iterable[Photo]) -> Iterator[Photo]:
+        """Those of the photos that are to be scanned, as they are met."""
+        names = set(self.counted.photos)
+        places = {_real(name): name for name in self.counted.photos if "\0" not in name}
+        by_digest = {origin.sha256: name for name, origin in self.counted.origins.items()}
+        here: dict[str, str] = {}
+        for photo in photos:
+            self.given += 1
+            name, digest = photo.name, photo.digest
+            earlier = name if name in names else places.get(_real(name))
+            origin = self.counted.origins.get(earlier) if earlier is not None else None
+            if earlier is not None and (origin is None or digest in ("", origin.sha256)):
+                self.known += 1
+            elif not self.count_copies and digest in by_digest:
+                self.known += 1
+                self.moved.append((by_digest[digest], name))
+            elif name in names:
+                folder = Path(name).absolute().parent
+                self.bad.append((name, f"another photo was counted by this name: give its folder in full, {folder}"))
+            elif not self.count_copies and digest in here:
+                self.copies.append((name, here[digest]))
+            else:
+                if digest:
+                    self.digests[name] = digest
+                    here.setdefault(digest, name)
+                yield photo
 
-def sort_out(
-    files: Iterable[Path],
-    counted: Differential,
-    count_copies: bool = False,
-    seen: Callable[[], object] = lambda: None,
-) -> Sorted:
-    """Which files are to be scanned; all are read for that.
 
-    Args:
-        files: photos, each once.
-        counted: what was counted before.
-        count_copies: take the bytes of another photo under a name of its own for another photo.
-        seen: is called after each file.
-    """
-    files = list(files)
-    names = set(counted.photos)
-    places = {os.path.realpath(name): name for name in counted.photos if "\0" not in name}
-    by_digest = {origin.sha256: name for name, origin in counted.origins.items()}
-    here: dict[str, str] = {}
-    result = Sorted()
-    for file, digest in zip(files, digests_of(files), strict=True):
-        seen()
-        name = photo_name(file)
-        earlier = name if name in names else places.get(os.path.realpath(file))
-        origin = counted.origins.get(earlier) if earlier is not None else None
-        if earlier is not None and (origin is None or digest in ("", origin.sha256)):
-            result.known += 1
-        elif not count_copies and digest in by_digest:
-            result.known += 1
-            result.moved.append((by_digest[digest], name))
-        elif name in names:
-            result.bad.append(
-                (name, f"another photo was counted by this name: give its folder in full, {file.absolute().parent}")
-            )
-        elif not count_copies and digest in here:
-            result.copies.append((name, here[digest]))
-        else:
-            result.todo.append(file)
-            if digest:
-                result.digests[name] = digest
-                here.setdefault(digest, name)
-    return result
+def _real(name: str) -> str:
+    """Where a photo lies, whatever the way there."""
+    file, page = place_of(name)
+    return page_name(os.path.realpath(file), page)
 
 
 def check_model(counted: Differential, model: str, source: str) -> None:

@@ -11,23 +11,47 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from leukoscope.errors import ImageError
-from leukoscope.images import read_file
+from leukoscope.images import picture_count, read_file
 
 SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif"}
-SUFFIXES |= {".heic", ".heif", ".avif", ".jp2", ".j2k"}
+SUFFIXES |= {".heic", ".heif", ".avif", ".jp2", ".j2k", ".dcm"}
 ANNOTATED = ".annotated.png"  # ends the name of every picture that a scan draws, so that none is scanned again
 OF_SYSTEMS = {"thumbs.db", "ehthumbs.db", "desktop.ini"}  # what Windows lays into folders of pictures
 FOLDERS_OF_SYSTEMS = {"__macosx", "@eadir", "$recycle.bin"}  # macOS in archives, a network disk, Windows
 
 READERS = 4  # files that are hashed at once: a disk or a network answers several as soon as one
+PAGE = "#page="  # stands between a file and the number of a page in it
 MOST_KINDS = 5  # named of what is left out
 
 Bad = list[tuple[str, str]]  # name and reason of what could not be read
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A file, or a page of one, as it was read.
+
+    Attributes:
+        name: as a count has it.
+        file: where it lies.
+        content: its bytes, or why there are none.
+        page: which picture of the file.
+        pages: how many the file has.
+        digest: `digest_of` it; empty if there are no bytes.
+    """
+
+    name: str
+    file: Path
+    content: bytes | str = field(repr=False)
+    page: int = 1
+    pages: int = 1
+    digest: str = ""
 
 
 class LeftOut(Counter[str]):
@@ -146,9 +170,51 @@ def photo_name(path: str | os.PathLike[str]) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def digest_of(content: bytes) -> str:
-    """What tells a photo from all others, whatever its name: the SHA-256 of its file's bytes, in hex."""
-    return hashlib.sha256(content).hexdigest()
+def read_photos(
+    files: Iterable[Path], all_pages: bool = False, seen: Callable[[], object] = lambda: None
+) -> Iterator[Photo]:
+    """Read files in order, each once, a few ahead.
+
+    Args:
+        files: the photos.
+        all_pages: of a stack every page is a photo, not the first alone.
+        seen: is called after each file.
+    """
+    waiting: deque[tuple[Path, Future[bytes | str]]] = deque()
+    with ThreadPoolExecutor(READERS) as pool:
+        left = iter(files)
+        while True:
+            for file in islice(left, READERS + 1 - len(waiting)):
+                waiting.append((file, pool.submit(_content, file)))
+            if not waiting:
+                return
+            file, future = waiting.popleft()
+            content, name = future.result(), photo_name(file)
+            if isinstance(content, str):
+                yield Photo(name, file, content)
+            else:
+                pages = picture_count(content)
+                for page in range(1, (pages if all_pages else 1) + 1):
+                    yield Photo(page_name(name, page), file, content, page, pages, digest_of(content, page))
+            seen()
+
+
+def _content(file: Path) -> bytes | str:
+    try:
+        return read_file(file)
+    except ImageError as error:
+        return str(error)
+
+
+def digest_of(content: bytes, page: int = 1) -> str:
+    """What tells a photo from all others, whatever its name: the SHA-256 of its file's bytes, in hex.
+
+    Of a further page of a stack it is that of the bytes and the page's number.
+    """
+    digest = hashlib.sha256(content)
+    if page > 1:
+        digest.update(f"{PAGE}{page}".encode())
+    return digest.hexdigest()
 
 
 def digests_of(files: Iterable[Path]) -> Iterator[str]:
@@ -158,7 +224,18 @@ def digests_of(files: Iterable[Path]) -> Iterator[str]:
 
 
 def _digest_of_file(file: Path) -> str:
-    try:
-        return digest_of(read_file(file))
-    except ImageError:
-        return ""
+    content = _content(file)
+    return "" if isinstance(content, str) else digest_of(content)
+
+
+def page_name(name: str, page: int) -> str:
+    """The name of a page of a stack: the file's own for the first, "a.tif#page=2" for the second."""
+    return name if page == 1 else f"{name}{PAGE}{page}"
+
+
+def place_of(name: str) -> tuple[str, int]:
+    """The file that a photo's name leads to, and the page in it; the reverse of `page_name`."""
+    file, found, page = name.rpartition(PAGE)
+    if found and page.isdecimal() and len(page) < 6 and not os.path.exists(name):
+        return file, int(page)
+    return name, 1

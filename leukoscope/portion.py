@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -43,13 +44,14 @@ class Answer:
     """What a portion came to.
 
     slide: its slide's folder in the tables. staged: names of the files written, by table; they count when the ledger
-    commits them. stale: names whose rows of earlier runs no longer hold.
+    commits them. stale: names whose rows of earlier runs no longer hold. left_out: as of the portion.
     """
 
     slide: str
     staged: dict[str, str]
     stale: tuple[str, ...]
     done: Done
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def scan_portion(classifier: Classifier, ledger: Ledger, portion: Portion) -> Answer:
@@ -94,4 +96,4 @@ def scan_portion(classifier: Classifier, ledger: Ledger, portion: Portion) -> An
         photos += len(names)
     staged = {table: ledger.stage(table, some, SCHEMAS[table]) for table, some in rows.items() if some}
     cells = sum(row.get("cell") is not None for row in rows[CELLS])
-    return Answer(slide, staged, tuple(stale), Done(photos, cells, len(rows[BAD]), same))
+    return Answer(slide, staged, tuple(stale), Done(photos, cells, len(rows[BAD]), same), portion.left_out)

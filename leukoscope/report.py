@@ -17,6 +17,7 @@ from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
 from leukoscope.differential import NOT_COUNTED, CountedCell, Differential, Share
 from leukoscope.draw import jpeg, resized
 from leukoscope.files import write_whole
+from leukoscope.letters import ESCAPE, is_spelled, printable, written
 from leukoscope.wording import percent
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ THUMBNAIL, ROW = 14, 18
 PER_ROW = (WIDTH - LABELS) // (THUMBNAIL + 1)
 ROWS_OF_THUMBNAILS = 6
 MOST_THUMBNAILS = ROWS_OF_THUMBNAILS * PER_ROW
-
-ESCAPE = r"\u...."
 
 Key = tuple[str, int]  # photo and number of a cell
 
@@ -164,8 +163,9 @@ def _heading(page: FPDF, differential: Differential, model: str, made_on: date) 
     page.set_text_color(GREY)
     names = ", ".join(differential.photos[:3]) + (", ..." if len(differential.photos) > 3 else "")
     page.cell(WIDTH, 5, _fitting(page, f"{made_on.isoformat()}   Photos: {names or 'none'}"), **_NEXT)
+    page.set_font("helvetica", "", 9)
     page.cell(WIDTH, 5, _fitting(page, f"Leukoscope {__version__}, model {model}"), **_NEXT)
-    if any(_plain(text) != _printable(text) for text in (names, model)):
+    if is_spelled(names) or is_spelled(model):
         page.set_font("helvetica", "", 7)
         page.cell(
             WIDTH, 3, f"{ESCAPE} in a name: a letter that this page's fonts lack, by its Unicode number.", **_NEXT
@@ -243,7 +243,7 @@ def _chart(page: FPDF, rows: list[Share]) -> None:
     page.set_font("helvetica", "", 8)
     page.set_text_color(GREY)
     note = f"Lines: 95 % limits of the count. Grey bands: adult shares. {RANGE_NOTE}"
-    page.multi_cell(WIDTH - LABELS, 3.8, _plain(note), align="L", **_NEXT)
+    page.multi_cell(WIDTH - LABELS, 3.8, printable(note), align="L", **_NEXT)
     page.set_text_color(0)
     page.ln(3)
 
@@ -259,7 +259,7 @@ def _limits(page: FPDF, low: float, high: float, y: float) -> None:
 def _sentences(page: FPDF, differential: Differential) -> None:
     page.set_font("helvetica", "", 9.5)
     for line in differential.sentences():
-        page.multi_cell(WIDTH, 4.8, _plain(line), align="L", **_NEXT)
+        page.multi_cell(WIDTH, 4.8, printable(line), align="L", **_NEXT)
     page.ln(3)
 
 
@@ -317,19 +317,7 @@ def _foot(page: FPDF) -> None:
 
 def _fitting(page: FPDF, text: str) -> str:
     """A line cut to the width of the page."""
-    text = _plain(text[:1000])
+    text = written(page, text[:1000])
     while page.get_string_width(text) > WIDTH - 2:
         text = text[: -max(4, len(text) // 20)].rstrip(". ") + "..."
     return text
-
-
-def _plain(text: str) -> str:
-    """What the PDF's built-in fonts can show: other letters are spelled by their numbers, controls go.
-
-    Fonts for every script would weigh more than the package, and those of a machine differ from the next one's.
-    """
-    return _printable(text).encode("latin-1", "backslashreplace").decode("latin-1")
-
-
-def _printable(text: str) -> str:
-    return "".join(c for c in text.replace("\u2013", "-") if c.isprintable())

@@ -12,7 +12,8 @@ from leukoscope.command import ALL_BAD, BAD_INPUT, INTERRUPTED, complain, load, 
 if TYPE_CHECKING:
     from leukoscope.classifier import Prediction
     from leukoscope.differential import Differential
-    from leukoscope.known import Sorted
+    from leukoscope.known import Sorter
+    from leukoscope.photos import Photo
 
 MOST_NAMED = 20  # bad pictures of a study; all are in its table
 
@@ -66,6 +67,8 @@ def _unusable_on_ray(args: argparse.Namespace) -> int:
         return complain("--engine ray needs --out DIR")
     if args.csv or args.pdf or args.annotated:
         return complain("--csv, --pdf and --annotated are of --engine local: with ray all cells are in --out")
+    if args.all_pages:
+        return complain("--all-pages is of --engine local: with ray of each file the first page is read")
     if args.count_copies:
         return complain("--count-copies is of --engine local: with ray each name is a photo, whatever its bytes")
     return 0
@@ -77,18 +80,28 @@ def _scan_to_parquet(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from leukoscope.cluster import scan_to_parquet
+    from leukoscope.photos import LeftOut
     from leukoscope.tables import bad_pictures, to_json, total, write_slides
 
     classifier = load(args.model)
     if classifier is None:
         return BAD_INPUT
     # Ray prints there of machines that died: what is printed here is the count alone.
+    left_out = LeftOut()
     with tqdm(desc="scanning", unit=" photos", disable=None) as bar, redirect_stdout(sys.stderr):
         done = scan_to_parquet(
-            args.path, args.out, classifier, address=args.address, workers=args.workers, seen=bar.update
+            args.path,
+            args.out,
+            classifier,
+            address=args.address,
+            workers=args.workers,
+            seen=bar.update,
+            left_out=left_out,
         )
     if not done.seen:
-        return complain(f"no pictures in {', '.join(args.path)}")
+        return complain("; ".join(filter(None, (f"no pictures in {', '.join(args.path)}", left_out.sentence()))))
+    if left_out:
+        _say([left_out.sentence()])
     if done.known:
         print(f"leukoscope: {done.known:,} of {done.seen:,} photos were in {args.out}", file=sys.stderr)
     slides = write_slides(args.out)
@@ -111,13 +124,13 @@ def _scan_photos(args: argparse.Namespace) -> int:
     from leukoscope import scanning
     from leukoscope.about import model_identity
     from leukoscope.differential import Differential, Origin, append_csv, resume_csv
-    from leukoscope.known import check_model, sort_out
-    from leukoscope.photos import LeftOut, find_pictures
+    from leukoscope.known import Sorter, check_model
+    from leukoscope.photos import LeftOut, find_pictures, photo_name, read_photos
 
     left_out = LeftOut()
     files, bad = find_pictures(args.path, left_out)
-    given = len(files) + len(bad)
-    if not given:
+    unlisted = len(bad)
+    if not files and not bad:
         return complain("; ".join(filter(None, (f"no pictures in {', '.join(args.path)}", left_out.sentence()))))
     classifier = load(args.model)
     if classifier is None:
@@ -125,26 +138,34 @@ def _scan_photos(args: argparse.Namespace) -> int:
     model = model_identity(classifier)
     before = resume_csv(args.csv) if args.csv else Differential()
     check_model(before, model, args.csv)
-    with tqdm(total=len(files), desc="comparing", unit=" photos", leave=False, delay=2, disable=None) as bar:
-        found = sort_out(files, before, args.count_copies, bar.update)
-    bad += found.bad
-    _say(_what_is_left_out(left_out.sentence(), found, len(files), before, args.csv))
-    places = dict(found.moved)
-    if args.annotated:
-        scanning.annotate_from_files(Path(args.annotated), before, places)
+    _say(_what_is_not_asked(left_out.sentence(), before, args.csv))
+    sorter = Sorter(before, args.count_copies)
+    stacks: dict[str, int] = {}
     fresh: list[tuple[str, list[Prediction]]] = []
-    origins = {name: Origin(model, digest) for name, digest in found.digests.items()}
+    origins: dict[str, Origin] = {}
 
     def keep(name: str, predictions: list[Prediction]) -> None:
+        if digest := sorter.digests.get(name):
+            origins[name] = Origin(model, digest)
         if args.csv:
             append_csv(args.csv, name, predictions, origins.get(name))
         fresh.append((name, predictions))
 
     annotated = Path(args.annotated) if args.annotated else None
-    workers = share_work(args.workers, len(found.todo))
-    with tqdm(total=len(found.todo), desc="scanning", unit=" photos", disable=None) as bar:
-        bad += scanning.scan_files(classifier, found.todo, keep, annotated, workers, bar.update)
-    counted = before.extend(fresh, {name: origins[name] for name, _ in fresh if name in origins})
+    names = set(before.photos)
+    workers = share_work(args.workers, sum(photo_name(file) not in names for file in files))
+    with tqdm(total=len(files), desc="scanning", unit=" photos", disable=None) as bar:
+        photos = sorter.fresh(_noted(read_photos(files, args.all_pages, bar.update), stacks))
+        bad += scanning.scan_files(classifier, photos, keep, annotated, workers)
+    bad += sorter.bad
+    given = unlisted + sorter.given
+    _say(_what_is_left_out(sorter, args.csv))
+    if stacks and not args.all_pages:
+        _say([_of_stacks(stacks)])
+    counted = before.extend(fresh, origins)
+    places = dict(sorter.moved)
+    if annotated:
+        scanning.annotate_from_files(annotated, before, places)
     if args.pdf:
         _write_pdf(args.pdf, counted, classifier.source.name, places)
     print(counted.to_json() if args.json else counted.tally.table())
@@ -154,15 +175,33 @@ def _scan_photos(args: argparse.Namespace) -> int:
     return ALL_BAD if len(bad) == given else 0
 
 
-def _what_is_left_out(skipped: str, found: Sorted, given: int, before: Differential, csv: str | None) -> Iterator[str]:
-    """A line for each kind of files that are not scanned now."""
+def _noted(photos: Iterable[Photo], stacks: dict[str, int]) -> Iterator[Photo]:
+    """The photos; `stacks` is given the files that hold several pictures, and how many."""
+    for photo in photos:
+        if photo.pages > 1:
+            stacks[photo.name] = photo.pages
+        yield photo
+
+
+def _of_stacks(stacks: dict[str, int]) -> str:
+    name, pages = next(iter(stacks.items()))
+    what = "1 file holds" if len(stacks) == 1 else f"{len(stacks):,} files hold"
+    return f"{what} several pictures, of which the first is read, as {name} of {pages:,}: --all-pages takes each"
+
+
+def _what_is_not_asked(skipped: str, before: Differential, csv: str | None) -> Iterator[str]:
+    """A line for files that are no photos, and for photos that are known by their names alone."""
     if skipped:
         yield skipped
     unsigned = sum(photo not in before.origins for photo in before.photos)
     if unsigned:
         yield f"{csv} does not say which model answered for {unsigned:,} photos, nor their hashes: names tell them"
+
+
+def _what_is_left_out(found: Sorter, csv: str | None) -> Iterator[str]:
+    """A line for each kind of photos that were not scanned now."""
     if found.known:
-        yield f"{found.known:,} of {given:,} photos are in {csv}"
+        yield f"{found.known:,} of {found.given:,} photos are in {csv}"
     how = "--count-copies counts such files, too"
     if found.moved:
         name, now = found.moved[0]

@@ -19,13 +19,15 @@ from leukoscope.draw import draw_cells, png
 from leukoscope.errors import ImageError
 from leukoscope.files import write_whole
 from leukoscope.images import read_file, read_image
-from leukoscope.photos import ANNOTATED, Bad, digest_of, photo_name
+from leukoscope.photos import ANNOTATED, Bad, Photo, digest_of, place_of
 from leukoscope.report import Key, cells_to_show, thumbnail
+
+MOST_SENT = 2**23  # bytes of a photo that travel to a worker; some dozen wait there, and a larger one it reads itself
 
 
 def scan_files(
     classifier: Classifier,
-    files: Iterable[Path],
+    photos: Iterable[Photo],
     done: Callable[[str, list[Prediction]], None],
     annotated: Path | None = None,
     workers: int = 1,
@@ -35,11 +37,11 @@ def scan_files(
 
     Args:
         classifier: answers; with more than one worker, each has its own of the same checkpoint.
-        files: the photos.
+        photos: as they were read.
         done: is called in this process.
         annotated: folder to draw each photo into before `done` hears of it.
         workers: processes that share the work.
-        seen: is called after each photo, read or not, for a progress bar.
+        seen: is called after each photo, read or not.
 
     Returns:
         (name, reason) of each file that could not be read.
@@ -47,9 +49,9 @@ def scan_files(
     bad: Bad = []
     job = partial(_scan_chunk, annotated)
     if workers > 1:
-        results = run(classifier.source, job, files, workers)
+        results = run(classifier.source, job, map(_light, photos), workers)
     else:
-        results = (job(classifier, [file])[0] for file in files)
+        results = (job(classifier, [photo])[0] for photo in photos)
     for name, answer in results:
         if isinstance(answer, str):
             bad.append((name, answer))
@@ -59,22 +61,29 @@ def scan_files(
     return bad
 
 
+def _light(photo: Photo) -> Photo:
+    """The photo as it is sent to a worker, with others that wait: a large one without its bytes."""
+    return photo if len(photo.content) <= MOST_SENT else replace(photo, content=b"")
+
+
 def _scan_chunk(
-    annotated: Path | None, classifier: Classifier, files: list[Path]
+    annotated: Path | None, classifier: Classifier, photos: list[Photo]
 ) -> list[tuple[str, list[Prediction] | str]]:
-    """(name, predictions) of each file, or (name, reason) of one that cannot be read."""
+    """(name, predictions) of each photo, or (name, reason) of one that cannot be read."""
     answers: list[tuple[str, list[Prediction] | str]] = []
-    for file in files:
-        name = photo_name(file)
+    for photo in photos:
+        if isinstance(photo.content, str):
+            answers.append((photo.name, photo.content))
+            continue
         try:
-            image = read_image(file)
+            image = read_image(photo.content or photo.file, photo.page)
         except ImageError as error:
-            answers.append((name, str(error)))
+            answers.append((photo.name, str(error)))
             continue
         predictions = classifier.scan(image)
         if annotated:
-            write_annotated(annotated, name, image, predictions)
-        answers.append((name, predictions))
+            write_annotated(annotated, photo.name, image, predictions)
+        answers.append((photo.name, predictions))
     return answers
 
 
@@ -141,12 +150,12 @@ def _as_decided(cell: CountedCell) -> Prediction:
 
 def _read(differential: Differential, name: str, places: Mapping[str, str]) -> np.ndarray | None:
     """A photo by the name that a CSV gives it, which may be anything; None if it is not there or not that picture."""
-    place = places.get(name, name)
+    place, page = place_of(places.get(name, name))
     try:
         if not os.path.isfile(place):
             return None
         content = read_file(Path(place))
         origin = differential.origins.get(name)
-        return None if origin and origin.sha256 != digest_of(content) else read_image(content)
+        return None if origin and origin.sha256 != digest_of(content, page) else read_image(content, page)
     except ImageError:
         return None

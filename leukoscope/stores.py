@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 
 from leukoscope.errors import ImageError, LeukoscopeError
 from leukoscope.images import MAX_BYTES, read_file
-from leukoscope.photos import Bad, is_photo, is_photo_below, is_searched, photo_name, pictures_below
+from leukoscope.photos import Bad, LeftOut, is_photo, is_photo_below, is_searched, photo_name, pictures_below
 
 READ_AHEAD = 16  # photos that are fetched while one is worked on: an object store takes ten times as long as we do
 
@@ -47,11 +47,15 @@ def _pattern(glob: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class Portion:
-    """Some photos of one folder, by path or URL; or, with a reason, a folder that cannot be listed."""
+    """Some photos of one folder, by path or URL; or, with a reason, a folder that cannot be listed.
+
+    left_out: files of a whole root that were not taken for photos, by the ending of their names; in its last portion.
+    """
 
     folder: str
     photos: tuple[str, ...] = ()
     reason: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def is_url(place: str) -> bool:
@@ -107,28 +111,31 @@ def list_photos(root: Root, earlier: Iterable[Root], size: int) -> Iterator[Port
     """
     earlier = tuple(earlier)
     bad: Bad = []
-    for folder, photos in _folders(root, bad):
+    left_out = LeftOut()
+    for folder, photos in _folders(root, bad, left_out):
         kept = [photo for photo in sorted(photos) if not any(other.holds(photo) for other in earlier)]
         for start in range(0, len(kept), size):
             yield Portion(folder, tuple(kept[start : start + size]))
     for folder, reason in bad:
         yield Portion(folder, reason=reason)
+    if left_out and not any(other.holds(root.place) for other in earlier):
+        yield Portion(root.place, left_out=dict(left_out))
 
 
-def _folders(root: Root, bad: Bad) -> Iterator[tuple[str, list[str]]]:
+def _folders(root: Root, bad: Bad, left_out: LeftOut) -> Iterator[tuple[str, list[str]]]:
     """(folder, its photos) of every folder that a root names."""
     if root.kind == "file":
         yield parent(root.place), [root.place]
     elif root.kind == "folder" and not is_url(root.place):
-        yield from _on_disk(Path(root.place), bad)
+        yield from _on_disk(Path(root.place), bad, left_out)
     else:
         fs, path = open_place(root.place)
         name = _names(fs, root.place)
-        for below, photos in (_matching if root.kind == "glob" else _walk)(fs, path, bad):
+        for below, photos in (_matching if root.kind == "glob" else _walk)(fs, path, bad, left_out):
             yield name(below), [name(photo) for photo in photos]
 
 
-def _matching(fs: Any, pattern: str, bad: Bad) -> Iterator[tuple[str, list[str]]]:
+def _matching(fs: Any, pattern: str, bad: Bad, left_out: LeftOut) -> Iterator[tuple[str, list[str]]]:
     """The folders that match, with all below, and the photos that match elsewhere."""
     found = fs.glob(pattern, detail=True)
     folders = {path for path, info in found.items() if info["type"] == "directory" or _is_linked_folder(fs, path)}
@@ -138,10 +145,10 @@ def _matching(fs: Any, pattern: str, bad: Bad) -> Iterator[tuple[str, list[str]]
         if not all(map(is_searched, filter(None, folder[named:].split("/")))):
             continue
         if _is_local(fs):
-            yield from _on_disk(Path(folder), bad)
+            yield from _on_disk(Path(folder), bad, left_out)
         else:
-            yield from _walk(fs, folder, bad)
-    photos = (path for path in tops if path not in folders and is_photo_below(path[named:]))
+            yield from _walk(fs, folder, bad, left_out)
+    photos = (path for path in tops if path not in folders and is_photo_below(path[named:], left_out))
     yield from ((folder, list(inside)) for folder, inside in groupby(photos, key=os.path.dirname))
 
 
@@ -159,12 +166,12 @@ def _is_linked_folder(fs: Any, path: str) -> bool:
     return _is_local(fs) and os.path.islink(path) and os.path.isdir(path)
 
 
-def _on_disk(top: Path, bad: Bad) -> Iterator[tuple[str, list[str]]]:
-    for folder, inside in groupby(pictures_below(top, bad), key=lambda file: file.parent):
+def _on_disk(top: Path, bad: Bad, left_out: LeftOut) -> Iterator[tuple[str, list[str]]]:
+    for folder, inside in groupby(pictures_below(top, bad, left_out), key=lambda file: file.parent):
         yield os.fspath(folder), [os.fspath(file) for file in inside]
 
 
-def _walk(fs: Any, top: str, bad: Bad) -> Iterator[tuple[str, list[str]]]:
+def _walk(fs: Any, top: str, bad: Bad, left_out: LeftOut) -> Iterator[tuple[str, list[str]]]:
     """Not `fs.walk`, which says that a folder cannot be listed but not which, and keeps every listing."""
     waiting = [top]
     while waiting:
@@ -176,7 +183,11 @@ def _walk(fs: Any, top: str, bad: Bad) -> Iterator[tuple[str, list[str]]]:
             continue
         fs.invalidate_cache(folder)
         inside = [(info["name"].rstrip("/"), info["type"]) for info in listing]
-        yield folder, [path for path, kind in inside if kind == "file" and is_photo(os.path.basename(path))]
+        files = [path for path, kind in inside if kind == "file"]
+        yield folder, [path for path in files if is_photo(os.path.basename(path))]
+        for path in files:
+            if not is_photo(os.path.basename(path)):
+                left_out.note(os.path.basename(path))
         below = (path for path, kind in inside if kind == "directory" and path != folder.rstrip("/"))
         waiting += sorted((path for path in below if is_searched(os.path.basename(path))), reverse=True)
 

@@ -69,7 +69,10 @@ class Page:
         kind, count, _ = self.entries.get(tag, (0, 0, 0))
         if kind not in (1, 2, 7):
             return b""
-        place = self._place(tag, count)
+        try:
+            place = self._place(tag, count)
+        except (struct.error, OverflowError):
+            return b""
         return self.data[place : place + min(count, most)]
 
     def _place(self, tag: int, size: int) -> int:
@@ -148,8 +151,7 @@ def colour_pages(found: list[Page], page: Page) -> list[Page] | None:
     """
     if page.samples != 1 or page.number(PHOTOMETRIC, 1) not in (0, 1):
         return None
-    text = found[0].raw(DESCRIPTION).decode("utf-8", "replace")
-    count, step, names = _imagej(text) if text.startswith("ImageJ=") else _ome(text)
+    count, step, names = _channels(found)
     if count < 2:
         return None
     named = [name for name in names if not _UNNAMED.fullmatch(name)]
@@ -163,6 +165,12 @@ def colour_pages(found: list[Page], page: Page) -> list[Page] | None:
     if len(three) < 3 or any(other.size != page.size or other.samples != 1 for other in three):
         raise ImageError("the picture is damaged or cut short (a page of its colours is missing)")
     return [three[names.index(colour)] for colour in COLOURS] if named else three
+
+
+def _channels(found: list[Page]) -> tuple[int, int, list[str]]:
+    """Channels, the step between their pages, and their names, as the first page notes them."""
+    text = found[0].raw(DESCRIPTION).decode("utf-8", "replace")
+    return _imagej(text) if text.startswith("ImageJ=") else _ome(text)
 
 
 def _imagej(text: str) -> tuple[int, int, list[str]]:
@@ -191,18 +199,28 @@ def _ome(text: str) -> tuple[int, int, list[str]]:
     return size["C"], step, colours if sorted(colours) == sorted(COLOURS) else names
 
 
+def told_level(found: list[Page]) -> int:
+    """The highest level, where OME-XML says how many bits are significant and these are not all; 0 if it does not."""
+    text = found[0].raw(DESCRIPTION).decode("utf-8", "replace")
+    element = re.search(r"<Pixels\b[^>]*>", text) if "OME" in text[:4096] else None
+    bits = int(_attribute(element[0], "SignificantBits", r"\d{1,2}") or 0) if element else 0
+    return 2**bits - 1 if 8 <= bits < 16 else 0  # 16 is what programs write of every picture of 16 bits
+
+
 def _attribute(element: str, name: str, pattern: str) -> str:
     found = re.search(rf"\b{name}\s*=\s*[\"']({pattern})[\"']", element)
     return found[1] if found else ""
 
 
-def page_note(found: list[Page]) -> str | None:
-    """What to say where a file holds more pictures than the one that is read."""
-    if not found:
-        return None
+def pictures(found: list[Page]) -> list[Page]:
+    """The page that each picture of a file begins with: first the one that is read, then all of its size.
+
+    Raises:
+        ImageError: as `colour_pages`.
+    """
     page = chosen(found)
-    alike = [other for other in found if other.size == page.size and not other.reduced]
-    each = 3 if colour_pages(found, page) else 1
-    if len(alike) <= each:
-        return None
-    return f"the first of {len(alike) // each:,} pictures in the file is read"
+    if colour_pages(found, page) is None:
+        return [other for other in found if other.size == page.size and not other.reduced] or [page]
+    first, (_, step, _) = found.index(page), _channels(found)
+    starts = (block + n for block in range(first, len(found), len(COLOURS) * step) for n in range(step))
+    return [found[start] for start in starts if start + 2 * step < len(found)]

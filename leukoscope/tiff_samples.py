@@ -16,6 +16,7 @@ from PIL import Image, TiffImagePlugin
 from leukoscope import tiff_pages as tp
 from leukoscope.errors import ImageError
 from leukoscope.headers import check_header
+from leukoscope.levels import SAVE_AS, STRIP, eight_bits, white_level
 from leukoscope.tiff_pages import Page
 
 PLAIN, WEBP = 1, 50001
@@ -32,9 +33,6 @@ NAMES = {
 MOST_FILES = 4096  # tiles that are files of their own, each opened in Python
 MOST_PACKED = 2**26  # bytes of all parts together, which may be the same ones again and again
 GROUP = 2**23  # bytes that are unpacked at once
-STRIP = 2**22  # pixels that are scaled at once
-DEPTHS = (8, 10, 12, 14)  # bits that a camera may use of 16
-SAVE_AS = "save it as TIFF of 8 bits without compression, or as PNG"
 
 
 def for_pillow(found: list[Page], own: list[Page]) -> bytes:
@@ -83,6 +81,7 @@ def is_ours(pages: list[Page]) -> bool:
 
 
 _TYPES = {(8, 1): "u1", (16, 1): "u2", (32, 1): "u4", (16, 3): "f2", (32, 3): "f4", (64, 3): "f8"}
+_TYPES |= {(bits, 1): "u2" for bits in range(9, 16)}  # packed without a gap
 _TYPES |= {(bits, 4): kind for (bits, form), kind in _TYPES.items() if form == 1}  # of no format said
 
 
@@ -97,26 +96,31 @@ def _layout(page: Page) -> tuple[object, ...]:
     return page.size, *(page.numbers(tag) for tag in tags)
 
 
+def _itemsize(page: Page) -> int:
+    return np.dtype(_TYPES[_bits(page), page.number(tp.SAMPLE_FORMAT, 1)]).itemsize
+
+
 def decoding_bytes(pages: list[Page]) -> int:
     """Bytes that reading needs: the samples, the colours, and what is unpacked at once, three times."""
     page = pages[0]
     width, height = page.size
     samples = sum(other.samples for other in pages)
-    need = width * height * (samples * _bits(page) // 8 + 4)
+    need = width * height * (samples * _itemsize(page) + 4)
     if page.number(tp.COMPRESSION, PLAIN) == PLAIN:  # no larger than the file
         return need
     across, down = (
         page.number(tp.TILE_WIDTH, width),
         page.number(tp.TILE_HEIGHT) or page.number(tp.ROWS_PER_STRIP, height),
     )
-    return need + 3 * max(GROUP, across * min(down, height + 1024) * page.samples * _bits(page) // 8)
+    return need + 3 * max(GROUP, across * min(down, height + 1024) * page.samples * _itemsize(page))
 
 
-def read(pages: list[Page]) -> np.ndarray:
+def read(pages: list[Page], told: int = 0) -> np.ndarray:
     """The picture of the pages, which are ours.
 
     Args:
         pages: one page of RGB, or three grey ones of red, green and blue.
+        told: the highest level, as something beside the pages says it; 0: nothing does. A page's own word goes before.
 
     Returns:
         uint8 (H, W, 3), or (H, W, 4) where one of the samples is alpha; not turned.
@@ -137,7 +141,7 @@ def read(pages: list[Page]) -> np.ndarray:
                 room[:] = block[: room.shape[0], : room.shape[1]]
     if page.number(tp.PHOTOMETRIC) == 0 and kind.kind == "u":  # grey with white as 0
         np.subtract(np.iinfo(kind).max, values, out=values)
-    return _eight_bits(values, page)
+    return _eight_bits(values, page, told or 2 ** _bits(page) - 1 if _is_packed(page) else told)
 
 
 def _blocks(page: Page, plane: int, samples: int, kind: np.dtype) -> Iterator[tuple[int, int, np.ndarray]]:
@@ -152,7 +156,7 @@ def _blocks(page: Page, plane: int, samples: int, kind: np.dtype) -> Iterator[tu
         offsets, sizes = page.numbers(tp.STRIP_OFFSETS), page.numbers(tp.STRIP_BYTES)
     if not (0 < across <= 2 * width + 1024 and 0 < down <= 2 * height + 1024):
         raise _damaged("the size of its parts")
-    row_bytes = across * samples * kind.itemsize
+    row_bytes = -(-across * samples * _bits(page) // 8)
     columns, rows = -(-width // across), -(-height // down)
     offsets = offsets[plane * columns * rows : (plane + 1) * columns * rows]
     sizes = sizes[plane * columns * rows : (plane + 1) * columns * rows]
@@ -167,7 +171,7 @@ def _blocks(page: Page, plane: int, samples: int, kind: np.dtype) -> Iterator[tu
         last = not tiled and start + together >= len(offsets)
         lines = down * len(parts) - (rows * down - height if last else 0)
         plain = _unpacked(page, parts, (lines, row_bytes), down, samples)
-        block = _unpredicted(plain, page, samples, kind)
+        block = _unpredicted(plain, page, across, samples, kind)
         if columns == 1:
             yield start * down, 0, block
             continue
@@ -224,9 +228,32 @@ def _rewrapped(page: Page, parts: list[bytes], shape: tuple[int, int], down: int
     return b"".join((head, bytes(4), many, *parts))
 
 
-def _unpredicted(plain: np.ndarray, page: Page, samples: int, kind: np.dtype) -> np.ndarray:
+def _is_packed(page: Page) -> bool:
+    """Whether its samples do not begin with a byte each."""
+    return _bits(page) in range(9, 16)
+
+
+def _spread(plain: np.ndarray, bits: int, count: int) -> np.ndarray:
+    """Rows of samples packed without a gap, the highest bit first: uint8 (rows, bytes) -> uint16 (rows, count)."""
+    groups = -(-count // 8)  # eight samples begin with a byte
+    padded = np.zeros((len(plain), groups * bits + 2), np.uint8)
+    padded[:, : plain.shape[1]] = plain
+    values: np.ndarray = np.empty((len(plain), groups, 8), np.uint16)
+    for sample in range(8):
+        first, above = divmod(sample * bits, 8)
+        three = (padded[:, at : at + groups * bits : bits].astype(np.uint32) for at in range(first, first + 3))
+        word = next(three) << 16 | next(three) << 8 | next(three)
+        values[..., sample] = word >> (24 - above - bits) & (2**bits - 1)
+    return values.reshape(len(plain), -1)[:, :count]
+
+
+def _unpredicted(plain: np.ndarray, page: Page, across: int, samples: int, kind: np.dtype) -> np.ndarray:
     """Samples (rows, w, samples) of unpacked bytes; a predictor wrote differences to the pixel before."""
     rows = plain.shape[0]
+    if _is_packed(page):
+        if page.number(tp.PREDICTOR, 1) != 1:
+            raise ImageError(f"a TIFF of {_bits(page)} bits with a predictor is not read: {SAVE_AS}")
+        return _spread(plain, _bits(page), across * samples).reshape(rows, across, samples)
     predictor = page.number(tp.PREDICTOR, 1) if page.number(tp.COMPRESSION, PLAIN) in UNPACKED[1:] else 1
     if predictor == 3 and kind.kind == "f":  # bytes of one weight stand together, the highest first
         steps = plain.reshape(rows, -1, samples)
@@ -245,7 +272,7 @@ def _unpredicted(plain: np.ndarray, page: Page, samples: int, kind: np.dtype) ->
     return values
 
 
-def _eight_bits(values: np.ndarray, page: Page) -> np.ndarray:
+def _eight_bits(values: np.ndarray, page: Page, told: int) -> np.ndarray:
     """Levels of 0-255, and alpha if there is one: uint8 (H, W, 3 or 4)."""
     alpha = next((3 + n for n, kind in enumerate(page.numbers(tp.EXTRA_SAMPLES)) if kind in (1, 2)), None)
     if alpha is not None and alpha < values.shape[2] and values[..., alpha].any():
@@ -253,19 +280,11 @@ def _eight_bits(values: np.ndarray, page: Page) -> np.ndarray:
         values = values[..., :4]
     else:
         values = values[..., :3]
-    white = white_level(values[..., :3], page)
-    out: np.ndarray = np.empty(values.shape, np.uint8)
-    rows = max(1, STRIP // values.shape[1])
-    table = np.minimum(np.arange(65_536) * (255 / white) + 0.5, 255).astype(np.uint8)  # of 16 bits
-    for top in range(0, len(values), rows):
-        strip = values[top : top + rows]
-        if values.dtype == np.uint8:
-            out[top : top + rows] = strip
-        elif values.dtype == np.uint16:
-            out[top : top + rows] = table[strip]
-        else:
-            out[top : top + rows] = np.clip(strip.astype(np.float64) * (255 / white) + 0.5, 0, 255)
-        if out.shape[2] == 4 and 1 in page.numbers(tp.EXTRA_SAMPLES):
+    white = white_level(values[..., :3], max(page.numbers(tp.MAX_SAMPLE) + page.numbers(tp.SMAX_SAMPLE), default=told))
+    out = eight_bits(values, white)
+    if out.shape[2] == 4 and 1 in page.numbers(tp.EXTRA_SAMPLES):
+        rows = max(1, STRIP // out.shape[1])
+        for top in range(0, len(out), rows):
             _divided(out[top : top + rows])
     return out
 
@@ -274,37 +293,6 @@ def _divided(strip: np.ndarray) -> None:
     """Colours as they were before they were multiplied with their alpha, in place; (h, w, 4)."""
     alpha = np.maximum(strip[..., 3:], 1).astype(np.uint16)
     strip[..., :3] = np.minimum((strip[..., :3] * np.uint16(255) + alpha // 2) // alpha, 255)
-
-
-def white_level(values: np.ndarray, page: Page) -> float:
-    """The number that stands for white.
-
-    Of 16 bits a camera may use fewer. If the file says its highest level (MaxSampleValue, SMaxSampleValue), white is
-    the full range of 8, 10, 12, 14 or 16 bits that this needs. If it says none, and no sample reaches a quarter of the
-    range, so that the picture would be nearly black, white is that of the fewest bits that hold all samples. Of 32
-    bits, 16 are taken to be in use where no sample needs more. Floating-point samples go up to 1, to 255 or to 65,535:
-    the lowest of these that holds all.
-
-    Raises:
-        ImageError: if floating-point numbers are none, are negative or are higher.
-    """
-    if values.dtype == np.uint8:
-        return 255.0
-    low, high = float(values.min()), float(values.max())
-    if values.dtype.kind == "f":
-        white = next((level for level in (1.0, 255.0, 65_535.0) if high <= level), None)
-        if white is None or not low >= 0:
-            raise ImageError(f"floating-point pictures with levels beyond 0-1 or 0-255 are not supported: {SAVE_AS}")
-        return white
-    if high > 65_535:
-        return 2.0**32 - 1
-    told = max(page.numbers(tp.MAX_SAMPLE) + page.numbers(tp.SMAX_SAMPLE), default=0)
-    if not high <= told <= 65_535:
-        told = 0
-    needed = int(told or high)
-    if told or needed < 2**14:
-        return float(next((2**bits - 1 for bits in DEPTHS if needed < 2**bits), 65_535))
-    return 65_535.0
 
 
 def _damaged(what: str) -> ImageError:

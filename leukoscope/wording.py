@@ -155,6 +155,16 @@ def copies_html(files: tuple[tuple[str, str], ...]) -> str:
     return f'<details class="lk lk-copies"><summary>{title}</summary><ul>{items}</ul></details>'
 
 
+def stacks_html(files: tuple[tuple[str, int], ...]) -> str:
+    """The files of several pictures, (name, how many), of which the first was read."""
+    if not files:
+        return ""
+    items = "".join(f"<li><strong>{escape(name)}</strong>: {count:,} pictures</li>" for name, count in files)
+    title = "1 file holds several pictures" if len(files) == 1 else f"{len(files):,} files hold several pictures"
+    title = f"{title}, of which the first was read"
+    return f'<details class="lk lk-copies"><summary>{title}</summary><ul>{items}</ul></details>'
+
+
 def bars_html(prediction: Prediction | None = None) -> str:
     """How probable each type is, in the order of `CELL_TYPES`; without a cell the bars are empty."""
     shares = prediction.probabilities if prediction and prediction.verdict != "no_cell" else {}

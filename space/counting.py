@@ -14,7 +14,7 @@ from leukoscope.about import model_identity
 from leukoscope.archives import ZipLimits, is_zip, photos_in_zip, readable_name, unused_name
 from leukoscope.differential import CountedCell, Differential, Origin
 from leukoscope.draw import crop, jpeg
-from leukoscope.images import read_image
+from leukoscope.images import picture_count, read_image
 from leukoscope.photos import LeftOut, digest_of
 from leukoscope.report import Key, cells_to_show
 
@@ -37,6 +37,7 @@ class Photo:
     reason: str = ""
     origin: Origin | None = None
     copy_of: str = ""
+    pages: int = 1  # pictures in the file, of which the first was read
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ class Count:
     def copies(self) -> tuple[tuple[str, str], ...]:
         """(name, name of the photo with the same bytes) of what is not counted again."""
         return tuple((photo.name, photo.copy_of) for photo in self.photos if photo.copy_of)
+
+    @property
+    def stacks(self) -> tuple[tuple[str, int], ...]:
+        """(name, number of pictures) of files that hold several, of which the first is counted."""
+        return tuple((photo.name, photo.pages) for photo in self.photos if photo.pages > 1)
 
     @property
     def thumbnails(self) -> dict[Key, bytes]:
@@ -115,7 +121,8 @@ def count_files(
                 return
             so_far = [photo for group in (*read.values(), *kept.values(), photos) for photo in group]
             name = unused_name(name, {photo.name for photo in so_far})
-            photos.append(_scan(classifier, name, content, so_far, count_copies))
+            pages = picture_count(content) if isinstance(content, bytes) else 1
+            photos.append(replace(_scan(classifier, name, content, so_far, count_copies), pages=pages))
             yield done, len(files), len(so_far) + 1
         read[key] = tuple(photos)
     yield _assembled(read, before)

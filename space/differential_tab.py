@@ -102,7 +102,8 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
         uploads.stop(session)
         yield {
             **_numbers(result),
-            status: markup.done_html(result.unreadable, result.differential, words, result.copies),
+            status: markup.done_html(result.unreadable, result.differential, words, result.copies)
+            + wording.stacks_html(result.stacks),
             gallery: markup.gallery_html(result.differential, result.thumbnails, MOST_SHOWN),
             panel: markup.chosen_html(),
             stop: gr.Button(interactive=False),

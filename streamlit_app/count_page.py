@@ -112,6 +112,8 @@ def count_page(classifier: Classifier, count: RunningCount, watching: bool) -> N
     live()
     if count.copies:
         st.html(wording.copies_html(count.copies))
+    if count.stacks:
+        st.html(wording.stacks_html(count.stacks))
     if count.unreadable:
         st.html(wording.unreadable_html(count.unreadable))
     if count.differential.photos and not running:

@@ -7,7 +7,7 @@ import streamlit as st
 from leukoscope import Classifier, ImageError, Prediction, draw, wording
 from leukoscope.classifier import no_cell
 from leukoscope.explain import CLASS_MAP, enlarged
-from leukoscope.images import read_image
+from leukoscope.images import page_note, read_image
 from leukoscope.photos import SUFFIXES
 from leukoscope.synthetic import draw_photo
 
@@ -43,6 +43,8 @@ def photo_page(classifier: Classifier) -> None:
         prediction = predictions[chosen] if predictions else no_cell(image)
         shown = draw.draw_cells(image, predictions, chosen)
         st.image(shown, caption=wording.picture_text(prediction), width="stretch")
+        if note := page_note(data):
+            st.caption(wording.sentence(note))
     with right:
         st.html(wording.verdict_html(prediction) + wording.bars_html(prediction))
         if predictions:

@@ -20,7 +20,7 @@ from leukoscope.about import model_identity
 from leukoscope.archives import ZipLimits, is_zip, photos_in_zip, readable_name, unused_name
 from leukoscope.differential import Differential, Origin
 from leukoscope.draw import crop, jpeg
-from leukoscope.images import MAX_BYTES, read_image
+from leukoscope.images import MAX_BYTES, picture_count, read_image
 from leukoscope.photos import LeftOut, digest_of
 from leukoscope.report import Key, cells_to_show
 
@@ -61,6 +61,7 @@ class RunningCount:
         self._known = {digest: name for name, digest in session.digests.items()}
         self._given = {(digest, name) for name, digest in session.digests.items()}
         self._copies: dict[str, str] = {}
+        self._stacks: dict[str, int] = {}
         self._lock = threading.RLock()
         self._queue: deque[tuple[Classifier, str, Content, bool]] = deque()
         self._worker: threading.Thread | None = None
@@ -89,6 +90,12 @@ class RunningCount:
         """(name, name by which the same bytes were counted) of files that were given and not counted again."""
         with self._lock:
             return tuple(self._copies.items())
+
+    @property
+    def stacks(self) -> tuple[tuple[str, int], ...]:
+        """(name, number of pictures) of files that were given and hold several, of which the first was read."""
+        with self._lock:
+            return tuple(self._stacks.items())
 
     def progress(self) -> Progress:
         """How far it is."""
@@ -193,6 +200,9 @@ class RunningCount:
             if isinstance(data, str):
                 raise ImageError(data)
             image = read_image(data)
+            if (pages := picture_count(data)) > 1:
+                with self._lock:
+                    self._stacks[name] = pages
             predictions = classifier.scan(image)
         except ImageError as error:
             with self._lock:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageCms
 
+from tests.made_dicoms import dicom
 from tests.made_tiffs import page, tiff
 
 DOCUMENT = Path(__file__).parents[1] / "docs/formats.md"
@@ -138,6 +140,21 @@ def in_srgb(data: bytes, rgb: np.ndarray | None = None) -> np.ndarray:
     return np.asarray(ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"), renderingIntent=intent))
 
 
+def deep_png(values: np.ndarray, bits: int = 0, interlaced: bool = False) -> bytes:
+    """A PNG of 16 bits a colour; its sBIT says how many of these there were."""
+    height, width, samples = values.shape
+    chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))  # noqa: E731
+    head = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[samples], 0, 0, interlaced)
+    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+    rows = b""
+    for top, left, down, across in passes if interlaced else [(0, 0, 1, 1)]:
+        part = values[top::down, left::across].astype(">u2")
+        rows += b"".join(b"\0" + row.tobytes() for row in part)
+    said = chunk(b"sBIT", bytes([bits] * samples)) if bits else b""
+    packed = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + said + packed
+
+
 def bmp_v4() -> bytes:
     """32 bits with a mask for alpha, which is 0 everywhere."""
     pixels = np.dstack([photo()[..., ::-1], np.zeros((HEIGHT, WIDTH), np.uint8)])[::-1].tobytes()
@@ -164,12 +181,13 @@ def described(text: str, values: np.ndarray, order: tuple[int, ...] = (0, 1, 2),
     return tiff((first[0] | {270: (2, text.encode() + b"\0")}, first[1]), *rest)
 
 
-def ome(*channels: str, z: int = 1, dimensions: str = "XYCZT") -> str:
+def ome(*channels: str, z: int = 1, dimensions: str = "XYCZT", bits: int = 0) -> str:
     """OME-XML of channels with such attributes."""
     inner = "".join(f'<Channel ID="Channel:0:{n}" SamplesPerPixel="1" {c}/>' for n, c in enumerate(channels))
     pixels = (
         f'DimensionOrder="{dimensions}" SizeC="{len(channels)}" SizeT="1" SizeX="{WIDTH}" SizeY="{HEIGHT}" SizeZ="{z}"'
     )
+    pixels += f' SignificantBits="{bits}"' if bits else ""
     return f'<?xml version="1.0"?><OME xmlns="x"><Image ID="Image:0"><Pixels {pixels}>{inner}</Pixels></Image></OME>'
 
 
@@ -189,18 +207,16 @@ def heic(**options) -> bytes:
     return saved(Image.fromarray(photo()), "HEIF", quality=95, **options)
 
 
-def dicom() -> bytes:
-    return bytes(128) + b"DICM" + bytes(300)
-
-
 def kinds() -> Iterator[Kind]:
     """All rows."""
     yield from _common()
     yield from _deep_tiffs()
+    yield from _deep_pngs()
     yield from _packed_tiffs()
     yield from _paged_tiffs()
     yield from _alpha()
     yield from _profiles()
+    yield from _dicoms()
     yield from _others()
 
 
@@ -268,10 +284,33 @@ def _deep_tiffs() -> Iterator[Kind]:
     dark = lambda: (photo() / 16).round().astype(np.uint8)  # noqa: E731
     yield Kind("TIFF", "16 bits and dark, MaxSampleValue says so", make, levels=1, truth=dark)
     for bits in (10, 12, 14):
-        make = partial(one, of_bits(16), tags={258: (3, [bits] * 3)})
-        yield Kind("TIFF", f"{bits} bits, packed", make, refused=f"a TIFF of 3 samples of {bits} bits is not read")
+        for how, options in (("", {}), (", planes stored separately", {"planar": True}), (", tiles", {"tile": 32})):
+            yield Kind("TIFF", f"{bits} bits, packed{how}", partial(one, of_bits(bits), bits=bits, **options))
+        yield Kind(
+            "TIFF", f"{bits} bits, packed, LZW, big-endian", partial(one, of_bits(bits), ">", bits=bits, packing=5)
+        )
+    dark = np.round((photo() // 16) * (4095 / 255)).astype(np.uint16)
+    make = partial(one, dark, bits=12)
+    yield Kind("TIFF", "12 bits, packed and dark", make, truth=lambda: photo() // 16)
     signed = partial(one, deep(100), tags={339: (3, [2, 2, 2])})
     yield Kind("TIFF", "16 bits, signed", signed, refused="a TIFF of 3 signed samples of 16 bits is not read")
+
+
+def _deep_pngs() -> Iterator[Kind]:
+    for bits in (10, 12, 14, 16):
+        yield Kind("PNG", f"{bits} bits in 16, nothing said", partial(deep_png, of_bits(bits)))
+        yield Kind("PNG", f"{bits} bits in 16, sBIT says so", partial(deep_png, of_bits(bits), bits))
+    half = of_bits(12) // 2
+    yield Kind("PNG", "12 bits in 16 and dim, sBIT says so", partial(deep_png, half, 12), 1, truth=lambda: photo() // 2)
+    yield Kind("PNG", "16 bits, scaled from 12 as sBIT says", partial(deep_png, deep(), 12))
+    yield Kind("PNG", "12 bits in 16, interlaced", partial(deep_png, of_bits(12), interlaced=True))
+    for level, name in ((4095, "whole"), (0, "0")):
+        make = partial(deep_png, with_alpha(level, of_bits(12)))
+        yield Kind("PNG", f"12 bits in 16, alpha {name} everywhere", make)
+    make = partial(described, ome(*[""] * 3, bits=12), of_bits(12) // 2)
+    yield Kind("OME-TIFF", "12 bits in 16 and dim, SignificantBits says so", make, 1, truth=lambda: photo() // 2)
+    make = partial(described, ome(*[""] * 3, bits=16), of_bits(12))
+    yield Kind("OME-TIFF", "12 bits in 16, SignificantBits says 16", make)
 
 
 def _packed_tiffs() -> Iterator[Kind]:
@@ -384,6 +423,46 @@ def _profiles() -> Iterator[Kind]:
     yield Kind("PNG", "profile: a printer's (pixels untouched)", partial(by_pillow, "PNG", icc_profile=printer))
 
 
+def _dicoms() -> Iterator[Kind]:
+    plain, needs = {"explicit": "1.2.840.10008.1.2.1", "implicit": "1.2.840.10008.1.2"}, {"needs": "pydicom"}
+    jpeg, jpeg2000, runs = (f"1.2.840.10008.1.2.{rest}" for rest in ("4.50", "4.90", "5"))
+    for name, coding in plain.items():
+        yield Kind("DICOM", f"8 bits, {name}", partial(dicom, photo(), coding), **needs)
+        planes = partial(dicom, photo(), coding, PlanarConfiguration=1)
+        yield Kind("DICOM", f"8 bits, {name}, planes stored separately", planes, **needs)
+    for bits in (10, 12, 16):
+        make = partial(dicom, of_bits(bits), BitsStored=bits, HighBit=bits - 1)
+        yield Kind("DICOM", f"{bits} bits in 16", make, **needs)
+    ycc = np.asarray(Image.fromarray(photo()).convert("YCbCr"))
+    make = partial(dicom, ycc, PhotometricInterpretation="YBR_FULL")
+    yield Kind("DICOM", "luminance and colour", make, levels=6, **needs)
+    yield Kind("DICOM", "run lengths", partial(dicom, photo(), runs), **needs)
+    yield Kind("DICOM", "run lengths, 16 bits", partial(dicom, deep(), runs), **needs)
+    options = {"quality": 95, "subsampling": 0}
+    make = partial(dicom, photo(), jpeg, by_pillow("JPEG", **options), PhotometricInterpretation="YBR_FULL_422")
+    yield Kind("DICOM", "JPEG inside", make, levels=24, **needs)
+    bare = by_pillow("JPEG", keep_rgb=True, **options)
+    for marker in (b"\xff\xe0", b"\xff\xee"):  # neither says how colours are coded: DICOM does
+        if (at := bare.find(marker, 2, 40)) > 0:
+            bare = bare[:at] + bare[at + 2 + int.from_bytes(bare[at + 2 : at + 4], "big") :]
+    bare = bare.replace(b"R\x11\0G\x11\0B\x11\0", b"\1\x11\0\2\x11\0\3\x11\0").replace(b"R\0G\0B\0", b"\1\0\2\0\3\0")
+    yield Kind("DICOM", "JPEG of red, green and blue inside", partial(dicom, photo(), jpeg, bare), levels=24, **needs)
+    coded = by_pillow("JPEG2000", no_jp2=True, mct=1)
+    make = partial(dicom, photo(), jpeg2000, coded, PhotometricInterpretation="YBR_RCT")
+    yield Kind("DICOM", "JPEG 2000 inside", make, **needs)
+    make = partial(dicom, photo(), ICCProfile=P3())
+    yield Kind("DICOM", "profile: Display P3", make, truth=partial(in_srgb, P3()), **needs)
+    many = np.concatenate([photo()] * 3)
+    refused = "a DICOM of 3 pictures, such as a film or the tiles of a whole slide, is not read"
+    make = partial(dicom, many, Rows=HEIGHT, NumberOfFrames=3)
+    yield Kind("DICOM", "several frames", make, refused=refused, **needs)
+    refused = "a DICOM in colours of MONOCHROME2 is not read"
+    yield Kind("DICOM", "without colour", partial(dicom, photo()[..., :1]), refused=refused, **needs)
+    for rest, name in (("1.99", "Deflated Explicit VR Little Endian"), ("4.80", "JPEG-LS Lossless Image Compression")):
+        make = partial(dicom, photo(), f"1.2.840.10008.1.2.{rest}", None if rest == "1.99" else bytes(99))
+        yield Kind("DICOM", name, make, refused=f"a DICOM with {name} inside is not read", **needs)
+
+
 def _others() -> Iterator[Kind]:
     yield Kind("HEIC", "8 bits", heic, levels=40, needs="pillow_heif")
     turned = Image.Exif()
@@ -395,7 +474,6 @@ def _others() -> Iterator[Kind]:
     for name, data in (
         ("JPEG XL", b"\xff\x0a" + bytes(99)),
         ("JPEG XL", b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(99)),
-        ("DICOM", dicom()),
         ("JPEG XR", b"II\xbc\x01" + bytes(99)),
         ("a CZI file of ZEN", b"ZISRAWFILE" + bytes(99)),
         ("an ND2 file of NIS-Elements", b"\xda\xce\xbe\x0a" + bytes(99)),

@@ -21,8 +21,9 @@ def page(
     packing: int = 1,
     predictor: int = 1,
     tags: dict[int, tuple[int, list[int] | bytes]] | None = None,
+    bits: int = 0,
 ) -> tuple[dict, list[bytes]]:
-    """A page's tags (number -> type, values) and its strips or tiles, of values (H, W, S)."""
+    """A page's tags (number -> type, values) and its strips or tiles, of values (H, W, S); in bits without a gap."""
     height, width, samples = values.shape
     across, down = (tile, tile) if tile else (width, rows or height)
     parts = []
@@ -32,12 +33,13 @@ def page(
                 block = plane[top : top + down, left : left + across]
                 if tile:
                     block = np.pad(block, [(0, tile - block.shape[0]), (0, tile - block.shape[1]), (0, 0)])
-                parts.append(_packed(_predicted(block, order, predictor), packing))
+                plain = _without_gaps(block, bits) if bits else _predicted(block, order, predictor)
+                parts.append(_packed(plain, packing))
     form = 3 if values.dtype.kind == "f" else 1
     made: dict = {
         256: (4, [width]),
         257: (4, [height]),
-        258: (3, [8 * values.itemsize] * samples),
+        258: (3, [bits or 8 * values.itemsize] * samples),
         259: (3, [packing]),
         262: (3, [2 if samples > 2 else 1]),
         277: (3, [samples]),
@@ -95,6 +97,12 @@ def _predicted(block: np.ndarray, order: str, predictor: int) -> bytes:
         raw = raw.reshape(rows, width * samples, block.itemsize).swapaxes(1, 2).reshape(rows, -1, samples)
         return np.diff(raw, axis=1, prepend=np.zeros_like(raw[:, :1])).tobytes()
     return block.astype(block.dtype.newbyteorder(order)).tobytes()
+
+
+def _without_gaps(block: np.ndarray, bits: int) -> bytes:
+    rows = np.ascontiguousarray(block.astype(">u2")).view(np.uint8).reshape(len(block), -1, 2)
+    every = np.unpackbits(rows, axis=2)[..., 16 - bits :]
+    return np.packbits(every.reshape(len(block), -1), axis=1).tobytes()
 
 
 def _packed(plain: bytes, packing: int) -> bytes:

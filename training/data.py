@@ -53,6 +53,7 @@ def load_examples(
     labs: str | os.PathLike | None = None,
     kinds: Iterable[str] = KINDS,
     seed: int = 0,
+    notes: list[str] | None = None,
 ):
     """The table of examples.
 
@@ -63,6 +64,7 @@ def load_examples(
         labs: folder of further labs with a labs.csv (see `training.labs`), each added. None: not added.
         kinds: of the Kaggle set, the 640x480 photos ("photo"), their 320x240 augmented copies ("copy"), or both.
         seed: of the drawn cells.
+        notes: is given a line for each kind of files that are left out of class folders, and for copies in them.
 
     Returns:
         `datasets.Dataset` with columns image, label (ClassLabel over `LABELS`), photo, field, slide (the field
@@ -87,12 +89,12 @@ def load_examples(
     elif name == "kaggle":
         table = to_dataset(kaggle_rows(download_kaggle(), kinds))
     elif Path(name).is_dir():
-        table = to_dataset(folder_rows(Path(name), kinds))
+        table = to_dataset(folder_rows(Path(name), kinds, notes))
     elif name.count("/") == 1 and not name.startswith((".", "~", "/")):
         table = from_hub(name)
     else:
         raise DataError(f"no such folder: {name}\nexpected the Kaggle set:\n{KAGGLE_LAYOUT}\nor {CLASS_LAYOUT}")
-    more = class_folder_rows(Path(pbc), "barcelona") if pbc else []
+    more = class_folder_rows(Path(pbc), "barcelona", notes) if pbc else []
     more += labs_folder_rows(Path(labs)) if labs else []
     if more:
         import datasets
@@ -102,8 +104,15 @@ def load_examples(
 
 
 def examples_of(args: argparse.Namespace, **options):
-    """The table that the options of `add_data_arguments` name; `options` as for `load_examples`."""
-    return load_examples(args.data, pbc=args.pbc, labs=args.labs, **options)
+    """The table that the options of `add_data_arguments` name, and a line of standard error for what it leaves out.
+
+    `options` as for `load_examples`.
+    """
+    notes: list[str] = []
+    examples = load_examples(args.data, pbc=args.pbc, labs=args.labs, notes=notes, **options)
+    for line in notes:
+        print(f"warning: {line}", file=sys.stderr)
+    return examples
 
 
 def push_examples(examples, repo_id: str, *, private: bool = False, token: str | None = None) -> str:

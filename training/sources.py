@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from leukoscope.cells import CELL_TYPES
-from training.folders import class_files
+from training.folders import class_files, named_twice, share_slides
 
 OTHER_CELLS = ("basophil", "erythroblast", "immature_granulocyte", "blast", "promyelocyte")
 LABELS = CELL_TYPES + OTHER_CELLS  # index < 4: one of the types that the network tells apart
@@ -70,11 +70,11 @@ def doubted_photos() -> set[tuple[str, str]]:
 # --- sources ---------------------------------------------------------------------------------------------
 
 
-def folder_rows(folder: Path, kinds: Iterable[str]) -> list[dict]:
-    """Rows of a folder of either layout."""
+def folder_rows(folder: Path, kinds: Iterable[str], notes: list[str] | None = None) -> list[dict]:
+    """Rows of a folder of either layout; `notes` as of `class_folder_rows`."""
     if (folder / "dataset2-master").is_dir() or (folder / "dataset-master").is_dir():
         return kaggle_rows(folder, kinds)
-    return class_folder_rows(folder, folder.name)
+    return class_folder_rows(folder, folder.name, notes)
 
 
 def kaggle_rows(root: Path, kinds: Iterable[str]) -> list[dict]:
@@ -111,12 +111,16 @@ def kaggle_rows(root: Path, kinds: Iterable[str]) -> list[dict]:
 
 
 def class_folder_rows(folder: Path, lab: str, notes: list[str] | None = None) -> list[dict]:
-    """Rows of a lab whose pictures lie in a folder for each class; `notes` is given what is left out."""
+    """Rows of a lab whose pictures lie in a folder for each class; pictures of the same bytes share field and split.
+
+    `notes` is given a line for each kind of files that are left out, for copies, and for pictures of two classes.
+    """
+    notes = [] if notes is None else notes
     if not folder.is_dir():
         raise DataError(f"no such folder: {folder}\nexpected {CLASS_LAYOUT}")
     if not any(folder.iterdir()):
         raise DataError(f"{folder} is empty\nexpected the Kaggle set:\n{KAGGLE_LAYOUT}\nor {CLASS_LAYOUT}")
-    by_class = class_files(folder, LABELS, [] if notes is None else notes)
+    by_class = class_files(folder, LABELS, notes)
     found = [label for label in LABELS if label in by_class]
     if not found:
         raise DataError(
@@ -143,7 +147,7 @@ def class_folder_rows(folder: Path, lab: str, notes: list[str] | None = None) ->
                     "field": identity,
                     "slide": identity,
                     "lab": lab,
-                    "split": held_out_quarter(identity),
+                    "split": "",
                     "kind": "photo",
                     "doubt": "",
                 }
@@ -151,6 +155,11 @@ def class_folder_rows(folder: Path, lab: str, notes: list[str] | None = None) ->
     missing = [name for name in CELL_TYPES if name not in found]
     if missing:
         raise DataError(f"{folder} is partial: no folder for {', '.join(missing)}\nexpected {CLASS_LAYOUT}")
+    if torn := share_slides(rows, notes):
+        notes.append(named_twice(torn))
+    for row in rows:
+        row["field"] = row["slide"]
+        row["split"] = held_out_quarter(row["slide"])
     return rows
 
 

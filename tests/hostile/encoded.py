@@ -16,6 +16,7 @@ from PIL import Image
 from tests import made_files
 from tests.hostile import build
 from tests.hostile.build import BUILT, EITHER, FORMS, LARGE, READ, SMALL, UNKNOWN, encode, noise, png_chunk
+from tests.made_dicoms import dicom
 from tests.made_tiffs import page, tiff
 
 WIDE = 7000  # px; 49 million pixels in a square are just within the limit
@@ -337,4 +338,42 @@ def _zeros(side: int, whole: bool = False) -> bytes:
     return tiff((tags, [part] * -(-side // rows)))
 
 
-GROUPS = (damaged, sizes, bombs, slow, metadata, kinds, pages, taken_apart)
+def dicoms():
+    """DICOM that is long before its pixels, or says what it does not hold."""
+    whole = dicom(np.asarray(noise()))
+    place = whole.index(b"\x08\0\x16\0")  # the first element after the file's own
+
+    def element(kind: bytes, body: bytes, number: int = 0x1010, group: int = 9, open_ended: bool = False) -> bytes:
+        length = struct.pack("<HL", 0, 0xFFFFFFFF if open_ended else len(body))
+        return struct.pack("<HH", group, number) + kind + length + body
+
+    item, end = b"\xfe\xff\0\xe0" + bytes(4), b"\xfe\xff\xdd\xe0" + bytes(4)
+    nested = element(b"SQ", b"\xfe\xff\0\xe0" + b"\xff" * 4, open_ended=True)
+    longer = {
+        "of a million elements": lambda: element(b"UN", b"") * 10**6,
+        "of a million items": lambda: element(b"SQ", item * 10**6 + end, open_ended=True),
+        "nested without end": lambda: nested * 10**5,
+        "of a million alphabets": lambda: element(b"UN", b"\\" * 10**6, 5, 8),
+        "of an element without end": lambda: element(b"UN", bytes(10**7), open_ended=True),
+        "of pieces without end": lambda: element(b"OB", item * 10**6, open_ended=True),
+    }
+    for name, made in longer.items():
+        yield (
+            f"DICOM {name}",
+            lambda made=made: whole[:place] + made() + whole[place:],
+            "too much stands before|Recursion",
+        )
+    for rows, columns, words in ((65_535, 65_535, LARGE), (1, 400, SMALL), (7000, 7000, "end too soon")):
+        yield f"DICOM says {columns}x{rows}", dicom(np.asarray(noise()), Rows=rows, Columns=columns), words
+    jpeg = "1.2.840.10008.1.2.4.50"
+    options = {"PhotometricInterpretation": "YBR_FULL_422"}
+    pieces = dicom(np.asarray(noise()), jpeg, encode(noise(), "JPEG"), **options)
+    at = pieces.index(b"\xe0\x7f\x10\0") + 12
+    yield "DICOM of a million pieces", lambda: pieces[:at] + item * 10**6 + pieces[at:], BUILT
+    yield "DICOM in a DICOM", dicom(np.asarray(noise()), jpeg, whole, **options), "its coded picture is none"
+    slow = partial(build.many_scans, 3000, 3000, 200)
+    yield "DICOM of a JPEG of many scans", lambda: dicom(np.asarray(noise()), jpeg, slow(), **options), "scans"
+    yield "DICOM of the end alone", whole[:140], "."
+
+
+GROUPS = (damaged, sizes, bombs, slow, metadata, kinds, pages, taken_apart, dicoms)

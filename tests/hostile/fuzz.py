@@ -34,11 +34,12 @@ from leukoscope.checkpoint import SPEC_FILE, read_spec
 from leukoscope.differential import Differential
 from leukoscope.errors import LeukoscopeError
 from leukoscope.hub import EMBEDDED
-from leukoscope.images import read_image
+from leukoscope.images import picture_count, read_image
 from tests import made_files
 from tests.hostile import build
 from tests.hostile.build import FORMS, encode, noise
 from tests.hostile.memory import peak_mb
+from tests.made_dicoms import dicom
 from tests.made_tiffs import page, tiff
 
 EXECUTIONS = 100_000
@@ -122,7 +123,7 @@ def pictures() -> list[bytes]:
     exif = rgb.getexif()
     exif[0x0112] = 6
     seeds += [encode(rgb, form, exif=exif) for form in ("JPEG", "PNG", "WEBP")]
-    return [*seeds, build.plain_tiff(28, 26) + bytes(28 * 26), *tiffs()]
+    return [*seeds, build.plain_tiff(28, 26) + bytes(28 * 26), *tiffs(), *of_extras()]
 
 
 def tiffs() -> list[bytes]:
@@ -137,8 +138,24 @@ def tiffs() -> list[bytes]:
     ]
     small = page(np.ascontiguousarray(deep[:25, :25]), tags={254: (4, [1])})
     seeds += [tiff(small, page(deep)), made_files.described(made_files.ome("", "", ""), deep)]
+    seeds += [made_files.one(deep >> 4, bits=12), made_files.deep_png(deep >> 4, 12), made_files.stack(2)]
     seeds += [made_files.described("ImageJ=1.54\nimages=3\nchannels=3\n", deep, packing=8)]
     return [*seeds, made_files.files_in_tiff(50001, "WEBP"), made_files.by_pillow("PNG", icc_profile=made_files.P3())]
+
+
+def of_extras() -> list[bytes]:
+    """Good pictures of the formats that `leukoscope[microscopy]` reads."""
+    rgb = np.asarray(noise(28, 26))
+    coded, runs = encode(noise(28, 26), "JPEG"), "1.2.840.10008.1.2.5"
+    deep = {"BitsStored": 12, "HighBit": 11, "PlanarConfiguration": 1}
+    return [
+        made_files.heic(),
+        dicom(rgb, ICCProfile=made_files.P3()),
+        dicom(rgb, "1.2.840.10008.1.2"),
+        dicom(rgb.astype(np.uint16) * 16, **deep),
+        dicom(rgb, runs),
+        dicom(rgb, "1.2.840.10008.1.2.4.50", coded, PhotometricInterpretation="YBR_FULL_422"),
+    ]
 
 
 def archives() -> list[bytes]:
@@ -153,6 +170,12 @@ def counts() -> list[bytes]:
     answer = Prediction("monocyte", dict.fromkeys(CELL_TYPES, 0.25), 0.25, (1, 2, 30, 40), "review")
     photos = [("a.png", [answer] * 3), ("=1+1", []), ('two\n"lines"', [answer])]
     return [Differential.from_predictions(photos[:n]).to_csv().encode() for n in (1, 3)]
+
+
+def _read_picture(data: bytes) -> None:
+    last = picture_count(data)
+    read_image(data)
+    read_image(data, last)
 
 
 def _read_archive(data: bytes) -> None:
@@ -175,7 +198,7 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], list[bytes], float]]
     """Name -> what reads the bytes, good files to begin with, and its share of the executions."""
     spec = json.dumps(json.loads((EMBEDDED / SPEC_FILE).read_text()) | {"trained": {}}).encode()
     return {
-        "pictures": (read_image, pictures(), 0.7),
+        "pictures": (_read_picture, pictures(), 0.7),
         "archives": (_read_archive, archives(), 0.1),
         "counts": (_read_count, counts(), 0.1),
         "specs": (_read_spec, [spec], 0.1),

@@ -108,9 +108,12 @@ def test_the_command_line_prints_the_same_count_and_goes_on_with_what_is_missing
     first = subprocess.run([*words, f"{study.name}/slide [01]", *ray], **given)
     assert first.returncode == 0, first.stderr
     assert "broken.jpg: not a picture of a known format" in first.stderr
+    (study / "slide 0/notes.xyz").touch()
     both = subprocess.run([*words, study.name, study / "slide 0", *ray, "--json"], **given)
     assert both.returncode == 0, both.stderr
     assert f"{PHOTOS // 2 + 1:,} of {PHOTOS + 1:,} photos were in" in both.stderr
+    assert "1 file was not taken for photos: 1 .xyz" in both.stderr
+    (study / "slide 0/notes.xyz").unlink()
     local = subprocess.run([*words, study, "--csv", tmp_path / "local.csv"], **given)
     counted, here = json.loads(both.stdout), Differential.read_csv(tmp_path / "local.csv")
     assert counted["counts"] == here.counts

@@ -40,7 +40,7 @@ def test_it_has_the_right_pixels_or_the_right_words(kind: Kind, capfd):
         assert read.shape == truth.shape
         assert np.abs(read.astype(int) - truth).max() <= kind.levels
         assert np.abs(read.astype(int) - truth).mean() <= kind.levels / 4
-        assert tiff_pages.page_note(tiff_pages.pages(data)) == kind.note
+        assert images.page_note(data) == kind.note
     assert capfd.readouterr() == ("", ""), "no decoder writes to the terminal"
 
 
@@ -56,13 +56,19 @@ def test_heic_without_its_package_is_told_what_to_install(monkeypatch):
             read_image(data)
 
 
+def test_dicom_without_its_package_is_told_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pydicom.filereader", None)
+    with pytest.raises(ImageError, match=re.escape("pip install 'leukoscope[microscopy]'; or save its picture as")):
+        read_image(bytes(128) + b"DICM" + bytes(99))
+
+
 def test_no_package_of_an_extra_is_loaded_for_a_common_picture():
     script = (
-        "import sys; from leukoscope.images import read_image; from tests.made_files import by_pillow;"
-        "read_image(by_pillow('PNG')); print('pillow_heif' in sys.modules)"
+        "import sys; from leukoscope.images import read_image; read_image('space/examples/monocyte.png');"
+        "print({'pillow_heif', 'pydicom'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout.strip() == "False", done.stderr
+    assert done.stdout.strip() == "set()", done.stderr
 
 
 @pytest.mark.parametrize("planar", [False, True])
@@ -165,7 +171,32 @@ def test_classify_says_that_a_file_holds_more_pictures(tmp_path, capsys):
         assert ("cell.tif: the first of 3 pictures in the file is read" in err) == (pages == 3)
 
 
-def test_there_is_nothing_to_say_of_what_is_gone_or_no_tiff(tmp_path):
-    assert images.page_note(tmp_path / "none.tif") is None
-    (tmp_path / "a.gif").write_bytes(made_files.by_pillow("PNG"))
-    assert images.page_note(tmp_path / "a.gif") is None
+def test_there_is_nothing_to_say_of_what_is_damaged_or_no_tiff():
+    for data in (b"", b"II*\0", made_files.by_pillow("PNG"), made_files.one(photo())):
+        assert images.picture_count(data) == 1
+        assert images.page_note(data) is None
+
+
+def test_a_description_that_lies_nowhere_is_none():
+    text = tiff_pages.Page(b"", "<", 0, {tiff_pages.DESCRIPTION: (2, 99, 10)})
+    assert text.raw(tiff_pages.DESCRIPTION) == b""
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_every_picture_of_a_stack_can_be_read(step):
+    data = made_files.stack(3)
+    for number in range(3):
+        np.testing.assert_array_equal(read_image(data, number + 1), np.roll(photo(), number, axis=0))
+    colours = [
+        page(np.ascontiguousarray(np.roll(photo(), z, axis=0)[..., c : c + 1])) for z in range(2) for c in range(3)
+    ]
+    order = range(6) if step == 1 else (0, 3, 1, 4, 2, 5)
+    text = made_files.ome("", "", "", z=2, dimensions="XYCZT" if step == 1 else "XYZCT").encode() + b"\0"
+    first, *rest = [colours[n] for n in order]
+    data = tiff((first[0] | {270: (2, text)}, first[1]), *rest)
+    assert images.picture_count(data) == 2
+    for number in range(2):
+        np.testing.assert_array_equal(read_image(data, number + 1), np.roll(photo(), number, axis=0))
+    for source, number in ((data, 3), (data, 0), (made_files.by_pillow("PNG"), 2)):
+        with pytest.raises(ImageError, match=f"there is no picture {number} in the file"):
+            read_image(source, number)

@@ -197,6 +197,18 @@ def test_hidden_and_drawn_files_are_left_out_behind_a_url_too(photos):
         assert sorted(os.path.basename(name) for name in names) == [f"_{n}.png" for n in range(6)]
 
 
+def test_what_is_no_photo_is_counted_once(photos):
+    for name in ("notes.txt", "slide0/notes.txt", "slide1/a.xyz", ".hidden.txt", "_0.png.annotated.png"):
+        (photos / name).write_bytes(b"")
+    for place in (str(photos), f"file://{photos}", f"{photos}/**"):
+        *others, last = list_photos(*find_roots([place]), (), 9)
+        assert last.left_out == {".txt": 2, ".xyz": 1}, place
+        assert last.photos == ()
+        assert not any(portion.left_out for portion in others)
+    inside = find_roots([photos, photos / "slide0"])
+    assert not any(portion.left_out for portion in list_photos(inside[1], inside[:1], 9))
+
+
 def test_a_store_that_is_not_known_is_told():
     with pytest.raises(LeukoscopeError, match="nowhere://x cannot be opened"):
         find_roots(["nowhere://x"])

@@ -163,6 +163,25 @@ def test_letters_of_other_scripts_are_told_apart_and_explained():
     assert r"model \u6a21\u578b" in named
 
 
+def test_names_in_scripts_of_its_font_are_written_out():
+    names = ["Γρηγόρης", "Лейкоцит", "Žluťoučký", "Nguyễn", "Հայ", "ქართ"]
+    counted = Differential.from_predictions([(f"{' '.join(names)}.png", [cell("neutrophil")])])
+    content = to_bytes(counted, {}, model="модель", made_on=DAY)
+    text = page_of(content).extract_text()
+    for name in (*names, "model модель"):
+        assert name in text
+    assert "in a name" not in text
+    assert content == to_bytes(counted, {}, model="модель", made_on=DAY)
+    assert len(content) < len(to_bytes(counted, {}, model="m", made_on=DAY)) + 40_000, "the letters in use alone"
+
+
+def test_letters_that_its_font_lacks_stand_beside_those_that_it_has():
+    counted = Differential.from_predictions([("Кровь 血.png", [cell("neutrophil")])])
+    text = page_of(to_bytes(counted, {}, model="m", made_on=DAY)).extract_text()
+    assert r"Кровь \u8840.png" in text
+    assert "a letter that this page's fonts lack" in text
+
+
 def test_a_name_of_the_west_is_written_out():
     counted = Differential.from_predictions([("Müller \u2013 (1).png", [cell("neutrophil")])])
     text = page_of(to_bytes(counted, {}, model="m", made_on=DAY)).extract_text()

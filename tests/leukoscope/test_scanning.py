@@ -17,10 +17,11 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from leukoscope import cli
+from leukoscope import Classifier, cli, images, photos, scanning
 from leukoscope.differential import NOT_COUNTED, Differential
 from leukoscope.photos import SUFFIXES, find_pictures
-from leukoscope.synthetic import draw_photo
+from leukoscope.synthetic import draw_cell, draw_photo
+from tests.made_tiffs import page, tiff
 
 
 def scan(*words, **options) -> subprocess.CompletedProcess:
@@ -249,6 +250,44 @@ def test_within_a_scan_equal_bytes_count_once(tmp_path, workers):
     anyway = scan("in", "--json", "--count-copies", "--workers", workers, cwd=tmp_path)
     assert len(json.loads(anyway.stdout)["photos"]) == 3
     assert lines_of(anyway) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_page_of_a_stack_is_a_photo_if_that_is_asked_for(tmp_path, workers):
+    cells = [draw_cell(name, seed=seed) for seed, name in enumerate(("neutrophil", "eosinophil", "lymphocyte"))]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.tif").write_bytes(tiff(*map(page, cells)))
+    first = scan("in", "--csv", "count.csv", "--workers", workers, cwd=tmp_path)
+    assert lines_of(first) == [
+        "1 file holds several pictures, of which the first is read, as in/a.tif of 3: --all-pages takes each"
+    ]
+    options = ("--all-pages", "--csv", "count.csv", "--annotated", "drawn", "--pdf", "o.pdf", "--workers", workers)
+    assert lines_of(scan("in", *options, cwd=tmp_path)) == ["1 of 3 photos are in count.csv"]
+    counted = Differential.read_csv(tmp_path / "count.csv")
+    names = ("in/a.tif", "in/a.tif#page=2", "in/a.tif#page=3")
+    assert counted.photos == names
+    assert len({origin.sha256 for origin in counted.origins.values()}) == 3
+    classifier = Classifier.from_pretrained()
+    for name, cell in zip(names, cells, strict=True):
+        found = [known.prediction for known in counted.cells if known.photo == name]
+        assert [p.box for p in found] == [p.box for p in classifier.scan(cell)]
+        assert (tmp_path / f"drawn/{name}.annotated.png").exists()
+    assert len(PdfReader(tmp_path / "o.pdf").pages[0].images) == len(counted.cells)
+    assert lines_of(scan("in", *options, cwd=tmp_path)) == ["3 of 3 photos are in count.csv"]
+    (tmp_path / "in").rename(tmp_path / "out")
+    moved = lines_of(scan("out", *options, cwd=tmp_path))
+    assert moved[0] == "3 of 3 photos are in count.csv"
+    assert moved[1].startswith("3 of these by another name, as out/a.tif by the name in/a.tif")
+
+
+def test_each_file_is_read_once(smear, monkeypatch, capsys):
+    read: list[str] = []
+    once = photos.read_file
+    monkeypatch.setattr(photos, "read_file", lambda path: read.append(path.name) or once(path))
+    for module in (images, scanning):
+        monkeypatch.setattr(module, "read_file", None)
+    assert cli.main(["scan", str(smear)]) == 0
+    assert len(read) == len(set(read)) == 4
 
 
 def test_another_photo_of_the_same_name_is_not_taken_for_counted(tmp_path):

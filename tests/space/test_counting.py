@@ -14,12 +14,13 @@ from counting import Count, count_files
 from PIL import Image
 from uploads import Uploads
 
-from leukoscope import ImageError, Prediction
+from leukoscope import ImageError, Prediction, wording
 from leukoscope.about import model_identity
 from leukoscope.cells import CELL_TYPES, CELLS
 from leukoscope.differential import NOT_COUNTED, CountedCell, Differential, Origin
 from leukoscope.draw import crop
 from leukoscope.synthetic import draw_cell, draw_photo
+from tests import made_tiffs
 
 
 @pytest.fixture
@@ -44,6 +45,20 @@ def counted(classifier, uploads, files, before=None, **options):
     *news, result = count_files(classifier, uploads, files, "page", before or Count(), **options)
     assert all(isinstance(step, tuple) for step in news)
     return result
+
+
+def test_a_stack_is_counted_by_its_first_picture_and_it_is_said(classifier, uploads):
+    cells = [draw_cell(name, seed=1) for name in ("neutrophil", "eosinophil")]
+    files = [
+        put(uploads, "a.tif", made_tiffs.tiff(*map(made_tiffs.page, cells)), "0"),
+        put(uploads, "b.png", cells[1], "1"),
+    ]
+    result = counted(classifier, uploads, files)
+    assert result.stacks == (("a.tif", 2),)
+    boxes = [cell.prediction.box for cell in result.differential.cells if cell.photo == "a.tif"]
+    assert boxes == [p.box for p in classifier.scan(cells[0])]
+    assert "1 file holds several pictures, of which the first was read" in wording.stacks_html(result.stacks)
+    assert wording.stacks_html(()) == ""
 
 
 # --- uploads ---------------------------------------------------------------------------------------------

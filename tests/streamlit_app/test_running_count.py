@@ -10,7 +10,8 @@ from leukoscope import Classifier
 from leukoscope.about import model_identity
 from leukoscope.differential import NOT_COUNTED, Origin
 from leukoscope.draw import jpeg
-from leukoscope.synthetic import draw_photo
+from leukoscope.synthetic import draw_cell, draw_photo
+from tests.made_tiffs import page, tiff
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,15 @@ def test_the_same_file_is_counted_once_and_the_same_name_twice(classifier, tmp_p
     assert restored == again.differential
     origin = Origin(model_identity(classifier), hashlib.sha256(photo(1)).hexdigest())
     assert restored.origins["photo 1.jpg"] == restored.origins["new.jpg"] == origin
+
+
+def test_a_stack_is_counted_by_its_first_picture_and_it_is_said(classifier):
+    data = tiff(*[page(draw_cell("neutrophil", seed=seed)) for seed in (1, 2, 3)])
+    count = RunningCount()
+    count.add(classifier, [("a.tif", lambda: data), ("b.jpg", lambda: photo(1))])
+    count.wait()
+    assert count.stacks == (("a.tif", 3),)
+    assert count.differential.photos == ("a.tif", "b.jpg")
 
 
 def test_two_files_that_fail_alike_are_both_listed_and_an_archive_says_what_is_no_photo(classifier):

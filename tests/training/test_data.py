@@ -24,17 +24,17 @@ from training.data import (
 from training.sources import COPY_FOLDER, KINDS, PHOTO_FOLDER, DataError, copy_table, from_hub, photo_table
 
 
-def png() -> bytes:
+def png(shade: int = 255) -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (32, 32), "white").save(buffer, "PNG")
+    Image.new("RGB", (32, 32), (shade, 255, 255)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def make_class_folders(root: Path, names=CELL_TYPES, count=2) -> Path:
-    for name in names:
+    for number, name in enumerate(names):
         (root / name.upper()).mkdir(parents=True)
         for i in range(count):
-            (root / name.upper() / f"{i}.png").write_bytes(png())
+            (root / name.upper() / f"{i}.png").write_bytes(png(number * count + i))
     return root
 
 
@@ -131,6 +131,31 @@ def test_class_folders_become_a_lab_of_their_own(tmp_path):
     assert len(table) == 10
     assert len(only_cell_types(table)) == 8
     assert len(set(table["field"])) == 10
+
+
+def test_equal_bytes_share_field_and_split_and_what_is_left_out_is_said(tmp_path, capsys):
+    folder = make_class_folders(tmp_path / "ward7", count=20)
+    for name in ("again", "and again", "yet again"):
+        (folder / "MONOCYTE" / f"{name}.png").write_bytes((folder / "MONOCYTE/3.png").read_bytes())
+    (folder / "EOSINOPHIL/of two.png").write_bytes((folder / "LYMPHOCYTE/3.png").read_bytes())
+    (folder / "NEUTROPHIL/more").mkdir()
+    (folder / "NEUTROPHIL/more/a.png").write_bytes(png())
+    (folder / "NEUTROPHIL/list.txt").touch()
+    table = load_examples(folder)
+    of_slide: dict[str, set] = {}
+    for slide, field, split, photo in zip(table["slide"], table["field"], table["split"], table["photo"], strict=True):
+        of_slide.setdefault(slide, set()).add((field, split))
+        if "again" in photo or photo == "ward7/monocyte/3":
+            assert slide == "ward7/monocyte/3"
+    assert len(of_slide) == 80
+    assert all(len(found) == 1 for found in of_slide.values())
+    for options in (["--data", str(folder)], ["--data", "synthetic:20", "--pbc", str(folder)]):
+        assert data.main([*options, "--labs", "", "--no-read"] + ([] if "--pbc" in options else ["--pbc", ""])) == 0
+        said = capsys.readouterr().err
+        assert "4 pictures are copies of others, byte for byte" in said
+        assert "the same picture is given two types: EOSINOPHIL/of two.png is LYMPHOCYTE/3.png" in said
+        assert "left out: NEUTROPHIL/more/" in said
+        assert "1 file was not taken for photos: 1 .txt" in said
 
 
 def test_a_second_lab_is_added(tmp_path):

@@ -178,7 +178,7 @@ def single_cells(pbc: Path, labs: Path) -> list[Picture]:
     annotated, others = annotated_boxes(labs), annotated_boxes(labs, ("Platelet", "RBC"))
     rows = []  # file, its name in boxes.csv, lab, group
     for row in class_folder_rows(pbc, "barcelona"):
-        rows.append((row["image"], "/".join(["pbc", *Path(row["image"]).parts[-2:]]), "barcelona", row["photo"]))
+        rows.append((row["image"], "/".join(["pbc", *Path(row["image"]).parts[-2:]]), "barcelona", row["slide"]))
     for row in lab_rows(labs):
         group = f"{row['lab']}/{row['slide_group']}" if row["slide_group"] else row["name"]
         if row["lab"] not in SCORED_ONLY:
