@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         "scan",
         help="find, name and count every white cell of many photos",
         description="Find and name every white cell in photos of a smear and count the differential. Cells that the\n"
-        "model is not sure of are kept apart and not counted. Folders are searched, and those below.",
+        "model is not sure of are undecided and not counted. Folders are searched, and those below.",
         epilog="""examples:
   leukoscope scan smear/                             print the differential
   leukoscope scan smear/ --csv cells.csv             keep every cell; stopped, the same command goes on

@@ -14,6 +14,7 @@ from leukoscope.classifier import Prediction
 
 CROP_SIDE = 320  # px of the enlarged cell
 CROP_ROOM = 0.3  # around a cell's box, of its longer side
+NAMES = {"review": "{label}?", "unfamiliar": "unfamiliar"}  # by a box: what is unfamiliar gets no type's name
 HEAT = (  # from cold to hot: matplotlib's "inferno"
     *("#000004", "#110a30", "#320a5e", "#57106e", "#781c6d", "#9a2865", "#bc3754"),
     *("#d84c3e", "#ed6925", "#f98c0a", "#fcb418", "#f4df53", "#fcffa4"),
@@ -75,8 +76,7 @@ def draw_cells(image: np.ndarray, predictions: list[Prediction], chosen: int | N
         stands = prediction.label if prediction.verdict == "confident" else None
         colour = _rgb(CELLS[stands].colour) if stands else (255, 255, 255)
         _rectangle(draw, prediction.box, line * (3 if index == chosen else 2), line, colour)
-        marks = {"confident": "", "review": "?", "unfamiliar": "??"}
-        text = f"{index + 1} {prediction.label}{marks.get(prediction.verdict, '')}"
+        text = f"{index + 1} {NAMES.get(prediction.verdict, '{label}').format(label=prediction.label)}"
         ascent, descent = font.getmetrics()  # type: ignore[union-attr]
         wide, high = round(font.getlength(text)) + 2 * line, ascent + descent
         left = min(max(0, x0), max(0, width - wide))

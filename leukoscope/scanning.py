@@ -20,7 +20,7 @@ from leukoscope.errors import ImageError
 from leukoscope.files import write_whole
 from leukoscope.images import read_file, read_image
 from leukoscope.photos import ANNOTATED, Bad, digest_of, photo_name
-from leukoscope.report import Key, cells_to_show, thumbnail
+from leukoscope.pictured import Key, cells_to_show, thumbnail
 
 
 def scan_files(

@@ -16,7 +16,7 @@ from leukoscope.differential import CountedCell, Differential, Origin
 from leukoscope.draw import crop, jpeg
 from leukoscope.images import read_image
 from leukoscope.photos import LeftOut, digest_of
-from leukoscope.report import Key, cells_to_show
+from leukoscope.pictured import Key, cells_to_show
 
 MOST_PHOTOS = 400
 MOST_CELLS = 3000

@@ -107,7 +107,7 @@ def crop_html(image: np.ndarray | None = None, text: str = "") -> str:
 
 def group_of(cell: CountedCell) -> str:
     """The group of the gallery that a cell stands in."""
-    return TO_DECIDE if cell.kept_apart else cell.type or NOT_COUNTED
+    return TO_DECIDE if cell.undecided else cell.type or NOT_COUNTED
 
 
 def gallery_html(differential: Differential, thumbnails: dict[tuple[str, int], bytes], most: int) -> str:

@@ -182,11 +182,11 @@ def _downloads(classifier: Classifier, count: RunningCount) -> None:
 def _cells(count: RunningCount) -> None:
     """The cells as a table whose last column a person may change."""
     st.subheader("Cells", anchor=False)
-    apart = sum(cell.kept_apart for cell in count.differential.cells)
+    apart = sum(cell.undecided for cell in count.differential.cells)
     which = st.segmented_control(
         "Which cells", [UNDECIDED, ALL], default=UNDECIDED if apart else ALL, required=True, key="which_cells"
     )
-    cells = [cell for cell in count.differential.cells if which == ALL or cell.kept_apart]
+    cells = [cell for cell in count.differential.cells if which == ALL or cell.undecided]
     cells = sorted(cells, key=lambda cell: cell.prediction.confidence)
     if not cells:
         st.write("No cell waits for a decision.")

@@ -22,7 +22,7 @@ from leukoscope.differential import Differential, Origin
 from leukoscope.draw import crop, jpeg
 from leukoscope.images import MAX_BYTES, read_image
 from leukoscope.photos import LeftOut, digest_of
-from leukoscope.report import Key, cells_to_show
+from leukoscope.pictured import Key, cells_to_show
 
 PICTURE_SIDE = 96  # px of a cell's small picture
 ZIP_LIMITS = ZipLimits(photos=10_000, all_bytes=4 * 2**30)

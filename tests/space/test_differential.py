@@ -44,7 +44,7 @@ def rows(differential):
 
 def groups(differential):
     """The gallery as the page groups it."""
-    names = ["to decide" if cell.kept_apart else cell.type or NOT_COUNTED for cell in differential.cells]
+    names = ["to decide" if cell.undecided else cell.type or NOT_COUNTED for cell in differential.cells]
     return {name: names.count(name) for name in ("to decide", *CELL_TYPES, NOT_COUNTED) if name in names}
 
 
