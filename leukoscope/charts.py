@@ -26,8 +26,8 @@ FLAG_NOTE = (
     "end of the range, so that more cells must be counted, or decided on, to tell."
 )
 OPEN_NOTE = (
-    f"More than {FEW:.0%} of the cells are undecided: decide on them first. Until then each share is given as the least "
-    "and the most that it can be."
+    f"More than {FEW:.0%} of the cells are undecided: decide on them first. Until then each share is given as the "
+    "least and the most that it can be."
 )
 NOTHING_COUNTED = "Nothing counted yet."
 
@@ -42,7 +42,7 @@ def table_html(differential: Differential) -> str:
     what = "95 % confidence interval" if tally.settled else "at least – at most"
     return (
         f'<table class="lk lk-table" data-settled="{str(tally.settled).lower()}">'
-        f'<caption>Differential of white cells</caption>'
+        f"<caption>Differential of white cells</caption>"
         '<thead><tr><th scope="col">Type</th><th scope="col">Cells</th>'
         f'<th scope="col">Share<br><small>{what}</small></th>'
         f'<th scope="col">Adults</th></tr></thead><tbody>{rows}</tbody>'

@@ -14,6 +14,7 @@ from leukoscope.classifier import Prediction
 
 CROP_SIDE = 320  # px of the enlarged cell
 CROP_ROOM = 0.3  # around a cell's box, of its longer side
+LEAST_ROOM, MOST_ROOM = 0.05, 0.5  # around a cell that is shown at the photo's scale or larger
 NAMES = {"review": "{label}?", "unfamiliar": "unfamiliar"}  # by a box: what is unfamiliar gets no type's name
 HEAT = (  # from cold to hot: matplotlib's "inferno"
     *("#000004", "#110a30", "#320a5e", "#57106e", "#781c6d", "#9a2865", "#bc3754"),
@@ -109,11 +110,31 @@ def draw_heatmap(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return (image * (1 - opacity) + colours * opacity + 0.5).astype(np.uint8)
 
 
-def crop(image: np.ndarray, box: tuple[int, int, int, int] | None, shown_side: int = CROP_SIDE) -> np.ndarray:
+def view(image: np.ndarray, box: tuple[int, int, int, int] | None, side: int) -> np.ndarray:
+    """A cell as large as in the photo or larger, with as much around it as there is room for.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        box: of the cell; None: the whole photo.
+        side: of the result, px. Only a cell that does not fit into it is shown smaller than in the photo.
+
+    Returns:
+        RGB uint8 (side, side, 3).
+    """
+    longer = max(box[2] - box[0], box[3] - box[1], 1) if box else side
+    return crop(image, box, side, room=min(MOST_ROOM, max(LEAST_ROOM, (side / longer - 1) / 2)))
+
+
+def crop(
+    image: np.ndarray,
+    box: tuple[int, int, int, int] | None,
+    shown_side: int = CROP_SIDE,
+    room: float = CROP_ROOM,
+) -> np.ndarray:
     """The square around a cell, moved into the picture where that has room: (H, W) or (H, W, 3) -> (S, S) alike."""
     height, width = image.shape[:2]
     x0, y0, x1, y1 = box or (0, 0, width, height)
-    side = min(max(1, round(max(x1 - x0, y1 - y0) * (1 + 2 * CROP_ROOM))), height, width)
+    side = min(max(1, round(max(x1 - x0, y1 - y0) * (1 + 2 * room))), height, width)
     left = min(max(0, (x0 + x1 - side) // 2), width - side)
     top = min(max(0, (y0 + y1 - side) // 2), height - side)
     cut = image[top : top + side, left : left + side]

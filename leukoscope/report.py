@@ -31,9 +31,10 @@ COLUMNS = (
     *((30, "Adults", "R"), (30, "Against adults", "R")),
 )
 
-THUMBNAIL, ROW = 14, 17.5
+THUMBNAIL, ROW = 13, 16
 
 ESCAPE = r"\u...."
+
 
 class Notes(NamedTuple):
     """What a person says of a count, each on a line of the page: the sample's name, who read it, a comment."""
@@ -148,12 +149,12 @@ def _table(page: FPDF, differential: Differential) -> None:
     settled = differential.tally.settled
     page.set_font("helvetica", "B", 9.5)
     for width, title, align in COLUMNS:
-        page.cell(width, 7, title if settled or "95" not in title else "Least - most", align=align)
+        page.cell(width, 6, title if settled or "95" not in title else "Least - most", align=align)
     page.ln()
     _rule(page)
     for row in differential.rows():
         page.set_fill_color(CELLS[row.cell_type].colour)
-        page.rect(MARGIN, page.get_y() + 2, 3, 3, style="F")
+        page.rect(MARGIN, page.get_y() + 1.5, 3, 3, style="F")
         values = (
             f"      {row.cell_type.capitalize()}",
             f"{row.count:,}",
@@ -164,16 +165,16 @@ def _table(page: FPDF, differential: Differential) -> None:
         for (width, title, align), value in zip(COLUMNS, values, strict=True):
             flagged = title == "Against adults" and row.flag in ("below", "above")
             page.set_font("helvetica", "B" if flagged or title == "Share" else "", 10)
-            page.cell(width, 7, value, align=align)
+            page.cell(width, 6, value, align=align)
         page.ln()
     _rule(page)
     page.set_font("helvetica", "B", 10)
-    page.cell(COLUMNS[0][0], 7, "      Counted")
-    page.cell(COLUMNS[1][0], 7, f"{differential.counted:,}", align="R")
+    page.cell(COLUMNS[0][0], 6, "      Counted")
+    page.cell(COLUMNS[1][0], 6, f"{differential.counted:,}", align="R")
     page.set_font("helvetica", "", 9)
     kept = f"undecided: {differential.in_review:,} to review, {differential.unfamiliar:,} unfamiliar"
-    page.cell(0, 7, f"{kept}; {differential.not_counted:,} none of the four", align="R", **_NEXT)
-    page.ln(4)
+    page.cell(0, 6, f"{kept}; {differential.not_counted:,} none of the four", align="R", **_NEXT)
+    page.ln(3)
 
 
 def _share_and_interval(row: Share, settled: bool) -> tuple[str, str]:
@@ -194,7 +195,7 @@ def _chart(page: FPDF, rows: list[Share], settled: bool) -> None:
 
     While many cells are undecided the bar is the least that the share can be, and the line reaches to the most.
     """
-    left, scale, height = MARGIN + LABELS, (WIDTH - LABELS - 4) / 100, 8
+    left, scale, height = MARGIN + LABELS, (WIDTH - LABELS - 4) / 100, 7
     top = page.get_y()
     bottom = top + len(rows) * height
     page.set_line_width(0.15)
@@ -238,9 +239,9 @@ def _interval(page: FPDF, low: float, high: float, y: float) -> None:
 
 
 def _sentences(page: FPDF, differential: Differential) -> None:
-    page.set_font("helvetica", "", 8.5)
+    page.set_font("helvetica", "", 8)
     for line in differential.sentences():
-        page.multi_cell(WIDTH, 4, _plain(line), align="L", **_NEXT)
+        page.multi_cell(WIDTH, 3.6, _plain(line), align="L", **_NEXT)
     page.ln(2)
 
 

@@ -6,6 +6,7 @@ that the HTML needs, in colours that follow the page's own, light or dark.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE, CellType
@@ -99,6 +100,12 @@ def short(prediction: Prediction) -> str:
         return f"unfamiliar, nearest to {prediction.label}"
     name = " or ".join(shown_types(prediction))
     return f"{name}{'?' if prediction.verdict == 'review' else ''} {percent(prediction.confidence)}"
+
+
+def result_text(predictions: Sequence[Prediction]) -> str:
+    """The answers for a photo's cells as lines to copy, and what they are not."""
+    lines = [f"{number}: {short(prediction)}" for number, prediction in enumerate(predictions, 1)]
+    return "\n".join([*(lines or ["No white cell found."]), NOT_A_DIAGNOSIS])
 
 
 def picture_text(prediction: Prediction, cells: int = 1) -> str:

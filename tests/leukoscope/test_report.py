@@ -75,7 +75,9 @@ def test_what_a_person_says_stands_on_the_page_and_a_long_comment_leaves_it_one(
 
 
 def test_many_undecided_cells_leave_shares_open_on_the_page():
-    counted = Differential.from_predictions([("a.png", [cell("lymphocyte")] * 300 + [cell("monocyte", "review")] * 100)])
+    counted = Differential.from_predictions(
+        [("a.png", [cell("lymphocyte")] * 300 + [cell("monocyte", "review")] * 100)]
+    )
     words = " ".join(page_of(to_bytes(counted, {}, model="m", made_on=DAY)).extract_text().split())
     assert "75.0 - 100.0 %" in words
     assert "Least - most" in words
