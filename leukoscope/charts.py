@@ -26,8 +26,8 @@ FLAG_NOTE = (
     "end of the range, so that more cells must be counted, or decided on, to tell."
 )
 OPEN_NOTE = (
-    f"More than {FEW:.0%} of the cells are undecided: decide on them first. Until then each share is given as the "
-    "least and the most that it can be."
+    f"More than {100 * FEW:g} % of the cells are undecided: decide on them first. Until then each share is given as "
+    "the least and the most that it can be."
 )
 NOTHING_COUNTED = "Nothing counted yet."
 

@@ -97,8 +97,8 @@ class Tally:
             lines.append(f"{cells} undecided and not counted: {' and '.join(kept)}. Look and decide.")
         if not self.settled:
             lines.append(
-                f"While more than {FEW:.0%} are undecided, the table gives the least and the most that each share "
-                "can be, if none or all of them are of that type, and no verdict."
+                f"While more than {100 * FEW:g} % are undecided, the table gives the least and the most that each "
+                "share can be, if none or all of them are of that type, and no verdict."
             )
             lines += self._uneven()
         if self.corrected:

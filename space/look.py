@@ -56,6 +56,8 @@ CSS = (
   #decide:has(.lk-view img) { border-top: 2px solid var(--border-color-primary); }
   #decide .lk-chosen { display: grid; grid-template-columns: 46% 1fr; gap: 0 .6rem; }
   #decide .lk-chosen > h2, #decide .lk-says { grid-column: 1 / -1; font-size: .9rem; margin: 0; }
+  #decide .lk-says { grid-row: 2; }
+  #decide :is(.lk-view, .lk-decide) { grid-row: 3; }
   #decide .lk-shares { display: none; }
   #decide .lk-decide { grid-template-columns: 1fr; gap: .15rem; margin: 0; }
   #decide .lk-decide button { min-height: 1.6rem; padding: .1rem .4rem; font-size: .82rem; line-height: 1.15; }

@@ -10,7 +10,7 @@ from leukoscope.tally import Share, Tally
 LAST = "The intervals hold the error of counting alone: not wrong labels, a poor smear or an uneven choice of fields."
 OF_A_HUNDRED = "; at n = 100 that for 3 % is 0.6-8.5 %."
 WAIT = (
-    "While more than 5% are undecided, the table gives the least and the most that each share can be, if none or all "
+    "While more than 5 % are undecided, the table gives the least and the most that each share can be, if none or all "
     "of them are of that type, and no verdict."
 )
 
