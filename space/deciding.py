@@ -126,6 +126,14 @@ watch('value', () => {
   waiting = []
   sent = []
   steps = []
+  for (const place of document.querySelectorAll('#compare .lk-surest')) {
+    const sure = cells().filter(cell => cell.dataset.verdict === 'confident' && cell.dataset.own === place.dataset.type)
+    const surest = sure.sort((a, b) => a.dataset.doubt - b.dataset.doubt)[0]
+    place.hidden = !surest
+    if (surest) place.src = surest.querySelector('img')?.src ?? ''
+    else place.removeAttribute('src')
+    place.alt = surest ? `The surest: ${surest.dataset.text}` : ''
+  }
   const first = cells().find(cell => cell.dataset.group === UNDECIDED)
   if (first) choose(first, false, false)
 })

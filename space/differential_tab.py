@@ -68,6 +68,7 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
                 ]
     with gr.Row(elem_id="cells-row"):
         with gr.Column(scale=7, min_width=280):
+            gr.HTML(markup.compare_html(count=True), apply_default_css=False, elem_id="compare")
             gallery = gr.HTML(
                 markup.gallery_html(nothing.differential, {}, MOST_SHOWN),
                 js_on_load=deciding.GALLERY,

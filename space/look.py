@@ -63,12 +63,13 @@ CSS = (
   #decide .lk-decide button { min-height: 1.6rem; padding: .1rem .4rem; font-size: .82rem; line-height: 1.15; }
 }
 @media print {
-  #picture, #examples, .hint, #heat, .lk-tools, .lk-choices, .tab-container, footer, .lk-card details,
+  #picture, #examples, .hint, #heat, .lk-tools, .lk-choices, .lk-compare, .tab-container, footer, .lk-card details,
   #files, #drawn, #stop, #copies, #csv, #pdf, #notes, #cells-row { display: none !important; }
+  #cards { display: none !important; }
+  .gradio-container, .gradio-container main { min-height: 0 !important; }
   .lk-stage { max-height: 80mm; }
   .lk-verdict { min-height: 0; }
   .gradio-container, .gradio-container * { color: #000 !important; }
-  .gradio-container, #cards { font-size: 9pt; }
   .lk-fill, .lk-share, .lk-swatch { print-color-adjust: exact; }
 }
 #verdict .error, #verdict .clear-status, #status .error, #status .clear-status { display: none; }
@@ -112,6 +113,9 @@ REVEAL = """() => {
     document.getElementById('photo').scrollIntoView({ block: 'start', behavior: 'smooth' })
 }"""
 
+# A picture that was given while the one before it was answered stays.
+EMPTY_IF_ANSWERED = "(now, answered) => answered && now && now.path !== answered ? now : null"
+
 CHOOSE_EXAMPLE = """
 element.addEventListener('click', event => {
   const button = event.target.closest('button[data-name]')
@@ -142,6 +146,7 @@ element.addEventListener('wheel', event => {
   event.preventDefault()
   enlarge(event.deltaY < 0 ? 1.25 : 0.8)
 }, { passive: false })
+element.addEventListener('dragstart', event => event.preventDefault())
 element.addEventListener('pointerdown', event => {
   dragged = false
   if (zoom > 1 && event.target.closest('.lk-stage')) from = [event.clientX - x, event.clientY - y]

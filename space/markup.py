@@ -13,9 +13,11 @@ import numpy as np
 from leukoscope import CELL_TYPES, CELLS, Prediction, wording
 from leukoscope.differential import NOT_COUNTED, CountedCell, Differential
 from leukoscope.draw import data_uri, jpeg_uri, shrunk
+from leukoscope.synthetic import draw_cell
 
 SHOWN_SIDE = 1400  # px; longer pictures are shown smaller, so that the answer arrives quickly
 THUMBNAIL_SIDE = 144  # px in the gallery, shown at half of it: sharp on fine screens
+DRAWN_SEED = 4  # of the cells to compare with
 VIEW_SIDE = 340  # px of a cell that is to be decided on, its surroundings included
 
 UNDECIDED = "undecided"
@@ -229,6 +231,24 @@ def chosen_html(index: int = 0, cell: CountedCell | None = None, picture: bytes 
         f'<div class="lk-decide" role="group" aria-label="It counts as">{buttons}'
         '<button type="button" data-do="undo"><kbd>U</kbd><span>Undo the last decision</span></button></div></div>'
     )
+
+
+def compare_html(count: bool = False) -> str:
+    """A drawn cell of each type to compare a cell with; with `count` also a place for the surest of the same count.
+
+    The browser fills these places from the gallery.
+    """
+    words = "a drawing of each type" + (
+        ", and the cell of it that the model is surest of in this count" if count else ""
+    )
+    items = "".join(
+        f"<li{_type_style(name)}><span>{escape(name.capitalize())}</span>"
+        f'<img src="{data_uri(draw_cell(name, seed=DRAWN_SEED, size=THUMBNAIL_SIDE))}" alt="Drawn {escape(name)}">'
+        + (f'<img class="lk-surest" data-type="{escape(name)}" alt="" hidden>' if count else "")
+        + "</li>"
+        for name in CELL_TYPES
+    )
+    return f'<figure class="lk lk-compare"><figcaption>To compare: {words}.</figcaption><ul>{items}</ul></figure>'
 
 
 def _type_style(name: str) -> str:

@@ -50,7 +50,7 @@ class Scanned:
 def one_photo(classifier: Classifier, uploads: Uploads) -> None:
     """Build the tab. It begins with a finished example."""
     trust = about.trust_note(classifier)
-    download = gr.JSON(visible=False)
+    download, answered = gr.JSON(visible=False), gr.JSON(visible=False)
     with gr.Row():
         with gr.Column(scale=7, min_width=290, elem_id="given"):
             picture = gr.Image(
@@ -82,6 +82,7 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
                 visible=CLASS_MAP in classifier.outputs,
                 elem_id="heat",
             )
+            gr.HTML(markup.compare_html(), apply_default_css=False)
     _hint("No photo at hand? These are <strong>drawings, not photographs</strong>:")
     examples = gr.HTML(_examples_html(), js_on_load=look.CHOOSE_EXAMPLE, apply_default_css=False, elem_id="examples")
     _hint(
@@ -101,14 +102,14 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
             predictions = tuple(classifier.scan(image))
             scanned = Scanned(file, predictions, none=None if predictions else no_cell(image))
         except ImageError as error:
-            return None, markup.empty_photo_html(), wording.unreadable(error), *_no_answer(), None
+            return None, markup.empty_photo_html(), wording.unreadable(error), *_no_answer(), file.get("path")
         note = DRAWN if Path(str(file["path"])).name in {path.name for path in example_paths()} else ""
         return (
             scanned,
             markup.photo_html(image, scanned.predictions, scanned.chosen, note),
             *_answer(scanned, trust),
             _crop(classifier, image, scanned, heated),
-            None,
+            file["path"],
         )
 
     def choose(scanned: Scanned | None, heated: bool, event: gr.EventData) -> tuple:
@@ -146,8 +147,7 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
 
     # preprocess=False: or Gradio opens the file with Pillow before our decoder, which knows the limits.
     private = {"api_visibility": "private", "concurrency_id": "model", "concurrency_limit": 2}
-    # The field is emptied: the picture stands below it, and the next one can be given at once.
-    shown = [remembered, photo, verdict, bars, cards, crop, picture]
+    shown = [remembered, photo, verdict, bars, cards, crop, answered]
     answer = picture.change(
         show,
         [picture, heat],
@@ -159,6 +159,8 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
         **private,
     )
     answer.then(None, js=look.REVEAL)
+    # The field is emptied: the picture stands below it, and the next one can be given at once.
+    answer.then(None, [picture, answered], picture, js=look.EMPTY_IF_ANSWERED)
     # No answer to another picture may stand.
     failed, busy = ([None, markup.empty_photo_html(), message, *_no_answer(), None] for message in (FAILED, BUSY))
     answer.failure(None, outputs=shown, js=look.when_failed(failed, busy))

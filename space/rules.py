@@ -68,6 +68,13 @@ STYLE = """
   background: color-mix(in srgb, currentColor 8%, transparent); }
 .lk-decide kbd { min-width: 1.4em; padding: 0 .2em; border: 1px solid var(--lk-line); border-radius: 4px; font: inherit;
   font-size: .8rem; text-align: center; }
+.lk-compare { margin: 0; }
+.lk-compare figcaption { font-size: .85rem; margin-bottom: .3rem; }
+.lk-compare ul { list-style: none; display: grid; max-width: 30rem; grid-template-columns: repeat(4, 1fr); gap: .4rem; }
+.lk-compare li { display: grid; gap: .25rem; align-content: start; font-size: .8rem;
+  border-top: 4px solid var(--lk-colour); }
+.lk-compare img { width: 100%; aspect-ratio: 1; margin: 0; border-radius: 6px; }
+.lk-compare img[hidden] { display: none; }
 .lk-sorting { display: flex; gap: .8rem; align-items: center; }
 .lk-sorting[hidden] { display: none; }
 .lk-tools { display: flex; flex-wrap: wrap; gap: .3rem; margin-top: .4rem; align-items: center; }

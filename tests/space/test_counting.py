@@ -231,11 +231,11 @@ def test_several_decisions_at_once_are_all_taken_or_none(classifier, uploads):
 
 
 def test_a_cell_is_kept_as_large_as_in_the_photo_and_with_its_surroundings(classifier, uploads, monkeypatch):
-    photo, _ = draw_photo(["monocyte"], seed=3, width=640, height=480, red_cell_px=80)
+    photo, _ = draw_photo(["monocyte"], seed=3, width=640, height=480, red_cell_px=60)
     count = counted(classifier, uploads, [put(uploads, "a.png", photo)])
     cell = count.differential.cells[0]
     x0, y0, x1, y1 = cell.prediction.box
-    assert 100 < max(x1 - x0, y1 - y0) < markup.VIEW_SIDE / 2
+    assert 80 < max(x1 - x0, y1 - y0) < markup.VIEW_SIDE / 2
     shown = np.asarray(Image.open(io.BytesIO(counting.picture_of(count, cell))), int)
     side = 2 * max(x1 - x0, y1 - y0)  # of the photo; as much again as the cell is around it
     left, top = (x0 + x1 - side) // 2, (y0 + y1 - side) // 2

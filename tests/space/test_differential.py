@@ -3,6 +3,7 @@
 import io
 import zipfile
 
+import markup
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
@@ -72,6 +73,12 @@ def test_twelve_photos_are_counted_corrected_and_taken_home(visit, twelve, expec
     assert f"{len(expected.cells)} cells found in 12 photos" in seen.page.locator("#status").inner_text()
     seen.becomes(seen.table, rows(expected))
     seen.becomes(seen.gallery, groups(expected))
+    sure = [cell for cell in expected.cells if cell.prediction.verdict == "confident"]
+    for name in {cell.type for cell in sure}:
+        best = max((cell for cell in sure if cell.type == name), key=lambda cell: cell.prediction.confidence)
+        surest = seen.page.locator(f"#compare .lk-surest[data-type={name}]")
+        expect(surest).to_have_attribute("alt", f"The surest: {markup.cell_text(best)}")
+    expect(seen.page.locator("#compare img[alt^=Drawn]")).to_have_count(4)
     for section in seen.page.locator("#gallery section").all():
         doubts = section.locator(".lk-cell").evaluate_all("cells => cells.map(cell => Number(cell.dataset.doubt))")
         assert doubts == sorted(doubts, reverse=True), "the most doubtful first"
@@ -90,7 +97,8 @@ def test_twelve_photos_are_counted_corrected_and_taken_home(visit, twelve, expec
     seen.becomes(seen.table, rows(corrected))
     place = f"#gallery .lk-cell[data-index='{index}']"
     group = expected.cells[index].type
-    expect(seen.page.locator(f"section[data-group={group}] {place}")).to_have_count(1)  # nothing moved
+    section = f"#gallery section[data-group={group}]"
+    expect(seen.page.locator(section).locator(f".lk-cell[data-index='{index}']")).to_have_count(1)  # nothing moved
     expect(seen.page.locator(place)).to_contain_text("by you")
     seen.page.get_by_role("button", name="Sort decided cells").click()
     seen.becomes(seen.gallery, groups(corrected))
@@ -236,7 +244,9 @@ def test_a_hundred_undecided_cells_take_a_hundred_keys(browser, doubted, tmp_pat
     """Each key is a decision, and the next undecided cell comes by itself, faster than the page can answer."""
     photos = []
     for seed in range(40):
-        photo, _ = draw_photo(["neutrophil", "lymphocyte", "monocyte"], seed=seed, width=480, height=360)
+        photo, _ = draw_photo(
+            ["neutrophil", "lymphocyte", "monocyte"], seed=seed, width=480, height=360, red_cell_px=48
+        )
         photos.append(tmp_path / f"{seed:02}.png")
         Image.fromarray(photo).save(photos[-1])
     started = start_app(tmp_path / "app", LEUKOSCOPE_MODEL=str(doubted))
