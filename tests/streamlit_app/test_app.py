@@ -16,7 +16,7 @@ import session_file
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from leukoscope import CELL_TYPES, Classifier, wording
+from leukoscope import CELL_TYPES, Classifier, about, wording
 from leukoscope.differential import NOT_COUNTED, Differential
 from leukoscope.draw import jpeg
 from leukoscope.synthetic import draw_cell, draw_photo
@@ -77,7 +77,7 @@ def test_an_upload_gets_label_bars_verdict_and_role(app, classifier):
     app.file_uploader(key="picture").upload("my smear.jpg", picture, "image/jpeg").run()
     prediction = classifier.scan(picture)[0]
     seen = page(app)
-    assert wording.verdict_html(prediction) in seen
+    assert wording.verdict_html(prediction, about.trust_note(classifier)) in seen
     assert wording.bars_html(prediction) in seen
     assert wording.cards_html(prediction) in seen
     assert wording.disclaimer_html() in seen
@@ -90,7 +90,7 @@ def test_another_cell_is_chosen_and_the_heatmap_switched_on(app, classifier):
     assert len(predictions) == 3
     (chosen,) = [box for box in app.selectbox if str(box.key).startswith("chosen_cell")]
     chosen.set_value(2).run()
-    assert wording.verdict_html(predictions[2]) in page(app)
+    assert wording.verdict_html(predictions[2], about.trust_note(classifier)) in page(app)
     images = [image for image in app.get("image") if "Cell 3 of 3" in image.proto.imgs[0].caption]
     plain = images[0].proto.imgs[0].url
     app.toggle(key="heat").set_value(True).run()
