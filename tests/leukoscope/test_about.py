@@ -117,10 +117,12 @@ def test_how_far_to_trust_it_is_said_from_what_was_measured(classifier, monkeypa
     monkeypatch.setattr(about, "own_results", lambda _: results)
     plain = [line.replace("\u00a0", " ") for line in about.trust_sentences(classifier)]
     assert plain == [
-        "On 2 labs never seen in training (Raabin-WBC, LISC), 75.0 % to 81.0 % of all labels were right. It was "
-        "confident of 40.0 % to 50.0 % of the cells; of these 90.0 % to 98.7 % were right; 50.0 % to 60.0 % it left to a person.",
-        "On 2 labs that it learned from, 86.2 % to 98.0 % of all labels were right. It was confident of 53.9 % to 76.4 % "
-        "of the cells; of these 97.8 % to 100.0 % were right; 23.6 % to 46.1 % it left to a person.",
+        "On 2 labs never seen in training (Raabin-WBC, LISC), 75.0 % to 81.0 % of all labels were right. "
+        "It was confident of 40.0 % to 50.0 % of the cells; of these 90.0 % to 98.7 % were right; "
+        "50.0 % to 60.0 % it left to a person.",
+        "On 2 labs that it learned from, 86.2 % to 98.0 % of all labels were right. "
+        "It was confident of 53.9 % to 76.4 % of the cells; of these 97.8 % to 100.0 % were right; "
+        "23.6 % to 46.1 % it left to a person.",
     ]
     assert about.trust_note(classifier) == about.trust_sentences(classifier)[0]
     results["lisc-test-photo"] = score(0.5, 0, None)
