@@ -15,7 +15,7 @@ GALLERY = (
     f"const AS_THE_MODEL = {json.dumps(wording.AS_THE_MODEL)}\n"
     f"const UNDECIDED = {json.dumps(markup.UNDECIDED)}\n"
     + """
-let waiting = [], sent = [], steps = [], timer = null
+let waiting = [], sent = [], steps = [], timer = null, looking = null
 const cells = () => [...element.querySelectorAll('.lk-cell')]
 const chosen = () => cells().filter(cell => cell.getAttribute('aria-pressed') === 'true')
 const at = index => element.querySelector(`.lk-cell[data-index="${index}"]`)
@@ -46,7 +46,8 @@ const choose = (cell, more = false, focus = true) => {
   cell.setAttribute('aria-pressed', 'true')
   if (focus && !panel()?.contains(document.activeElement)) cell.focus({ preventScroll: true })
   fill(cell)
-  trigger('choose', { index: Number(cell.dataset.index) })
+  clearTimeout(looking)  // of cells that somebody hurries past only the last is asked for
+  looking = setTimeout(() => trigger('choose', { index: Number(cell.dataset.index) }), 120)
 }
 const intoView = cell => cell.scrollIntoView({ block: 'nearest' })
 
