@@ -41,9 +41,8 @@ def _unusable(args: argparse.Namespace) -> int:
         return _unusable_on_ray(args)
     if args.out or args.address:
         return complain("--out and --address are of --engine ray")
-    for path in args.path:
-        if not Path(path).exists():
-            return complain(f"{visible(path)}: there is no such file or folder")
+    if not any(Path(path).exists() for path in args.path):
+        return complain(f"{visible(', '.join(args.path))}: there is no such file or folder")
     for option, target, valid in (("--csv", args.csv, (".csv", ".tsv", ".txt", "")), ("--pdf", args.pdf, (".pdf", ""))):
         if target and Path(target).suffix.lower() not in valid:
             return complain(f"{option} {target}: give it a name that ends with {valid[0]}")

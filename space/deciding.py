@@ -15,7 +15,7 @@ GALLERY = (
     f"const AS_THE_MODEL = {json.dumps(wording.AS_THE_MODEL)}\n"
     f"const UNDECIDED = {json.dumps(markup.UNDECIDED)}\n"
     + """
-let waiting = [], sent = [], steps = [], timer = null, looking = null
+let waiting = [], sent = [], steps = [], timer = null, looking = null, patience = 2000  // ms
 const cells = () => [...element.querySelectorAll('.lk-cell')]
 const chosen = () => cells().filter(cell => cell.getAttribute('aria-pressed') === 'true')
 const at = index => element.querySelector(`.lk-cell[data-index="${index}"]`)
@@ -114,11 +114,12 @@ window.leukoscope = {
     if (cell && panel()?.dataset.index === cell.dataset.index) press(cell)
     else if (cell) fill(cell)  // an answer for a cell that was left meanwhile
   },
-  kept: () => { sent = []; clearTimeout(timer); timer = null; say(); send() },
+  kept: () => { sent = []; clearTimeout(timer); timer = null; patience = 2000; say(); send() },
   notKept: () => {
     waiting = [...sent, ...waiting]
     sent = []
-    timer = setTimeout(send, 2000)
+    timer = setTimeout(send, patience)
+    patience = Math.min(2 * patience, 60000)
     say()
   },
   unsaved: () => element.querySelector('.lk-gallery')?.dataset.drawn === 'false' && cells().length > 0,
