@@ -9,6 +9,7 @@ from typing import Any
 from leukoscope import Classifier, __version__
 from leukoscope.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, read_json
 from leukoscope.errors import CheckpointError
+from leukoscope.wording import percent
 
 LABS = {
     "bccd": "BCCD, the photos of the Kaggle set paultimothymooney/blood-cells (MIT licence)",
@@ -123,6 +124,70 @@ def model_html(classifier: Classifier) -> str:
     facts["Label stands from"] = f"{100 * thresholds.confident:.0f} % on; below it the answer names two types"
     rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts.items())
     return f"<section><h2>The model</h2><dl>{rows}</dl></section>"
+
+
+def trust_sentences(classifier: Classifier) -> tuple[str, ...]:
+    """How far answers can be trusted, from the checkpoint's own results: on labs never seen, then on those it knows.
+
+    None if it has no results of either.
+    """
+    known, unseen = _by_acquaintance(classifier)
+    lines = []
+    if unseen:
+        names = ", ".join(SETS.get(name, name).partition(",")[0] for name in unseen)
+        lines.append(f"{_trust(f'On {_labs(len(unseen))} never seen in training ({names})', list(unseen.values()))}.")
+    if known:
+        lines.append(f"{_trust(f'On {_labs(len(known))} that it learned from', list(known.values()))}.")
+    return tuple(lines)
+
+
+def trust_note(classifier: Classifier) -> str:
+    """The first of `trust_sentences`, for the foot of an answer; an empty string if there is none."""
+    return next(iter(trust_sentences(classifier)), "")
+
+
+def _by_acquaintance(classifier: Classifier) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Scores by the name of their result, one a lab: of labs that the model learned from, and of labs never seen."""
+    learned = classifier.spec.trained.get("labs")
+    learned = learned if isinstance(learned, list) else []
+    known: dict[str, Any] = {}
+    unseen: dict[str, Any] = {}
+    labs = set()
+    for name, result in own_results(classifier).items():
+        lab, part, _ = name.rsplit("-", 2) if name.count("-") >= 2 else (name, "", "")
+        if lab == "synthetic" or lab in labs or "all" not in result["images"]:
+            continue
+        labs.add(lab)
+        (known if lab in learned and part != "all" else unseen)[name] = result["images"]["all"]
+    return known, unseen
+
+
+def _trust(where: str, scores: list[dict[str, Any]]) -> str:
+    right = _range([score["accuracy"] for score in scores])
+    sure = _range([score["confident"]["share"] for score in scores])
+    stands = _range([score["confident"]["accuracy"] for score in scores if score["confident"]["share"]])
+    left = _range([1 - score["confident"]["share"] for score in scores])
+    stood = f"; of these {stands} were right" if stands else ""
+    return (
+        f"{where}, {right} of all labels were right. It was confident of {sure} of the cells{stood}; "
+        f"{left} it left to a person"
+    )
+
+
+def _range(shares: list[float]) -> str:
+    """Shares of 0-1 as one percentage, or as the least and the most."""
+    texts = [percent(share) for share in sorted(shares)]
+    return " to ".join(dict.fromkeys([texts[0], texts[-1]])) if texts else ""
+
+
+def _labs(count: int) -> str:
+    return "a lab" if count == 1 else f"{count} labs"
+
+
+def trust_html(classifier: Classifier) -> str:
+    """`trust_sentences` as the first section of what is told about the model."""
+    lines = trust_sentences(classifier) or ("This checkpoint holds no results of its own weights: nobody measured it.",)
+    return list_html("How far to trust it", lines)
 
 
 def results_html(results: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The differential as HTML: a table with exact limits and a bar chart, for every page.
+"""The differential as HTML: a table with exact intervals and a bar chart, for every page.
 
 Plain functions from a `Differential` to strings; `STYLE` holds the rules that they need, in colours that follow the
 page's own, light or dark. What a colour says also stands there in words.
@@ -10,39 +10,54 @@ from html import escape
 
 from leukoscope.cells import CELLS, RANGE_NOTE
 from leukoscope.differential import Differential, Share
+from leukoscope.tally import FEW
 from leukoscope.wording import span
 
 FLAGS = {
     "below": "↓ below",
     "within": "within",
     "above": "↑ above",
-    "undecided": "undecided",
+    "open": "open",
 }
-"""What stands beside the adult range: where both limits lie, or that they lie on both sides of its end."""
+"""What stands beside the adult range: where the whole interval lies, or that it reaches over an end of the range."""
 
 FLAG_NOTE = (
-    "Below, within, above: where both limits lie. Undecided: they reach over an end of the range, so that more cells "
-    "must be counted to tell."
+    "Below, within, above: where the whole interval lies, whatever the undecided cells are. Open: it reaches over an "
+    "end of the range, so that more cells must be counted, or decided on, to tell."
+)
+OPEN_NOTE = (
+    f"More than {100 * FEW:g} % of the cells are undecided: decide on them first. Until then each share is given as "
+    "the least and the most that it can be."
 )
 NOTHING_COUNTED = "Nothing counted yet."
 
 
 def table_html(differential: Differential) -> str:
-    """Count, share with its 95 % limits, adult range and where the limits lie, one line a type."""
-    rows = "".join(_row(row) for row in differential.rows())
+    """Count, share with its interval, adult range and where the interval lies, one line a type.
+
+    While many cells are undecided: the least and the most that each share can be, and no verdict.
+    """
+    tally = differential.tally
+    rows = "".join(_row(row, tally.settled) for row in tally.rows())
+    what = "95 % confidence interval" if tally.settled else "at least – at most"
     return (
-        '<table class="lk lk-table"><caption>Differential of white cells, with 95 % limits of counting</caption>'
-        '<thead><tr><th scope="col">Type</th><th scope="col">Cells</th><th scope="col">Share, limits</th>'
+        f'<table class="lk lk-table" data-settled="{str(tally.settled).lower()}">'
+        f"<caption>Differential of white cells</caption>"
+        '<thead><tr><th scope="col">Type</th><th scope="col">Cells</th>'
+        f'<th scope="col">Share<br><small>{what}</small></th>'
         f'<th scope="col">Adults</th></tr></thead><tbody>{rows}</tbody>'
-        f'<tfoot><tr><th scope="row">Counted</th><td>{differential.counted:,}</td><td></td><td></td></tr></tfoot>'
-        f'</table><p class="lk lk-note">{FLAG_NOTE}</p>'
+        f'<tfoot><tr><th scope="row">Counted</th><td>{tally.counted:,}</td><td></td><td></td></tr>'
+        f'<tr><th scope="row">Undecided</th><td>{tally.undecided:,}</td><td></td><td></td></tr></tfoot>'
+        f'</table><p class="lk lk-note">{FLAG_NOTE if tally.settled else OPEN_NOTE}</p>'
     )
 
 
-def _row(row: Share) -> str:
+def _row(row: Share, settled: bool) -> str:
     cell = CELLS[row.cell_type]
-    share, limits = (f"{row.percent:.1f} %", _limits(row)) if row.total else ("–", "–")
-    flag = FLAGS[row.flag] if row.total else "–"
+    share, limits = (f"{row.percent:.1f} %", _interval(row)) if row.total else ("–", "–")
+    if not settled:
+        share, limits = f"{row.least:.1f}–{row.most:.1f} %", "until decided"
+    flag = FLAGS[row.flag] if row.total and settled else "–"
     return (
         f'<tr data-type="{escape(cell.name)}" style="--lk-colour:{escape(cell.colour)}">'
         f'<th scope="row"><span class="lk-swatch"></span>{escape(cell.name.capitalize())}</th>'
@@ -53,25 +68,31 @@ def _row(row: Share) -> str:
 
 
 def chart_html(differential: Differential) -> str:
-    """A bar a type from 0 to 100 %, a line across it for the 95 % limits, a band behind it for the adult range."""
-    rows = "".join(_bar(row) for row in differential.rows())
+    """A bar a type from 0 to 100 %, a line across it for the interval, a band behind it for the adult range.
+
+    While many cells are undecided the bar is the least that the share can be, and the line reaches to the most.
+    """
+    settled = differential.tally.settled
+    rows = "".join(_bar(row, settled) for row in differential.rows())
+    line = "95 % confidence interval of the count" if settled else "from the least to the most that the share can be"
     ticks = "".join(f'<span style="left:{tick}%">{tick}</span>' for tick in range(0, 101, 25))
     return (
         f'<figure class="lk lk-chart"><div role="img" aria-label="{escape(chart_text(differential))}">{rows}'
         f'<div class="lk-axis" aria-hidden="true"><span></span><div>{ticks}</div></div></div>'
-        "<figcaption>Share of counted cells in %. Line: 95 % limits of the count. Hatched: adult range.</figcaption>"
+        f"<figcaption>Share of cells in %. Line: {line}. Hatched: adult range.</figcaption>"
         "</figure>"
     )
 
 
-def _bar(row: Share) -> str:
+def _bar(row: Share, settled: bool) -> str:
     cell = CELLS[row.cell_type]
     low, high = row.reference
     marks = f'<span class="lk-range" style="left:{low:g}%;width:{high - low:g}%"></span>'
-    if row.total:
+    bar, least, most = (row.percent, row.low, row.high) if settled else (row.least, row.least, row.most)
+    if row.total or not settled:
         marks += (
-            f'<span class="lk-share" style="width:{row.percent:.2f}%"></span>'
-            f'<span class="lk-limits" style="left:{row.low:.2f}%;width:{row.high - row.low:.2f}%"></span>'
+            f'<span class="lk-share" style="width:{bar:.2f}%"></span>'
+            f'<span class="lk-limits" style="left:{least:.2f}%;width:{most - least:.2f}%"></span>'
         )
     return (
         f'<div class="lk-row" data-type="{escape(cell.name)}" style="--lk-colour:{escape(cell.colour)}">'
@@ -81,13 +102,16 @@ def _bar(row: Share) -> str:
 
 def chart_text(differential: Differential) -> str:
     """The chart in words, for those who do not see it."""
+    if not differential.tally.settled:
+        parts = [f"{row.cell_type} {row.least:.1f} to {row.most:.1f} %" for row in differential.rows()]
+        return f"Bar chart of what the shares can be while many cells are undecided: {', '.join(parts)}."
     if not differential.counted:
         return f"Bar chart. {NOTHING_COUNTED}"
-    parts = [f"{row.cell_type} {row.percent:.1f} % (limits {_limits(row)})" for row in differential.rows()]
+    parts = [f"{row.cell_type} {row.percent:.1f} % (interval {_interval(row)})" for row in differential.rows()]
     return f"Bar chart of the shares: {', '.join(parts)}."
 
 
-def _limits(row: Share) -> str:
+def _interval(row: Share) -> str:
     return f"{row.low:.1f}–{row.high:.1f} %"
 
 
@@ -104,6 +128,7 @@ STYLE = """
 .lk-table th, .lk-table td { text-align: right; font-weight: 400; vertical-align: top; white-space: nowrap; }
 .lk-table tr > :first-child { text-align: left; padding-left: 0; }
 .lk-table thead th { font-size: .85rem; font-weight: 600; }
+.lk-table thead small { font-weight: 400; }
 .lk-table tfoot th, .lk-table tfoot td { font-weight: 650; border-bottom: 0; }
 .lk-table small { font-size: .85rem; }
 .lk-table [data-flag="below"], .lk-table [data-flag="above"] { font-weight: 700; }

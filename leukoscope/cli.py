@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from leukoscope.command import BAD_INPUT, MANY, NOT_READ, load, share_work, visible
+from leukoscope.command import BAD_INPUT, MANY, NOT_READ, complain, load, share_work, visible
 
 if TYPE_CHECKING:
     from leukoscope.classifier import Classifier, Prediction
@@ -44,13 +45,15 @@ def _parser() -> argparse.ArgumentParser:
         description="Tell eosinophil, lymphocyte, monocyte and neutrophil apart in photos of stained blood smears. "
         "For teaching and research; not a medical device.",
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     classify = commands.add_parser(
         "classify",
         help="name the white cell in each picture",
         description="Name the most prominent white cell of each picture: JPEG, PNG, TIFF, BMP, WebP, GIF, AVIF, "
-        "JPEG 2000, or HEIC and DICOM by leukoscope[microscopy]; of several pages the first. "
+        "JPEG 2000, or HEIC and DICOM by leukoscope[microscopy]; of several pages the first. Where the label does not "
+        "stand the verdict comes first; where there are more cells a line on standard error says how many. "
         "Exit status 0 if every picture was answered, 2 with a line on standard error for each that was not.",
     )
     classify.add_argument("image", nargs="+", metavar="IMAGE", help="picture file")
@@ -63,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         "scan",
         help="find, name and count every white cell of many photos",
         description="Find and name every white cell in photos of a smear and count the differential. Cells that the\n"
-        "model is not sure of are kept apart and not counted. Folders are searched, and those below.",
+        "model is not sure of are undecided and not counted. Folders are searched, and those below.",
         epilog="""examples:
   leukoscope scan smear/                             print the differential
   leukoscope scan smear/ --csv cells.csv             keep every cell; stopped, the same command goes on
@@ -102,6 +105,8 @@ an argument or the model cannot be used, 130 if interrupted. Not a medical devic
         help="take each page of a TIFF stack for a photo, called a.tif, a.tif#page=2 and so on; else the first alone",
     )
     scan.add_argument("--pdf", metavar="FILE", help="write a report of one page")
+    for option, text in (("sample", "name of the sample"), ("reader", "who read it"), ("comment", "a comment")):
+        scan.add_argument(f"--{option}", metavar="TEXT", default="", help=f"with --pdf: {text}, for the report")
     scan.add_argument("--annotated", metavar="DIR", help="write each photo with its cells drawn in")
     scan.add_argument("--json", action="store_true", help="print the count and every cell as JSON, nothing else")
     scan.add_argument("--engine", choices=("local", "ray"), default="local", help="ray needs leukoscope[cluster]")
@@ -118,6 +123,16 @@ an argument or the model cannot be used, 130 if interrupted. Not a medical devic
     _add_model(info)
     info.set_defaults(run=_info)
     return parser
+
+
+class _Version(argparse.Action):
+    """Print the version: read only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from leukoscope import __version__
+
+        print(f"leukoscope {__version__}")
+        parser.exit()
 
 
 def _add_workers(parser: argparse.ArgumentParser) -> None:
@@ -144,20 +159,28 @@ def _classify(args: argparse.Namespace) -> int:
 
     from leukoscope.errors import ImageError
 
+    for name in args.image:
+        if os.path.isdir(name):
+            return complain(f"{visible(name)} is a folder: leukoscope scan {shlex.quote(name)} counts its photos")
     classifier = load(args.model)
     if classifier is None:
         return BAD_INPUT
     answers, status = [], 0
-    for name, prediction in zip(args.image, _predictions(classifier, args.image, args.workers), strict=True):
-        if isinstance(prediction, ImageError):
-            print(f"leukoscope: {name}: {prediction}", file=sys.stderr)
+    for name, cells in zip(args.image, _scans(classifier, args.image, args.workers), strict=True):
+        if isinstance(cells, ImageError):
+            print(f"leukoscope: {name}: {cells}", file=sys.stderr)
             status = BAD_INPUT
             continue
+        prediction = cells[0] if cells else classifier.predict(name)  # which says why there is none
         answers.append({"image": name, **asdict(prediction)})
         if note := _page_note(name):
             print(f"leukoscope: {visible(name)}: {note}", file=sys.stderr)
         if not args.json:
             print(_line(name, prediction))
+            if more := len(cells[1:]):
+                others = "1 more white cell" if more == 1 else f"{more:,} more white cells"
+                how = f"leukoscope scan {shlex.quote(name)} counts them all"
+                print(f"leukoscope: {visible(name)}: {others} in it; {how}", file=sys.stderr)
     if args.json:
         print(json.dumps(answers, indent=1))
     return status
@@ -176,18 +199,18 @@ def _page_note(name: str) -> str | None:
         return None
 
 
-def _predictions(classifier: Classifier, names: list[str], workers: int | None) -> Iterator[Prediction | ImageError]:
-    """The answer to each picture, or the error in its place."""
+def _scans(classifier: Classifier, names: list[str], workers: int | None) -> Iterator[list[Prediction] | ImageError]:
+    """The cells of each picture, the most prominent first, or the error in their place."""
     from leukoscope.bulk import answers
     from leukoscope.errors import ImageError
 
     processes = share_work(workers, len(names))
     if processes > 1:
-        yield from answers(classifier.source, "predict", names, processes)
+        yield from answers(classifier.source, "scan", names, processes)
         return
     for name in names:
         try:
-            yield classifier.predict(name)
+            yield classifier.scan(name)
         except ImageError as error:
             yield error
 
@@ -201,9 +224,14 @@ def _count(text: str) -> int:
 def _line(name: str, prediction: Prediction) -> str:
     if prediction.label is None:
         return f"{name}: no white cell found{f': {prediction.reason}' if prediction.reason else ''}"
-    _, *others = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
-    less_likely = ", ".join(f"{cell} {p:.1%}" for cell, p in others)
-    return f"{name}: {prediction.label} {prediction.confidence:.1%} ({prediction.verdict}; {less_likely})"
+    from leukoscope.wording import percent, ranked, shown_types
+
+    shares = [f"{cell} {percent(prediction.probabilities[cell])}".replace("\u00a0", " ") for cell in ranked(prediction)]
+    if prediction.verdict == "confident":
+        return f"{name}: {shares[0]} (confident; {', '.join(shares[1:])})"
+    answer = f"{' or '.join(shown_types(prediction))}?" if prediction.verdict == "review" else "unfamiliar"
+    verdict = "to review" if prediction.verdict == "review" else "perhaps none of the four"
+    return f"{name}: {answer} ({verdict}; if it were one of the four: {', '.join(shares)})"
 
 
 def _info(args: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,9 @@ def load(model: str | None) -> Classifier | None:
     from leukoscope.classifier import Classifier
     from leukoscope.errors import LeukoscopeError
 
+    if model and model.startswith((".", "/", "~")) and not os.path.isdir(model):  # as no name on the Hub begins
+        complain(f"--model {visible(model)}: there is no such folder")
+        return None
     try:
         return Classifier.from_pretrained(model)
     except LeukoscopeError as error:

@@ -61,7 +61,7 @@ class CountedCell:
         return self.prediction.label if self.prediction.verdict == "confident" else None
 
     @property
-    def kept_apart(self) -> bool:
+    def undecided(self) -> bool:
         """Whether a person should decide on it and has not."""
         return self.corrected is None and self.prediction.verdict != "confident"
 

@@ -1,7 +1,7 @@
 """The differential: how many cells of each type were counted, and how far that count can be trusted.
 
 Only cells whose label stands are counted: those with the verdict `confident`, and those that a person decided. Cells
-with the verdict `review` or `unfamiliar` are kept apart until somebody does. Limits are those of counting alone.
+with the verdict `review` or `unfamiliar` are undecided until somebody does. Limits are those of counting alone.
 """
 
 from __future__ import annotations
@@ -115,12 +115,12 @@ class Differential:
     @property
     def in_review(self) -> int:
         """Cells with the verdict `review` that nobody has decided on."""
-        return sum(c.kept_apart and c.prediction.verdict == "review" for c in self.cells)
+        return sum(c.undecided and c.prediction.verdict == "review" for c in self.cells)
 
     @property
     def unfamiliar(self) -> int:
         """Cells with the verdict `unfamiliar` that nobody has decided on."""
-        return sum(c.kept_apart and c.prediction.verdict == "unfamiliar" for c in self.cells)
+        return sum(c.undecided and c.prediction.verdict == "unfamiliar" for c in self.cells)
 
     @property
     def not_counted(self) -> int:
@@ -135,7 +135,16 @@ class Differential:
     @property
     def tally(self) -> Tally:
         """What it adds up to."""
-        return Tally(len(self.photos), self.counts, self.in_review, self.unfamiliar, self.corrected, self.not_counted)
+        nearest = Counter(cell.prediction.label for cell in self.cells if cell.undecided)
+        return Tally(
+            len(self.photos),
+            self.counts,
+            self.in_review,
+            self.unfamiliar,
+            self.corrected,
+            self.not_counted,
+            {name: nearest[name] for name in CELL_TYPES},
+        )
 
     def rows(self) -> list[Share]:
         """The table: one line a type, in the order of `CELL_TYPES`, over the cells that count."""

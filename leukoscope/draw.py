@@ -14,6 +14,8 @@ from leukoscope.classifier import Prediction
 
 CROP_SIDE = 320  # px of the enlarged cell
 CROP_ROOM = 0.3  # around a cell's box, of its longer side
+LEAST_ROOM, MOST_ROOM = 0.05, 0.5  # around a cell that is shown at the photo's scale or larger
+NAMES = {"review": "{label}?", "unfamiliar": "unfamiliar"}  # by a box: what is unfamiliar gets no type's name
 HEAT = (  # from cold to hot: matplotlib's "inferno"
     *("#000004", "#110a30", "#320a5e", "#57106e", "#781c6d", "#9a2865", "#bc3754"),
     *("#d84c3e", "#ed6925", "#f98c0a", "#fcb418", "#f4df53", "#fcffa4"),
@@ -75,8 +77,7 @@ def draw_cells(image: np.ndarray, predictions: list[Prediction], chosen: int | N
         stands = prediction.label if prediction.verdict == "confident" else None
         colour = _rgb(CELLS[stands].colour) if stands else (255, 255, 255)
         _rectangle(draw, prediction.box, line * (3 if index == chosen else 2), line, colour)
-        marks = {"confident": "", "review": "?", "unfamiliar": "??"}
-        text = f"{index + 1} {prediction.label}{marks.get(prediction.verdict, '')}"
+        text = f"{index + 1} {NAMES.get(prediction.verdict, '{label}').format(label=prediction.label)}"
         ascent, descent = font.getmetrics()  # type: ignore[union-attr]
         wide, high = round(font.getlength(text)) + 2 * line, ascent + descent
         left = min(max(0, x0), max(0, width - wide))
@@ -109,11 +110,31 @@ def draw_heatmap(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return (image * (1 - opacity) + colours * opacity + 0.5).astype(np.uint8)
 
 
-def crop(image: np.ndarray, box: tuple[int, int, int, int] | None, shown_side: int = CROP_SIDE) -> np.ndarray:
+def view(image: np.ndarray, box: tuple[int, int, int, int] | None, side: int) -> np.ndarray:
+    """A cell as large as in the photo or larger, with as much around it as there is room for.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        box: of the cell; None: the whole photo.
+        side: of the result, px. Only a cell that does not fit into it is shown smaller than in the photo.
+
+    Returns:
+        RGB uint8 (side, side, 3).
+    """
+    longer = max(box[2] - box[0], box[3] - box[1], 1) if box else side
+    return crop(image, box, side, room=min(MOST_ROOM, max(LEAST_ROOM, (side / longer - 1) / 2)))
+
+
+def crop(
+    image: np.ndarray,
+    box: tuple[int, int, int, int] | None,
+    shown_side: int = CROP_SIDE,
+    room: float = CROP_ROOM,
+) -> np.ndarray:
     """The square around a cell, moved into the picture where that has room: (H, W) or (H, W, 3) -> (S, S) alike."""
     height, width = image.shape[:2]
     x0, y0, x1, y1 = box or (0, 0, width, height)
-    side = min(max(1, round(max(x1 - x0, y1 - y0) * (1 + 2 * CROP_ROOM))), height, width)
+    side = min(max(1, round(max(x1 - x0, y1 - y0) * (1 + 2 * room))), height, width)
     left = min(max(0, (x0 + x1 - side) // 2), width - side)
     top = min(max(0, (y0 + y1 - side) // 2), height - side)
     cut = image[top : top + side, left : left + side]

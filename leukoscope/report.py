@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
-from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypedDict
+from typing import IO, TYPE_CHECKING, NamedTuple, TypedDict
 
 import numpy as np
 
 from leukoscope import __version__
-from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
-from leukoscope.differential import NOT_COUNTED, CountedCell, Differential, Share
-from leukoscope.draw import jpeg, resized
+from leukoscope.cells import CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
+from leukoscope.differential import CountedCell, Differential, Share
+from leukoscope.draw import jpeg
 from leukoscope.files import write_whole
 from leukoscope.letters import ESCAPE, is_spelled, printable, written
+from leukoscope.pictured import PER_ROW, Key, groups
 from leukoscope.wording import percent
 
 if TYPE_CHECKING:
@@ -28,70 +28,22 @@ WIDTH, FOOT = 210 - 2 * MARGIN, 297 - 18
 LABELS = 30  # room for names, left of the chart and of the pictures
 GREY = 90
 COLUMNS = (
-    *((42, "Type", "L"), (18, "Cells", "R"), (24, "Share", "R"), (36, "95 % limits", "R")),
+    *((42, "Type", "L"), (18, "Cells", "R"), (24, "Share", "R"), (36, "95 % interval", "R")),
     *((30, "Adults", "R"), (30, "Against adults", "R")),
 )
 
-THUMBNAIL_PX = 150
-THUMBNAIL_ROOM = 0.35  # around a cell's box, of its longer side
-THUMBNAIL, ROW = 14, 18
-PER_ROW = (WIDTH - LABELS) // (THUMBNAIL + 1)
-ROWS_OF_THUMBNAILS = 6
-MOST_THUMBNAILS = ROWS_OF_THUMBNAILS * PER_ROW
-
-Key = tuple[str, int]  # photo and number of a cell
+THUMBNAIL, ROW = 13, 16
 
 
-def thumbnail(image: np.ndarray, box: tuple[int, int, int, int] | None) -> np.ndarray:
-    """The cell in a box and a little around it: RGB uint8 (H, W, 3) -> RGB uint8 (150, 150, 3), white outside."""
-    height, width = image.shape[:2]
-    room = THUMBNAIL_ROOM if box else 0.0
-    x0, y0, x1, y1 = box or (0, 0, width, height)
-    x0, x1 = min(x0, width - 1), min(x1, width)
-    y0, y1 = min(y0, height - 1), min(y1, height)
-    side = max(x1 - x0, y1 - y0) * (1 + 2 * room)
-    left, top = round((x0 + x1 - side) / 2), round((y0 + y1 - side) / 2)
-    part = image[max(0, top) : top + round(side), max(0, left) : left + round(side)]
-    scale = THUMBNAIL_PX / side
-    x, y = round(max(0, -left) * scale), round(max(0, -top) * scale)
-    size = [min(max(1, round(n * scale)), THUMBNAIL_PX - at) for n, at in ((part.shape[1], x), (part.shape[0], y))]
-    square = np.full((THUMBNAIL_PX, THUMBNAIL_PX, 3), 255, np.uint8)
-    square[y : y + size[1], x : x + size[0]] = resized(part, *size)
-    return square
+class Notes(NamedTuple):
+    """What a person says of a count, each on a line of the page: the sample's name, who read it, a comment."""
+
+    sample: str = ""
+    reader: str = ""
+    comment: str = ""
 
 
-def cells_to_show(differential: Differential) -> list[CountedCell]:
-    """The cells whose thumbnails the page has room for at most: of each group its share, from unsure to sure."""
-    return [cell for _, _, _, shown in _groups(differential) for cell in shown]
-
-
-def _groups(differential: Differential) -> list[tuple[str, str, int, list[CountedCell]]]:
-    """(title, colour, number of cells, those to show) of each type, of what is kept apart and what is none of them."""
-    groups: list[tuple[str, str, Callable[[CountedCell], bool]]] = [
-        (name.capitalize(), CELLS[name].colour, partial(_counts_as, name)) for name in CELL_TYPES
-    ]
-    groups.append(("Kept apart", "#777777", lambda c: c.kept_apart))
-    groups.append(("None of the four", "#777777", lambda c: c.corrected == NOT_COUNTED))
-    order = sorted(differential.cells, key=lambda cell: cell.prediction.confidence)
-    filled = [(title, colour, cells) for title, colour, belongs in groups if (cells := list(filter(belongs, order)))]
-    rows = [1] * len(filled)
-    while sum(rows) < ROWS_OF_THUMBNAILS:
-        crowd, index = max(((len(g[2]) / rows[i], i) for i, g in enumerate(filled)), default=(0, 0))
-        if crowd <= PER_ROW:
-            break
-        rows[index] += 1
-    return [(*g[:2], len(g[2]), _even(g[2], PER_ROW * n)) for g, n in zip(filled, rows, strict=True)]
-
-
-def _counts_as(name: str, cell: CountedCell) -> bool:
-    return cell.type == name
-
-
-def _even(cells: list[CountedCell], count: int) -> list[CountedCell]:
-    """At most `count` cells, taken evenly from the sorted list."""
-    if len(cells) <= count:
-        return cells
-    return [cells[i] for i in np.linspace(0, len(cells) - 1, count).astype(int)]
+NO_NOTES = Notes()
 
 
 def write_report(
@@ -101,6 +53,7 @@ def write_report(
     *,
     model: str,
     made_on: date,
+    notes: Notes = NO_NOTES,
 ) -> None:
     """Write the page.
 
@@ -110,6 +63,7 @@ def write_report(
         thumbnails: RGB uint8 pictures by (photo, number), at least of `cells_to_show`; others are not shown.
         model: which model answered.
         made_on: the day that stands on the page.
+        notes: what a person says of the sample.
 
     Raises:
         ImportError: if fpdf2 is not installed.
@@ -129,8 +83,9 @@ def write_report(
     page.set_auto_page_break(False)
     page.add_page()
     _heading(page, differential, model, made_on)
+    _notes(page, notes)
     _table(page, differential)
-    _chart(page, differential.rows())
+    _chart(page, differential.rows(), differential.tally.settled)
     _sentences(page, differential)
     _thumbnails(page, differential, thumbnails)
     _foot(page)
@@ -141,10 +96,17 @@ def write_report(
         write_whole(Path(target), content)
 
 
-def to_bytes(differential: Differential, thumbnails: Mapping[Key, np.ndarray], *, model: str, made_on: date) -> bytes:
+def to_bytes(
+    differential: Differential,
+    thumbnails: Mapping[Key, np.ndarray],
+    *,
+    model: str,
+    made_on: date,
+    notes: Notes = NO_NOTES,
+) -> bytes:
     """The page as bytes, for a download."""
     buffer = io.BytesIO()
-    write_report(buffer, differential, thumbnails, model=model, made_on=made_on)
+    write_report(buffer, differential, thumbnails, model=model, made_on=made_on, notes=notes)
     return buffer.getvalue()
 
 
@@ -175,36 +137,51 @@ def _heading(page: FPDF, differential: Differential, model: str, made_on: date) 
     page.set_text_color(0)
 
 
+def _notes(page: FPDF, notes: Notes) -> None:
+    """A line for each thing that a person said; a long comment is cut, so that the page stays one."""
+    page.set_font("helvetica", "", 9.5)
+    for title, text in (("Sample", notes.sample), ("Reader", notes.reader), ("Comment", notes.comment)):
+        if text.strip():
+            page.cell(WIDTH, 4.5, _fitting(page, f"{title}: {' '.join(text.split())}"), **_NEXT)
+
+
 def _table(page: FPDF, differential: Differential) -> None:
+    settled = differential.tally.settled
     page.set_font("helvetica", "B", 9.5)
     for width, title, align in COLUMNS:
-        page.cell(width, 7, title, align=align)
+        page.cell(width, 6, title if settled or "95" not in title else "Least - most", align=align)
     page.ln()
     _rule(page)
     for row in differential.rows():
         page.set_fill_color(CELLS[row.cell_type].colour)
-        page.rect(MARGIN, page.get_y() + 2, 3, 3, style="F")
+        page.rect(MARGIN, page.get_y() + 1.5, 3, 3, style="F")
         values = (
             f"      {row.cell_type.capitalize()}",
             f"{row.count:,}",
-            f"{row.percent:.1f} %" if row.total else "-",
-            f"{row.low:.1f} - {row.high:.1f} %" if row.total else "-",
+            *_share_and_interval(row, settled),
             f"{row.reference[0]:g} - {row.reference[1]:g} %",
-            row.flag if row.total else "-",
+            row.flag if row.total and settled else "-",
         )
         for (width, title, align), value in zip(COLUMNS, values, strict=True):
             flagged = title == "Against adults" and row.flag in ("below", "above")
             page.set_font("helvetica", "B" if flagged or title == "Share" else "", 10)
-            page.cell(width, 7, value, align=align)
+            page.cell(width, 6, value, align=align)
         page.ln()
     _rule(page)
     page.set_font("helvetica", "B", 10)
-    page.cell(COLUMNS[0][0], 7, "      Counted")
-    page.cell(COLUMNS[1][0], 7, f"{differential.counted:,}", align="R")
+    page.cell(COLUMNS[0][0], 6, "      Counted")
+    page.cell(COLUMNS[1][0], 6, f"{differential.counted:,}", align="R")
     page.set_font("helvetica", "", 9)
-    apart = f"not counted: {differential.in_review:,} to review, {differential.unfamiliar:,} unfamiliar"
-    page.cell(0, 7, f"{apart}, {differential.not_counted:,} none of the four", align="R", **_NEXT)
-    page.ln(4)
+    kept = f"undecided: {differential.in_review:,} to review, {differential.unfamiliar:,} unfamiliar"
+    page.cell(0, 6, f"{kept}; {differential.not_counted:,} none of the four", align="R", **_NEXT)
+    page.ln(3)
+
+
+def _share_and_interval(row: Share, settled: bool) -> tuple[str, str]:
+    """What stands in two columns: share and interval, or what the share can be while many cells are undecided."""
+    if not settled:
+        return "open", f"{row.least:.1f} - {row.most:.1f} %"
+    return (f"{row.percent:.1f} %", f"{row.low:.1f} - {row.high:.1f} %") if row.total else ("-", "-")
 
 
 def _rule(page: FPDF) -> None:
@@ -213,9 +190,12 @@ def _rule(page: FPDF) -> None:
     page.line(MARGIN, page.get_y(), MARGIN + WIDTH, page.get_y())
 
 
-def _chart(page: FPDF, rows: list[Share]) -> None:
-    """A bar a type from 0 to 100 %, its limits as a line across, the adult share as a band behind."""
-    left, scale, height = MARGIN + LABELS, (WIDTH - LABELS - 4) / 100, 8
+def _chart(page: FPDF, rows: list[Share], settled: bool) -> None:
+    """A bar a type from 0 to 100 %, its interval as a line across, the adult share as a band behind.
+
+    While many cells are undecided the bar is the least that the share can be, and the line reaches to the most.
+    """
+    left, scale, height = MARGIN + LABELS, (WIDTH - LABELS - 4) / 100, 7
     top = page.get_y()
     bottom = top + len(rows) * height
     page.set_line_width(0.15)
@@ -235,20 +215,22 @@ def _chart(page: FPDF, rows: list[Share]) -> None:
         low, high = row.reference
         page.set_fill_color(222)
         page.rect(left + low * scale, y + 0.6, (high - low) * scale, height - 1.2, style="F")
-        if row.total:
+        bar, low, high = (row.percent, row.low, row.high) if settled else (row.least, row.least, row.most)
+        if row.total or not settled:
             page.set_fill_color(CELLS[row.cell_type].colour)
-            page.rect(left, y + 1.8, row.percent * scale, height - 3.6, style="F")
-            _limits(page, left + row.low * scale, left + row.high * scale, y + height / 2)
+            page.rect(left, y + 1.8, bar * scale, height - 3.6, style="F")
+            _interval(page, left + low * scale, left + high * scale, y + height / 2)
     page.set_xy(left, bottom + 6)
     page.set_font("helvetica", "", 8)
     page.set_text_color(GREY)
-    note = f"Lines: 95 % limits of the count. Grey bands: adult shares. {RANGE_NOTE}"
+    lines = "95 % confidence intervals of the count" if settled else "from the least to the most that a share can be"
+    note = f"Lines: {lines}. Grey bands: adult shares. {RANGE_NOTE}"
     page.multi_cell(WIDTH - LABELS, 3.8, printable(note), align="L", **_NEXT)
     page.set_text_color(0)
     page.ln(3)
 
 
-def _limits(page: FPDF, low: float, high: float, y: float) -> None:
+def _interval(page: FPDF, low: float, high: float, y: float) -> None:
     page.set_draw_color(0)
     page.set_line_width(0.35)
     page.line(low, y, high, y)
@@ -257,15 +239,15 @@ def _limits(page: FPDF, low: float, high: float, y: float) -> None:
 
 
 def _sentences(page: FPDF, differential: Differential) -> None:
-    page.set_font("helvetica", "", 9.5)
+    page.set_font("helvetica", "", 8)
     for line in differential.sentences():
-        page.multi_cell(WIDTH, 4.8, printable(line), align="L", **_NEXT)
-    page.ln(3)
+        page.multi_cell(WIDTH, 3.6, printable(line), align="L", **_NEXT)
+    page.ln(2)
 
 
 def _thumbnails(page: FPDF, differential: Differential, thumbnails: Mapping[Key, np.ndarray]) -> None:
     """A group a type, its name on the left; below each cell what the model or a person said."""
-    for title, colour, total, cells in _groups(differential):
+    for title, colour, total, cells in groups(differential):
         pictures = [
             (cell, thumbnails[cell.photo, cell.number]) for cell in cells if (cell.photo, cell.number) in thumbnails
         ]
@@ -286,8 +268,8 @@ def _thumbnails(page: FPDF, differential: Differential, thumbnails: Mapping[Key,
     page.set_font("helvetica", "", 8)
     page.set_text_color(GREY)
     if thumbnails:
-        words = "Below each cell: how sure the model is, or what it takes for nearest (? to review, ?? unfamiliar)"
-        page.cell(WIDTH, 4, f"{words}, or that a person decided.", **_NEXT)
+        words = "Below each cell: how sure the model is; what it may be, with ?, or unfamiliar where it is undecided"
+        page.cell(WIDTH, 4, f"{words}; or that a person decided.", **_NEXT)
     page.set_text_color(0)
 
 
@@ -305,7 +287,7 @@ def _caption(cell: CountedCell) -> str:
         return "by a person"
     if cell.prediction.verdict == "confident":
         return percent(cell.prediction.confidence)
-    return f"{cell.prediction.label}{'?' if cell.prediction.verdict == 'review' else '??'}"
+    return f"{cell.prediction.label}?" if cell.prediction.verdict == "review" else "unfamiliar"
 
 
 def _foot(page: FPDF) -> None:

@@ -42,6 +42,13 @@ def _unusable(args: argparse.Namespace) -> int:
         return _unusable_on_ray(args)
     if args.out or args.address:
         return complain("--out and --address are of --engine ray")
+    if not any(Path(path).exists() for path in args.path):
+        return complain(f"{visible(', '.join(args.path))}: there is no such file or folder")
+    for option, target, valid in (("--csv", args.csv, (".csv", ".tsv", ".txt", "")), ("--pdf", args.pdf, (".pdf", ""))):
+        if target and Path(target).suffix.lower() not in valid:
+            return complain(f"{option} {target}: give it a name that ends with {valid[0]}")
+    if (args.sample or args.reader or args.comment) and not args.pdf:
+        return complain("--sample, --reader and --comment are of --pdf FILE")
     for target in filter(None, (args.csv, args.pdf)):
         if Path(target).is_dir():
             return complain(f"{target} is a folder, not a file")
@@ -167,7 +174,8 @@ def _scan_photos(args: argparse.Namespace) -> int:
     if annotated:
         scanning.annotate_from_files(annotated, before, places)
     if args.pdf:
-        _write_pdf(args.pdf, counted, classifier.source.name, places)
+        notes = args.sample, args.reader, args.comment
+        _write_pdf(args.pdf, counted, classifier.source.name, places, notes)
     print(counted.to_json() if args.json else counted.tally.table())
     _say(f"{name}: {reason}" for name, reason in bad)
     if bad:
@@ -217,10 +225,13 @@ def _say(lines: Iterable[str]) -> None:
         print(f"leukoscope: {visible(line)}", file=sys.stderr)
 
 
-def _write_pdf(path: str, counted: Differential, model: str, places: Mapping[str, str]) -> None:
+def _write_pdf(
+    path: str, counted: Differential, model: str, places: Mapping[str, str], notes: tuple[str, str, str]
+) -> None:
     from datetime import date
 
-    from leukoscope.report import write_report
+    from leukoscope.report import Notes, write_report
     from leukoscope.scanning import thumbnails_from_files
 
-    write_report(path, counted, thumbnails_from_files(counted, places), model=model, made_on=date.today())
+    pictures = thumbnails_from_files(counted, places)
+    write_report(path, counted, pictures, model=model, made_on=date.today(), notes=Notes(*notes))

@@ -20,7 +20,7 @@ from leukoscope.errors import ImageError
 from leukoscope.files import write_whole
 from leukoscope.images import read_file, read_image
 from leukoscope.photos import ANNOTATED, Bad, Photo, digest_of, place_of
-from leukoscope.report import Key, cells_to_show, thumbnail
+from leukoscope.pictured import Key, cells_to_show, thumbnail
 
 MOST_SENT = 2**23  # bytes of a photo that travel to a worker; some dozen wait there, and a larger one it reads itself
 

@@ -153,7 +153,7 @@ def to_json(parts: list[Slide]) -> str:
 
 
 def slides_csv(parts: Iterable[Slide]) -> str:
-    """One row a slide: photos, counted cells of each type with share and 95 % limits in %, and what is kept apart."""
+    """One row a slide: photos, cells of each type with share and 95 % confidence interval in %, what is undecided."""
     text = io.StringIO(newline="")
     limits = [f"{name}_{what}" for name in CELL_TYPES for what in ("cells", "percent", "low", "high", "flag")]
     writer = csv.writer(text)

@@ -6,6 +6,7 @@ that the HTML needs, in colours that follow the page's own, light or dark.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE, CellType
@@ -37,6 +38,12 @@ UNFAMILIAR_ADVICE = (
 AS_THE_MODEL = "as the model says"
 DECISIONS = {name: name.capitalize() for name in (*CELL_TYPES, NOT_COUNTED, AS_THE_MODEL)}
 """What a person may call a cell: value -> text."""
+LEAVE = "Leave undecided (not counted)"
+"""What `AS_THE_MODEL` means where the model's label does not stand."""
+
+
+PROBABILITIES = "Probability of each type"
+IF_ONE_OF_FOUR = "Not an answer: if it were one of the four"
 
 
 def percent(share: float) -> str:
@@ -95,25 +102,32 @@ def short(prediction: Prediction) -> str:
     return f"{name}{'?' if prediction.verdict == 'review' else ''} {percent(prediction.confidence)}"
 
 
-def picture_text(prediction: Prediction) -> str:
-    """Alternative text of the picture that shows where the cell is."""
+def result_text(predictions: Sequence[Prediction]) -> str:
+    """The answers for a photo's cells as lines to copy, and what they are not."""
+    lines = [f"{number}: {short(prediction)}" for number, prediction in enumerate(predictions, 1)]
+    return "\n".join([*(lines or ["No white cell found."]), NOT_A_DIAGNOSIS])
+
+
+def picture_text(prediction: Prediction, cells: int = 1) -> str:
+    """Alternative text of the picture that shows where the cells are, and the answer for one of them."""
     if prediction.verdict == "no_cell":
         return "Your picture; no white cell was found in it."
     name = " or ".join(shown_types(prediction)) or "an unfamiliar cell"
-    return f"Your picture{' with a box where the white cell is' if prediction.box else ''}: {name}."
+    where = "where the white cell is" if cells == 1 else f"on each of {cells} white cells; the chosen one"
+    return f"Your picture{f' with a box {where}' if prediction.box else ''}: {name}."
 
 
-def verdict_html(prediction: Prediction) -> str:
-    """Headline and explanation of a prediction."""
+def verdict_html(prediction: Prediction, trust: str = "") -> str:
+    """Headline and explanation of a prediction; `trust` says how far answers like it were right."""
     tag = {
         "confident": "Predicted type",
-        "review": "Uncertain",
+        "review": "To review",
         "unfamiliar": "Unfamiliar",
         "no_cell": "No answer",
     }[prediction.verdict]
     colour = CELLS[prediction.label].colour if prediction.label and prediction.verdict == "confident" else ""
     note = "" if prediction.verdict == "no_cell" else NOT_A_DIAGNOSIS
-    return message_html(headline(prediction), explanation(prediction), tag, colour, note)
+    return message_html(headline(prediction), explanation(prediction), tag, colour, f"{trust} {note}".strip())
 
 
 def message_html(title: str, text: str, tag: str = "", colour: str = "", note: str = "") -> str:
@@ -166,10 +180,18 @@ def stacks_html(files: tuple[tuple[str, int], ...]) -> str:
 
 
 def bars_html(prediction: Prediction | None = None) -> str:
-    """How probable each type is, in the order of `CELL_TYPES`; without a cell the bars are empty."""
+    """How probable each type is, in the order of `CELL_TYPES`; without a cell the bars are empty.
+
+    Where the label does not stand the bars are hatched, and say that they hold only if it is one of the four.
+    """
     shares = prediction.probabilities if prediction and prediction.verdict != "no_cell" else {}
     rows = [_bar(CELLS[name], shares.get(name)) for name in CELL_TYPES]
-    return f'<ul class="lk lk-bars" aria-label="Probability of each type">{"".join(rows)}</ul>'
+    open_ = bool(shares) and prediction is not None and prediction.verdict != "confident"
+    title = IF_ONE_OF_FOUR if open_ else PROBABILITIES
+    return (
+        f'<div class="lk lk-shares{" lk-open" if open_ else ""}"><p class="lk-if">{title}</p>'
+        f'<ul class="lk-bars" aria-label="{title}">{"".join(rows)}</ul></div>'
+    )
 
 
 def _bar(cell: CellType, share: float | None) -> str:
@@ -270,6 +292,11 @@ STYLE = """
 }
 .lk-track { display: block; height: 1rem; border-radius: 4px; background: var(--lk-line); overflow: hidden; }
 .lk-fill { display: block; height: 100%; background: var(--lk-colour); }
+.lk-if { font-size: .85rem; }
+.lk .lk-if { margin-bottom: .3rem; }
+.lk-open .lk-if { font-weight: 650; }
+.lk-open .lk-fill { background: repeating-linear-gradient(
+  135deg, color-mix(in srgb, currentColor 45%, transparent) 0 3px, transparent 3px 7px); }
 .lk-value { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .lk-cards { display: grid; gap: 1rem; }
 .lk-columns {

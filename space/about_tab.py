@@ -14,7 +14,8 @@ def about_tab(classifier: Classifier, keep_minutes: int) -> None:
     """Build the tab; uploads that no page's end took away live for `keep_minutes`."""
     results = about.own_results(classifier)
     gr.HTML(
-        f'<div class="lk lk-about">{about.model_html(classifier)}{about.results_html(results)}</div>',
+        f'<div class="lk lk-about">{about.trust_html(classifier)}{about.model_html(classifier)}'
+        f"{about.results_html(results)}</div>",
         apply_default_css=False,
     )
     for result in results:

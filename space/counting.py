@@ -13,14 +13,17 @@ from leukoscope import Classifier, ImageError, Prediction
 from leukoscope.about import model_identity
 from leukoscope.archives import ZipLimits, is_zip, photos_in_zip, readable_name, unused_name
 from leukoscope.differential import CountedCell, Differential, Origin
-from leukoscope.draw import crop, jpeg
+from leukoscope.draw import crop, jpeg, view
 from leukoscope.images import picture_count, read_image
 from leukoscope.photos import LeftOut, digest_of
-from leukoscope.report import Key, cells_to_show
+from leukoscope.pictured import Key, cells_to_show
+from leukoscope.wording import AS_THE_MODEL
 
 MOST_PHOTOS = 400
 MOST_CELLS = 3000
+MOST_VIEWS = 600  # cells of a page that are kept large; the others are shown by their thumbnails
 ZIP_LIMITS = ZipLimits(photos=MOST_PHOTOS)
+MOST_DECISIONS = 1000  # sent at once
 MAX_FILE_MB = 64  # of an archive; photos have a limit of their own
 
 
@@ -28,12 +31,14 @@ MAX_FILE_MB = 64  # of an archive; photos have a limit of their own
 class Photo:
     """One photo of the count: its name, and its cells with their thumbnails (JPEG), or why it was not read.
 
+    views: each cell large (JPEG), as far as there is memory for them.
     origin: of its cells. copy_of: name of the photo that has the same bytes; then it is not counted.
     """
 
     name: str
     predictions: tuple[Prediction, ...] = ()
     thumbnails: tuple[bytes, ...] = ()
+    views: tuple[bytes, ...] = ()
     reason: str = ""
     origin: Origin | None = None
     copy_of: str = ""
@@ -168,8 +173,10 @@ def _scan(classifier: Classifier, name: str, content: bytes | str, so_far: list[
         predictions = tuple(classifier.scan(image))
     except ImageError as error:
         return Photo(name, reason=str(error))
-    thumbnails = (crop(image, p.box, markup.THUMBNAIL_SIDE) for p in predictions)
-    return Photo(name, predictions, tuple(jpeg(picture, 80) for picture in thumbnails), origin=origin)
+    thumbnails = tuple(jpeg(crop(image, p.box, markup.THUMBNAIL_SIDE), 80) for p in predictions)
+    room = MOST_VIEWS - sum(len(photo.views) for photo in so_far)
+    views = tuple(jpeg(view(image, p.box, markup.VIEW_SIDE), 80) for p in predictions[: max(0, room)])
+    return Photo(name, predictions, thumbnails, views, origin=origin)
 
 
 def _assembled(files: dict[str, tuple[Photo, ...]], before: Count) -> Count:
@@ -190,13 +197,30 @@ def cell_at(count: Count, index: object) -> CountedCell | None:
     return count.differential.cells[index] if valid else None
 
 
-def decided(count: Count, index: object, to: str | None) -> Count:
-    """The count with a cell called what a person says; None takes that back.
+def picture_of(count: Count, cell: CountedCell) -> bytes | None:
+    """JPEG of a cell as large as it is kept."""
+    photo = next((photo for photo in count.photos if photo.name == cell.photo), None)
+    pictures = (photo.views[cell.number - 1 :] or photo.thumbnails[cell.number - 1 :]) if photo else ()
+    return pictures[0] if pictures else None
+
+
+def decided(count: Count, decisions: object) -> Count:
+    """The count with cells called what a person says.
+
+    Args:
+        count: as it was.
+        decisions: [index, type] of each cell, as a browser sends them; `AS_THE_MODEL` takes a decision back.
 
     Raises:
-        ValueError: if there is no such cell, or `to` is not among the valid types.
+        ValueError: if they are no such list, there is no such cell, or a type is not valid. Then nothing changes.
     """
-    cell = cell_at(count, index)
-    if cell is None:
-        raise ValueError(f"no cell {index!r}")
-    return replace(count, differential=count.differential.reclassify(cell.photo, cell.number, to))
+    if not isinstance(decisions, list) or len(decisions) > MOST_DECISIONS:
+        raise ValueError(f"not a list of at most {MOST_DECISIONS} decisions")
+    for decision in decisions:
+        index, to = decision if isinstance(decision, list) and len(decision) == 2 else (None, None)
+        cell = cell_at(count, index)
+        if cell is None or not isinstance(to, str):
+            raise ValueError(f"no cell {index!r}")
+        to = None if to == AS_THE_MODEL else to
+        count = replace(count, differential=count.differential.reclassify(cell.photo, cell.number, to))
+    return count

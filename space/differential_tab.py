@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 import counting
+import deciding
 import gradio as gr
 import look
 import markup
@@ -27,7 +28,7 @@ BUSY = "Busy: {ahead} others are ahead of you, and no more can wait. Try again i
 def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> None:
     """Build the tab; `model` is the name that stands on the report."""
     remembered = gr.State(Count())
-    patch, download = gr.JSON(visible=False), gr.JSON(visible=False)
+    download = gr.JSON(visible=False)
     nothing = Count()
     with gr.Row():
         with gr.Column(scale=4, min_width=280):
@@ -38,6 +39,7 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
                 height=190,
                 elem_id="files",
             )
+            dozen = files.move_resource_to_block_cache(DRAWN_PHOTOS)
             with gr.Row():
                 drawn = gr.Button("Try it with 12 drawn photos", size="sm", elem_id="drawn", min_width=150)
                 stop = gr.Button("Stop", size="sm", elem_id="stop", interactive=False, min_width=90)
@@ -59,18 +61,22 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
             with gr.Row():
                 csv = gr.Button("Download CSV", interactive=False, elem_id="csv", min_width=120)
                 pdf = gr.Button("Download PDF", interactive=False, elem_id="pdf", min_width=120)
+            with gr.Accordion("Sample, reader and comment, for the PDF", open=False, elem_id="notes"):
+                notes = [
+                    gr.Textbox(label=label, max_length=most, max_lines=1)
+                    for label, most in (("Sample", 100), ("Reader", 100), ("Comment", 300))
+                ]
     with gr.Row(elem_id="cells-row"):
         with gr.Column(scale=7, min_width=280):
+            gr.HTML(markup.compare_html(count=True), apply_default_css=False, elem_id="compare")
             gallery = gr.HTML(
                 markup.gallery_html(nothing.differential, {}, MOST_SHOWN),
-                js_on_load=look.CHOOSE_CELL,
+                js_on_load=deciding.GALLERY,
                 apply_default_css=False,
                 elem_id="gallery",
             )
         with gr.Column(scale=4, min_width=280, elem_id="decide"):
-            panel = gr.HTML(
-                markup.chosen_html(), js_on_load=look.CHOOSE_TYPE, apply_default_css=False, elem_id="chosen"
-            )
+            panel = gr.HTML(markup.chosen_html(), js_on_load=deciding.PANEL, apply_default_css=False, elem_id="chosen")
 
     numbers = [remembered, table, chart, sentences]
 
@@ -80,16 +86,18 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
         before = before or nothing
         session = request.session_hash
         last, result = 0.0, before
+        sent, drawn_words = _without_the_dozen(sent or [], dozen)
         uploads.start(session)
         yield {
             status: markup.progress_html("Reading the files …", 0.0),
             stop: gr.Button(interactive=True),
+            drawn: gr.Button(visible=not sent),
             # What is decided on an older count while a newer one is made would be lost.
             gallery: markup.gallery_html(nothing.differential, {}, MOST_SHOWN),
             panel: markup.chosen_html(),
         }
         for news in counting.count_files(
-            classifier, uploads, sent or [], session, before, lambda: uploads.stopped(session), count_copies is True
+            classifier, uploads, sent, session, before, lambda: uploads.stopped(session), count_copies is True
         ):
             if isinstance(news, Count):
                 result = news
@@ -98,13 +106,15 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
                 done, total, photos = news
                 words = f"{photos} photo{'' if photos == 1 else 's'} read, file {done + 1} of {total} …"
                 yield {status: markup.progress_html(words, (done + 0.5) / total)}
-        words = "Stopped; what was read is counted. " if uploads.stopped(session) else ""
+        words = drawn_words + ("Stopped; what was read is counted. " if uploads.stopped(session) else "")
         uploads.stop(session)
         yield {
             **_numbers(result),
             status: markup.done_html(result.unreadable, result.differential, words, result.copies)
             + wording.stacks_html(result.stacks),
-            gallery: markup.gallery_html(result.differential, result.thumbnails, MOST_SHOWN),
+            gallery: markup.gallery_html(
+                result.differential, result.thumbnails, MOST_SHOWN, drawn=set(result.files) <= {dozen}
+            ),
             panel: markup.chosen_html(),
             stop: gr.Button(interactive=False),
             csv: gr.Button(interactive=bool(result.differential.photos)),
@@ -119,33 +129,32 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
     def choose(before: Count | None, event: gr.EventData) -> str:
         count, index = before or nothing, _sent(event, "index")
         cell = counting.cell_at(count, index)
-        return markup.chosen_html(index, cell, count.thumbnails.get((cell.photo, cell.number))) if cell else gr.skip()
+        return markup.chosen_html(index, cell, counting.picture_of(count, cell)) if cell else gr.skip()
 
     def decide(before: Count | None, event: gr.EventData) -> dict:
-        index, to = _sent(event, "index"), _sent(event, "to")
         try:
-            result = counting.decided(before or nothing, index, None if to == wording.AS_THE_MODEL else to)
+            return _numbers(counting.decided(before or nothing, _sent(event, "decisions")))
         except ValueError:
             raise gr.Error("Choose a cell first.", print_exception=False) from None
-        cell = result.differential.cells[index]
-        moved = {
-            "index": index,
-            "group": markup.group_of(cell),
-            "text": markup.cell_text(cell),
-            "mark": markup.mark_of(cell),
-        }
-        return {**_numbers(result), patch: moved}
 
     def save_csv(result: Count | None) -> dict:
         return _file("differential.csv", "text/csv", (result or nothing).differential.csv_bytes())
 
-    def save_pdf(result: Count | None) -> dict:
+    def save_pdf(result: Count | None, *said: str | None) -> dict:
         result = result or nothing
-        page = report.to_bytes(result.differential, result.report_pictures(), model=model, made_on=date.today())
+        page = report.to_bytes(
+            result.differential,
+            result.report_pictures(),
+            model=model,
+            made_on=date.today(),
+            notes=report.Notes(*(text or "" for text in said)),
+        )
         return _file("differential.pdf", "application/pdf", page)
 
-    def draw() -> list[str]:
-        return [files.move_resource_to_block_cache(DRAWN_PHOTOS)]
+    def draw(given: list[dict] | None) -> list[str] | dict:
+        if given:  # never in the place of somebody's photos
+            return gr.skip()
+        return [files.move_resource_to_block_cache(DRAWN_PHOTOS)]  # anew: it goes with the page that counted it
 
     def stop_count(request: gr.Request) -> None:
         uploads.stop(request.session_hash)
@@ -155,7 +164,7 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
         [files.change, copies.change],
         count,
         [files, remembered, copies],
-        [*numbers, status, gallery, panel, stop, csv, pdf],
+        [*numbers, status, gallery, panel, stop, drawn, csv, pdf],
         preprocess=False,
         trigger_mode="multiple",  # one after the other: each goes on from what the one before it read
         show_progress="minimal",
@@ -168,13 +177,22 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
     counted.failure(None, outputs=status, js=look.when_failed(failed, busy))
     quiet = {"show_progress": "hidden"} | private
     stop.click(stop_count, concurrency_limit=None, **quiet)
-    drawn.click(draw, outputs=files, **quiet)
+    drawn.click(draw, files, files, preprocess=False, **quiet)
     # One at a time, in their order: a decision goes on from the one before it.
     ordered = {"trigger_mode": "multiple", "concurrency_id": "decide", "concurrency_limit": 1} | quiet
-    gallery.choose(choose, remembered, panel, **ordered)
-    panel.decide(decide, remembered, [*numbers, patch], **ordered).success(None, patch, js=look.MOVE_CELL)
-    for button, save in ((csv, save_csv), (pdf, save_pdf)):
-        button.click(save, remembered, download, **quiet).success(None, download, js=look.DOWNLOAD)
+    kept = gallery.decide(decide, remembered, numbers, **ordered)
+    kept.success(None, js=deciding.KEPT)
+    kept.failure(None, js=deciding.NOT_KEPT)
+    # Of cells that somebody hurries past only the last is shown.
+    gallery.choose(choose, remembered, panel, **(ordered | {"trigger_mode": "always_last", "concurrency_id": "choose"}))
+    for button, save, inputs in ((csv, save_csv, [remembered]), (pdf, save_pdf, [remembered, *notes])):
+        button.click(save, inputs, download, **quiet).success(None, download, js=look.DOWNLOAD)
+
+
+def _without_the_dozen(sent: list[dict], dozen: str) -> tuple[list[dict], str]:
+    """The files to count, and a word on the drawn photos: beside real ones they do not count."""
+    real = [file for file in sent if file.get("path") != dozen]
+    return (real, "The drawn photos are not counted beside yours. ") if 0 < len(real) < len(sent) else (sent, "")
 
 
 def _sent(event: gr.EventData, key: str) -> object:

@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
+import deciding
 import gradio as gr
-import markup
+import rules
 
 from leukoscope import about, charts, wording
 
@@ -23,12 +24,12 @@ THEME = gr.themes.Default(
     checkbox_label_text_color="*body_text_color",
 )
 
-UPLOAD_HEIGHT = 240  # px: fixed, so that nothing jumps
+UPLOAD_HEIGHT = 150  # px: fixed, so that nothing jumps
 
 CSS = (
     wording.STYLE
     + charts.STYLE
-    + markup.STYLE
+    + rules.STYLE
     + about.STYLE
     + """
 .gradio-container { max-width: 1280px !important; margin: 0 auto !important; }
@@ -51,14 +52,25 @@ CSS = (
 #decide { position: sticky; top: .5rem; align-self: flex-start; background: var(--body-background-fill); z-index: 2; }
 @media (max-width: 720px) {
   #decide { position: static; gap: .4rem; }
-  #decide:has(.lk-chosen img) { position: sticky; top: auto; bottom: 0; padding: .4rem 0; }
-  #decide:has(.lk-chosen img) { border-top: 2px solid var(--border-color-primary); }
-  #decide .lk-chosen-row { grid-template-columns: 84px 1fr; }
-  #decide .lk-chosen img, #decide .lk-blank { width: 84px; height: 84px; }
-  #decide .lk-bars { gap: .1rem; }
-  #decide .lk-types { padding: 0 .4rem .3rem; margin-top: .2rem; }
-  #decide .lk-types > div { grid-template-columns: 1fr 1fr; gap: 0 .4rem; }
-  #decide .lk-types label { font-size: .88rem; }
+  #decide:has(.lk-view img) { position: sticky; top: auto; bottom: 0; padding: .4rem 0; }
+  #decide:has(.lk-view img) { border-top: 2px solid var(--border-color-primary); }
+  #decide .lk-chosen { display: grid; grid-template-columns: 46% 1fr; gap: 0 .6rem; }
+  #decide .lk-chosen > h2, #decide .lk-says { grid-column: 1 / -1; font-size: .9rem; margin: 0; }
+  #decide .lk-says { grid-row: 2; }
+  #decide :is(.lk-view, .lk-decide) { grid-row: 3; }
+  #decide .lk-shares { display: none; }
+  #decide .lk-decide { grid-template-columns: 1fr; gap: .15rem; margin: 0; }
+  #decide .lk-decide button { min-height: 1.6rem; padding: .1rem .4rem; font-size: .82rem; line-height: 1.15; }
+}
+@media print {
+  #picture, #examples, .hint, #heat, .lk-tools, .lk-choices, .lk-compare, .tab-container, footer, .lk-card details,
+  #files, #drawn, #stop, #copies, #csv, #pdf, #notes, #cells-row { display: none !important; }
+  #cards { display: none !important; }
+  .gradio-container, .gradio-container main { min-height: 0 !important; }
+  .lk-stage { max-height: 80mm; }
+  .lk-verdict { min-height: 0; }
+  .gradio-container, .gradio-container * { color: #000 !important; }
+  .lk-fill, .lk-share, .lk-swatch { print-color-adjust: exact; }
 }
 #verdict .error, #verdict .clear-status, #status .error, #status .clear-status { display: none; }
 .or, footer button { color: var(--body-text-color) !important; }
@@ -77,7 +89,8 @@ HEAD = """<style>
 </style>"""
 
 # A screen reader reads answers out. Gradio puts a button into a button beside chosen files: one of them is enough.
-ON_LOAD = """() => {
+ON_LOAD = (
+    """() => {
   for (const id of ['verdict', 'status', 'sentences'])
     document.querySelector(`#${id} .html-container`)?.setAttribute('aria-live', 'polite')
   const mend = () => {
@@ -90,12 +103,18 @@ ON_LOAD = """() => {
     }
   }
   new MutationObserver(mend).observe(document.body, { childList: true, subtree: true })
-}"""
+"""
+    + deciding.ASK
+    + "}"
+)
 # On a phone, where it stands below the upload field, the answer comes into view.
 REVEAL = """() => {
-  if (innerWidth < 700 && document.querySelector('#picture img'))
+  if (innerWidth < 700 && document.querySelector('#photo .lk-photo:not([data-copy=""])'))
     document.getElementById('photo').scrollIntoView({ block: 'start', behavior: 'smooth' })
 }"""
+
+# A picture that was given while the one before it was answered stays.
+EMPTY_IF_ANSWERED = "(now, answered) => answered && now && now.path !== answered ? now : null"
 
 CHOOSE_EXAMPLE = """
 element.addEventListener('click', event => {
@@ -107,9 +126,57 @@ element.addEventListener('click', event => {
 # The box and the list show the choice at once; the server then sends the answer for it. A new photo brings a new list,
 # but Gradio puts it into the old one's elements, which remember what was chosen there.
 CHOOSE_BOX = """
+let zoom = 1, x = 0, y = 0, from = null, dragged = false
+const place = () => {
+  const frame = element.querySelector('.lk-frame')
+  if (frame) frame.style.transform = `translate(${x}px, ${y}px) scale(${zoom})`
+  element.querySelector('.lk-stage').style.touchAction = zoom > 1 ? 'none' : 'pan-y'
+}
+const enlarge = by => {
+  zoom = Math.min(8, Math.max(1, zoom * by))
+  if (zoom === 1) x = y = 0
+  place()
+}
 watch('value', () => {
   for (const input of element.querySelectorAll('input[name=lk-cell]')) input.checked = input.defaultChecked
+  enlarge(0)
 })
+element.addEventListener('wheel', event => {
+  if (!event.ctrlKey || !event.target.closest('.lk-stage')) return
+  event.preventDefault()
+  enlarge(event.deltaY < 0 ? 1.25 : 0.8)
+}, { passive: false })
+element.addEventListener('dragstart', event => event.preventDefault())
+element.addEventListener('pointerdown', event => {
+  dragged = false
+  if (zoom > 1 && event.target.closest('.lk-stage')) from = [event.clientX - x, event.clientY - y]
+})
+addEventListener('pointermove', event => {
+  if (!from) return
+  const next = [event.clientX - from[0], event.clientY - from[1]]
+  dragged ||= Math.hypot(next[0] - x, next[1] - y) > 4
+  if (!dragged) return
+  x = next[0]
+  y = next[1]
+  place()
+})
+addEventListener('pointerup', () => { from = null })
+const copy = async text => {
+  const said = element.querySelector('.lk-said')
+  try { await navigator.clipboard.writeText(text) } catch {  // over plain http a browser has no clipboard
+    const area = document.createElement('textarea')
+    area.value = text
+    document.body.append(area)
+    area.select()
+    document.execCommand('copy')
+    area.remove()
+  }
+  said.textContent = 'Copied.'
+}
+const DO = {
+  in: () => enlarge(1.5), out: () => enlarge(1 / 1.5), fit: () => enlarge(0),
+  copy: () => copy(element.querySelector('.lk-photo').dataset.copy), save: () => trigger('save'),
+}
 const choose = number => {
   for (const box of element.querySelectorAll('.lk-box'))
     box.setAttribute('aria-pressed', String(box.dataset.number === number))
@@ -118,56 +185,14 @@ const choose = number => {
   trigger('choose', { number: Number(number) })
 }
 element.addEventListener('click', event => {
+  DO[event.target.closest('button[data-do]')?.dataset.do]?.()
   const box = event.target.closest('.lk-box')
-  if (box) choose(box.dataset.number)
+  if (box && !dragged) choose(box.dataset.number)
 })
 element.addEventListener('change', event => {
   if (event.target.name === 'lk-cell') choose(event.target.value)
 })
 """
-
-CHOOSE_CELL = """
-element.addEventListener('click', event => {
-  const cell = event.target.closest('.lk-cell')
-  if (!cell) return
-  for (const other of element.querySelectorAll('.lk-cell[aria-pressed=true]'))
-    other.setAttribute('aria-pressed', 'false')
-  cell.setAttribute('aria-pressed', 'true')
-  trigger('choose', { index: Number(cell.dataset.index) })
-})
-"""
-
-CHOOSE_TYPE = """
-watch('value', () => {
-  for (const input of element.querySelectorAll('input')) input.checked = input.defaultChecked
-})
-element.addEventListener('change', event => {
-  const panel = event.target.closest('.lk-chosen')
-  trigger('decide', { index: Number(panel.dataset.index), to: event.target.value })
-})
-"""
-
-# A cell that was decided on goes to its group, to its place by doubt; the server sends the gallery only once.
-MOVE_CELL = """cell => {
-  const gallery = document.getElementById('gallery')
-  const button = gallery.querySelector(`.lk-cell[data-index="${cell.index}"]`)
-  if (!button) return
-  const focused = document.activeElement === button
-  button.setAttribute('aria-label', cell.text)
-  button.title = cell.text
-  button.querySelector('span').textContent = cell.mark
-  const sections = [...gallery.querySelectorAll('section')]
-  const cells = sections.find(section => section.dataset.group === cell.group).querySelector('.lk-cells')
-  const doubt = other => Number(other.dataset.doubt)
-  const next = [...cells.children].find(other => other !== button && doubt(other) < doubt(button))
-  cells.insertBefore(button, next ?? null)
-  for (const section of sections) {
-    const count = section.querySelectorAll('.lk-cell').length
-    section.querySelector('.lk-count').textContent = count
-    section.hidden = count === 0
-  }
-  if (focused) button.focus()
-}"""
 
 DOWNLOAD = """file => {
   const bytes = Uint8Array.from(atob(file.base64), letter => letter.charCodeAt(0))

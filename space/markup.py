@@ -5,6 +5,7 @@ Pictures stand in the HTML itself, so that no copy of a visitor's photo is writt
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 
 import numpy as np
@@ -12,18 +13,39 @@ import numpy as np
 from leukoscope import CELL_TYPES, CELLS, Prediction, wording
 from leukoscope.differential import NOT_COUNTED, CountedCell, Differential
 from leukoscope.draw import data_uri, jpeg_uri, shrunk
+from leukoscope.synthetic import draw_cell
 
-SHOWN_SIDE = 1000  # px; longer pictures are shown smaller, so that the answer arrives quickly
+SHOWN_SIDE = 1400  # px; longer pictures are shown smaller, so that the answer arrives quickly
 THUMBNAIL_SIDE = 144  # px in the gallery, shown at half of it: sharp on fine screens
+DRAWN_SEED = 4  # of the cells to compare with
+VIEW_SIDE = 340  # px of a cell that is to be decided on, its surroundings included
 
-TO_DECIDE = "to decide"
-GROUPS = (TO_DECIDE, *CELL_TYPES, NOT_COUNTED)
+UNDECIDED = "undecided"
+GROUPS = (UNDECIDED, *CELL_TYPES, NOT_COUNTED)
 GROUP_TITLES = {
-    TO_DECIDE: "To decide",
+    UNDECIDED: "Undecided, not counted",
     **{name: CELLS[name].plural.capitalize() for name in CELL_TYPES},
     NOT_COUNTED: "None of the four, not counted",
 }
 MARKS = {"confident": "", "review": "?", "unfamiliar": "??"}
+LEGEND = (
+    ("confident", "1", "the type stands, in its colour"),
+    ("review", "2?", "to review: not sure enough"),
+    ("unfamiliar", "3??", "unfamiliar: perhaps none of the four"),
+)
+TOOLS = (
+    ("in", "+", "Zoom in"),
+    ("out", "−", "Zoom out"),
+    ("fit", "Whole photo", "Whole photo"),
+    ("copy", "Copy the result", "Copy the result"),
+    ("save", "Download the picture", "Download the picture"),
+)
+KEYS = {
+    **{name[0].upper(): name for name in CELL_TYPES},
+    "0": NOT_COUNTED,
+    "-": wording.AS_THE_MODEL,
+}
+"""Key -> what a person calls the chosen cell with it; U takes the last decision back."""
 
 
 # --- one photo -------------------------------------------------------------------------------------------
@@ -34,21 +56,35 @@ def empty_photo_html(text: str = "") -> str:
     return _photo(f"<p>{escape(text or 'Your picture appears here, with a box on every white cell.')}</p>", "")
 
 
-def photo_html(image: np.ndarray, predictions: tuple[Prediction, ...], chosen: int) -> str:
-    """The picture with a box to click on every cell, and a list of the cells to choose from by keyboard."""
+def photo_html(image: np.ndarray, predictions: tuple[Prediction, ...], chosen: int, note: str = "") -> str:
+    """The picture with a box to click on every cell, and a list of the cells to choose from by keyboard.
+
+    `note` says what picture it is.
+    """
     height, width = image.shape[:2]
     boxed = [(number, p) for number, p in enumerate(predictions, 1) if p.box]
     boxes = "".join(_box(number, p, width, height, number == chosen) for number, p in boxed)
     picture = f'<img src="{data_uri(shrunk(image, SHOWN_SIDE))}" alt="{escape(photo_text(predictions))}">'
     frame = f'<div class="lk-frame" style="--lk-ratio:{width / height:.4f}">{picture}{boxes}</div>'
     choices = "".join(_choice(number, p, number == chosen) for number, p in enumerate(predictions, 1))
-    return _photo(frame, choices)
+    return _photo(frame, choices, note, wording.result_text(predictions))
 
 
-def _photo(stage: str, choices: str) -> str:
+def _photo(stage: str, choices: str, note: str = "", copied: str = "") -> str:
     choices = choices or '<p class="lk-note">No cell to choose yet.</p>'
+    off = "" if copied else " disabled"
+    tools = "".join(
+        f'<button type="button" data-do="{do}" aria-label="{title}"{off}>{text}</button>' for do, text, title in TOOLS
+    )
+    legend = "".join(
+        f'<li><span class="lk-sample" data-verdict="{verdict}">{mark}</span>{escape(text)}</li>'
+        for verdict, mark, text in LEGEND
+    )
     return (
-        f'<div class="lk lk-photo"><div class="lk-stage">{stage}</div>'
+        f'<div class="lk lk-photo" data-copy="{escape(copied)}"><p class="lk-which">{escape(note)}</p>'
+        f'<div class="lk-stage">{stage}</div>'
+        f'<div class="lk-tools">{tools}<span class="lk-said" role="status"></span></div>'
+        f'<ul class="lk-legend" aria-label="What the boxes say">{legend}</ul>'
         f'<fieldset class="lk-choices"><legend>Cells found</legend><div>{choices}</div></fieldset></div>'
     )
 
@@ -107,11 +143,16 @@ def crop_html(image: np.ndarray | None = None, text: str = "") -> str:
 
 def group_of(cell: CountedCell) -> str:
     """The group of the gallery that a cell stands in."""
-    return TO_DECIDE if cell.kept_apart else cell.type or NOT_COUNTED
+    return UNDECIDED if cell.undecided else cell.type or NOT_COUNTED
 
 
-def gallery_html(differential: Differential, thumbnails: dict[tuple[str, int], bytes], most: int) -> str:
-    """Every cell as a button, grouped by what it counts as, the most doubtful first."""
+def gallery_html(
+    differential: Differential, thumbnails: dict[tuple[str, int], bytes], most: int, drawn: bool = False
+) -> str:
+    """Every cell as a button, grouped by what it counts as, the most doubtful first; `drawn`: nothing is lost with it.
+
+    A cell that is decided on stays where it is, so that nothing moves under the pointer, until the groups are sorted.
+    """
     cells = sorted(enumerate(differential.cells), key=lambda pair: pair[1].prediction.confidence)
     shown = cells[:most]
     sections = "".join(
@@ -121,7 +162,12 @@ def gallery_html(differential: Differential, thumbnails: dict[tuple[str, int], b
     note = ""
     if len(cells) > most:
         note = f'<p class="lk-note">The {most:,} most doubtful of {len(cells):,} cells are shown; all are counted.</p>'
-    return f'<div class="lk lk-gallery">{note}{sections}</div>'
+    sort = '<button type="button" class="lk-sort" disabled>Sort decided cells into their groups</button>'
+    return (
+        f'<div class="lk lk-gallery" data-drawn="{str(drawn).lower()}">{note}'
+        f'<div class="lk-sorting"{"" if cells else " hidden"}>{sort}<span class="lk-kept" role="status"></span></div>'
+        f"{sections}</div>"
+    )
 
 
 def _group(group: str, cells: list[tuple[int, CountedCell]], thumbnails: dict[tuple[str, int], bytes]) -> str:
@@ -136,45 +182,73 @@ def _group(group: str, cells: list[tuple[int, CountedCell]], thumbnails: dict[tu
 
 def _thumbnail(index: int, cell: CountedCell, picture: bytes | None) -> str:
     text = escape(cell_text(cell))
+    decided = f", by you: {cell.corrected}" if cell.corrected else ""
+    mark = f"{cell.corrected}\nby you" if cell.corrected else escape(mark_of(cell.prediction))
     image = f'<img src="{jpeg_uri(picture)}" alt="" width="72" height="72">' if picture else "<i></i>"
     return (
         f'<button type="button" class="lk-cell" data-index="{index}" data-verdict="{cell.prediction.verdict}" '
-        f'data-doubt="{1 - cell.prediction.confidence:.4f}" aria-pressed="false" aria-label="{text}" title="{text}">'
-        f"{image}<span>{escape(mark_of(cell))}</span></button>"
+        f'data-doubt="{1 - cell.prediction.confidence:.4f}" data-own="{group_of(replace(cell, corrected=None))}" '
+        f'data-group="{group_of(cell)}" data-to="{cell.corrected or wording.AS_THE_MODEL}" '
+        f'data-text="{text}" data-mark="{escape(mark_of(cell.prediction))}" aria-pressed="false" '
+        f'aria-label="{text}{decided}" title="{text}{decided}">{image}<span>{mark}</span></button>'
     )
 
 
-def mark_of(cell: CountedCell) -> str:
-    """What stands under a cell of the gallery: how sure the model is, or that a person decided."""
-    if cell.corrected:
-        return "by you"
-    return f"{wording.percent(cell.prediction.confidence)}{MARKS[cell.prediction.verdict]}"
+def mark_of(prediction: Prediction) -> str:
+    """What stands under a cell of the gallery: its type and how sure the model is, or its verdict."""
+    if prediction.verdict == "confident":
+        return f"{prediction.label}\n{wording.percent(prediction.confidence)}"
+    return f"{prediction.label}?\nto review" if prediction.verdict == "review" else "unfamiliar"
 
 
 def cell_text(cell: CountedCell) -> str:
-    """One cell of a count in words."""
-    decided = f", by you: {cell.corrected}" if cell.corrected else ""
-    return f"{cell.photo}, cell {cell.number}: {wording.short(cell.prediction)}{decided}"
+    """One cell of a count in words, as the model sees it."""
+    return f"{cell.photo}, cell {cell.number}: {wording.short(cell.prediction)}"
 
 
 def chosen_html(index: int = 0, cell: CountedCell | None = None, picture: bytes | None = None) -> str:
-    """The cell that is to be decided on, enlarged, its four bars, and what it may be called."""
-    title, image, bars = "No cell chosen", '<div class="lk-blank"></div>', wording.bars_html()
+    """The cell that is to be decided on, large, its verdict and four bars, and what it may be called."""
+    title, image, bars = "No cell chosen", '<p class="lk-blank">Choose a cell.</p>', wording.bars_html()
+    said = ""
     if cell is not None:
-        title, bars = f"Cell {cell.number} of {cell.photo}", wording.bars_html(cell.prediction)
-        image = f'<img src="{jpeg_uri(picture)}" alt="The chosen cell, enlarged.">' if picture else image
+        title, bars = f"{cell.photo}, cell {cell.number}", wording.bars_html(cell.prediction)
+        said = wording.headline(cell.prediction)
+        image = f'<img src="{jpeg_uri(picture)}" alt="The chosen cell and what is around it.">' if picture else image
     now = cell and (cell.corrected or wording.AS_THE_MODEL)
-    choices = "".join(
-        f'<label{_type_style(value)}><input type="radio" name="lk-type" value="{escape(value)}"'
-        f"{' checked' if value == now else ''}><span>{escape(text)}</span></label>"
-        for value, text in wording.DECISIONS.items()
+    stands = cell is None or cell.prediction.verdict == "confident"
+    texts = wording.DECISIONS | ({} if stands else {wording.AS_THE_MODEL: wording.LEAVE})
+    off = "" if cell else " disabled"
+    buttons = "".join(
+        f'<button type="button" data-to="{escape(value)}" aria-pressed="{str(value == now).lower()}"'
+        f"{off}{_type_style(value)}><kbd>{key}</kbd>"
+        f"<span>{escape(texts[value])}</span></button>"
+        for key, value in KEYS.items()
     )
     return (
-        f'<div class="lk lk-chosen" data-index="{index}"><h2 title="{escape(title)}">{escape(title)}</h2>'
-        f'<div class="lk-chosen-row">{image}{bars}</div>'
-        f'<fieldset class="lk-choices lk-types"{"" if cell else " disabled"}><legend>It counts as</legend>'
-        f"<div>{choices}</div></fieldset></div>"
+        f'<div class="lk lk-chosen" data-index="{index if cell else -1}">'
+        f'<h2 title="{escape(title)}">{escape(title)}</h2>'
+        f'<div class="lk-view">{image}</div><p class="lk-says">{escape(said)}</p>{bars}'
+        f'<div class="lk-decide" role="group" aria-label="It counts as">{buttons}'
+        '<button type="button" data-do="undo"><kbd>U</kbd><span>Undo the last decision</span></button></div></div>'
     )
+
+
+def compare_html(count: bool = False) -> str:
+    """A drawn cell of each type to compare a cell with; with `count` also a place for the surest of the same count.
+
+    The browser fills these places from the gallery.
+    """
+    words = "a drawing of each type" + (
+        ", and the cell of it that the model is surest of in this count" if count else ""
+    )
+    items = "".join(
+        f"<li{_type_style(name)}><span>{escape(name.capitalize())}</span>"
+        f'<img src="{data_uri(draw_cell(name, seed=DRAWN_SEED, size=THUMBNAIL_SIDE))}" alt="Drawn {escape(name)}">'
+        + (f'<img class="lk-surest" data-type="{escape(name)}" alt="" hidden>' if count else "")
+        + "</li>"
+        for name in CELL_TYPES
+    )
+    return f'<figure class="lk lk-compare"><figcaption>To compare: {words}.</figcaption><ul>{items}</ul></figure>'
 
 
 def _type_style(name: str) -> str:
@@ -197,69 +271,9 @@ def done_html(
     """What came of a count, which files were not read and which are copies; `words` stand before it."""
     if not differential.photos and not files:
         return progress_html(words)
-    apart = differential.in_review + differential.unfamiliar
+    undecided = differential.in_review + differential.unfamiliar
     words += f"{len(differential.cells):,} cells found in {len(differential.photos):,} photos" + (
-        f"; {apart:,} wait for your decision below." if apart else "."
+        f"; {undecided:,} undecided: decide below." if undecided else "."
     )
     lists = wording.copies_html(copies) + wording.unreadable_html(files)
     return f'<div class="lk lk-status"><p>{escape(words)}</p>{lists}</div>'
-
-
-STYLE = """
-.lk-stage { aspect-ratio: 4 / 3; container-type: size; display: grid; place-items: center; overflow: hidden;
-  border: 1px solid var(--lk-line); border-radius: 8px; background: color-mix(in srgb, currentColor 6%, transparent); }
-.lk-stage > p { padding: 1rem; max-width: 18rem; text-align: center; }
-.lk-frame { position: relative; aspect-ratio: var(--lk-ratio); width: min(100cqw, 100cqh * var(--lk-ratio)); }
-.lk-frame img { display: block; width: 100%; height: 100%; margin: 0; border-radius: 0; }
-.lk-box { position: absolute; padding: 0; margin: 0; background: none; cursor: pointer; border-radius: 4px;
-  border: 2px solid #fff; outline: 2px solid #000; outline-offset: 0; min-width: 14px; min-height: 14px; }
-.lk-box[data-verdict="review"] { border-style: dashed; }
-.lk-box[data-verdict="unfamiliar"] { border-style: dotted; }
-.lk-box span { position: absolute; left: -2px; bottom: 100%; font: 600 12px/1.25 ui-sans-serif, system-ui, sans-serif;
-  padding: 0 4px; color: #fff; background: #000; border-bottom: 3px solid var(--lk-colour, #fff); white-space: nowrap; }
-.lk-box[data-label] span { bottom: auto; top: -2px; }
-.lk-box:hover { background: rgb(255 255 255 / .16); }
-.lk-box[aria-pressed="true"] { border-width: 4px; border-color: var(--lk-colour, #fff); outline-width: 3px; }
-.lk-box[aria-pressed="true"] { z-index: 1; }
-.lk-box[aria-pressed="true"] span { left: -4px; }
-.lk-choices { margin: .5rem 0 0; padding: .1rem .6rem .5rem; border: 1px solid var(--lk-line); border-radius: 8px; }
-.lk-choices { min-width: 0; }
-.lk-choices legend { padding: 0 .3rem; font-size: .85rem; }
-.lk-choices > div { height: 6.4rem; overflow-y: auto; display: grid; align-content: start; gap: .15rem .8rem;
-  grid-template-columns: repeat(auto-fill, minmax(11.5rem, 1fr)); }
-.lk-choices label { display: flex; gap: .4rem; align-items: baseline; padding: .15rem .2rem; border-radius: 4px; }
-.lk-choices label { border-left: 4px solid var(--lk-colour, transparent); padding-left: .4rem; cursor: pointer; }
-.lk-choices label:has(:checked) { background: color-mix(in srgb, currentColor 12%, transparent); }
-.lk-choices input { accent-color: currentColor; }
-.lk-types > div { height: auto; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
-.lk-types:disabled { opacity: .55; }
-.lk-crop { margin: 0; display: grid; justify-items: center; gap: .3rem; }
-.lk-crop img, .lk-crop > div { width: 220px; height: 220px; margin: 0; border-radius: 8px; }
-.lk-crop > div { border: 1px solid var(--lk-line); background: color-mix(in srgb, currentColor 6%, transparent); }
-.lk-crop figcaption { font-size: .85rem; min-height: 2.6em; text-align: center; }
-.lk-gallery { display: grid; gap: .8rem; }
-.lk-gallery h2, .lk-chosen h2 { margin: 0 0 .4rem; font-size: 1.05rem; }
-.lk-gallery section:not([style]) .lk-swatch { background: none; border: 2px dashed currentColor; }
-.lk-count { font-weight: 400; opacity: .8; }
-.lk-cells { display: grid; grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)); gap: .4rem .2rem; }
-.lk-cell { display: grid; justify-items: center; gap: .1rem; padding: 4px 2px; border: 2px solid transparent;
-  border-radius: 8px; background: none; color: inherit; cursor: pointer; font: inherit; font-size: .8rem; }
-.lk-cell:hover { background: color-mix(in srgb, currentColor 8%, transparent); }
-.lk-cell img, .lk-cell i { width: 72px; height: 72px; margin: 0; border-radius: 6px; }
-.lk-cell i { background: var(--lk-line); }
-.lk-cell span { font-variant-numeric: tabular-nums; white-space: nowrap; }
-.lk-cell[aria-pressed="true"] { border-color: currentColor; }
-.lk-cell[aria-pressed="true"] span { font-weight: 700; }
-.lk-chosen h2 { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.lk-chosen-row { display: grid; grid-template-columns: 120px 1fr; gap: .8rem; align-items: center; }
-.lk-chosen img, .lk-blank { width: 120px; height: 120px; margin: 0; border-radius: 8px; }
-.lk-blank { border: 1px dashed var(--lk-line); }
-.lk-chosen .lk-bars li { grid-template-columns: 5.6rem 1fr 3.6rem; gap: .3rem; font-size: .85rem; }
-.lk-chosen .lk-track { height: .7rem; }
-.lk-status { min-height: 3.2rem; }
-.lk-status progress { width: 100%; height: .8rem; accent-color: var(--primary-700); }
-.lk-unreadable, .lk-copies { margin-top: .4rem; }
-:is(.lk-unreadable, .lk-copies) ul { margin: .3rem 0 0 1.1rem;
-  overflow-wrap: anywhere; max-height: 12rem; overflow-y: auto; }
-"""
-"""Rules for the HTML of this module, beside those of `leukoscope.wording`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -12,7 +13,7 @@ import markup
 import numpy as np
 from uploads import MAX_PHOTO_MB, Uploads
 
-from leukoscope import CELL_TYPES, Classifier, ImageError, Prediction, draw, wording
+from leukoscope import CELL_TYPES, Classifier, ImageError, Prediction, about, draw, wording
 from leukoscope.classifier import no_cell
 from leukoscope.explain import CLASS_MAP, enlarged
 from leukoscope.images import FORMATS, read_image
@@ -20,9 +21,8 @@ from leukoscope.images import FORMATS, read_image
 EXAMPLES = Path(__file__).parent / "examples"
 THUMBNAIL = 96  # px of an example's button
 
-WAITING = wording.message_html(
-    "No picture yet", "Choose one, or click one of the drawn cells. The answer appears here.", "Waiting"
-)
+FIRST_EXAMPLE = "several_cells.webp"
+DRAWN = "An example: a drawing, not a photograph. Give a photo of yours above."
 FAILED = wording.message_html("That did not work", "Nothing was classified. Choose the picture again.", "No answer")
 BUSY = wording.message_html(
     "Busy", "{ahead} others are ahead of you, and no more can wait. Try again in a minute.", "No answer"
@@ -31,7 +31,10 @@ BUSY = wording.message_html(
 
 @dataclass(frozen=True)
 class Scanned:
-    """What a page remembers of its photo: where the upload lies, the answers, and the number of the chosen cell."""
+    """What a page remembers of its photo: where the upload lies, the answers, and the number of the chosen cell.
+
+    file: as Gradio hands it over unread; empty for the example that the page begins with.
+    """
 
     file: dict
     predictions: tuple[Prediction, ...]
@@ -45,10 +48,11 @@ class Scanned:
 
 
 def one_photo(classifier: Classifier, uploads: Uploads) -> None:
-    """Build the tab."""
-    remembered = gr.State()
+    """Build the tab. It begins with a finished example."""
+    trust = about.trust_note(classifier)
+    download, answered = gr.JSON(visible=False), gr.JSON(visible=False)
     with gr.Row():
-        with gr.Column(scale=3, min_width=280, elem_id="given"):
+        with gr.Column(scale=7, min_width=290, elem_id="given"):
             picture = gr.Image(
                 label="Your picture",
                 sources=["upload", "clipboard", "webcam"],
@@ -59,45 +63,53 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
                 alt_text="Your picture as you gave it.",
                 elem_id="picture",
             )
-            button = gr.Button("Classify", variant="primary", elem_id="classify")
-            _hint("No photo at hand? These are <strong>drawings, not photographs</strong>:")
-            examples = gr.HTML(
-                _examples_html(), js_on_load=look.CHOOSE_EXAMPLE, apply_default_css=False, elem_id="examples"
-            )
-            _hint(
-                f"{', '.join(FORMATS)}, up to {MAX_PHOTO_MB} MB; of several pages the first is read. "
-                "Pictures are deleted when you leave the page; "
-                "still, send none that names a patient."
-            )
-        with gr.Column(scale=5, min_width=300):
+            image = read_image(EXAMPLES / FIRST_EXAMPLE)
+            first = Scanned({}, tuple(classifier.scan(image)))
+            remembered = gr.State(first)
             photo = gr.HTML(
-                markup.empty_photo_html(), js_on_load=look.CHOOSE_BOX, apply_default_css=False, elem_id="photo"
+                markup.photo_html(image, first.predictions, first.chosen, DRAWN),
+                js_on_load=look.CHOOSE_BOX,
+                apply_default_css=False,
+                elem_id="photo",
             )
-        with gr.Column(scale=4, min_width=290):
-            verdict = gr.HTML(WAITING, apply_default_css=False, elem_id="verdict")
-            bars = gr.HTML(wording.bars_html(), apply_default_css=False, elem_id="bars")
-            crop = gr.HTML(markup.crop_html(), apply_default_css=False, elem_id="crop")
+        with gr.Column(scale=5, min_width=290):
+            answer_now = _answer(first, trust)
+            verdict = gr.HTML(answer_now[0], apply_default_css=False, elem_id="verdict")
+            bars = gr.HTML(answer_now[1], apply_default_css=False, elem_id="bars")
+            crop = gr.HTML(_crop(classifier, image, first, False), apply_default_css=False, elem_id="crop")
             heat = gr.Checkbox(
                 label="Show where the model looked",
                 visible=CLASS_MAP in classifier.outputs,
                 elem_id="heat",
             )
-    cards = gr.HTML(apply_default_css=False, elem_id="cards")
+            gr.HTML(markup.compare_html(), apply_default_css=False)
+    _hint("No photo at hand? These are <strong>drawings, not photographs</strong>:")
+    examples = gr.HTML(_examples_html(), js_on_load=look.CHOOSE_EXAMPLE, apply_default_css=False, elem_id="examples")
+    _hint(
+        f"{', '.join(FORMATS)}, up to {MAX_PHOTO_MB} MB; of several pages the first is read. "
+        "Pictures are deleted when you leave the page; still, send none that names a patient."
+    )
+    cards = gr.HTML(answer_now[2], apply_default_css=False, elem_id="cards")
+
+    def read(scanned: Scanned) -> np.ndarray:
+        return read_image(uploads.read(scanned.file) if scanned.file else EXAMPLES / FIRST_EXAMPLE)
 
     def show(file: dict | None, heated: bool, request: gr.Request) -> tuple:
-        if not file:
-            return None, markup.empty_photo_html(), WAITING, *_no_answer()
+        if not file:  # taken out of its field below, once it was answered
+            return (gr.skip(),) * len(shown)
         try:
             image = read_image(uploads.read(file, request.session_hash))
             predictions = tuple(classifier.scan(image))
             scanned = Scanned(file, predictions, none=None if predictions else no_cell(image))
         except ImageError as error:
-            return None, markup.empty_photo_html(), wording.unreadable(error), *_no_answer()
+            return None, markup.empty_photo_html(), wording.unreadable(error), *_no_answer(), file.get("path")
+        note = DRAWN if Path(str(file["path"])).name in {path.name for path in example_paths()} else ""
         return (
             scanned,
-            markup.photo_html(image, scanned.predictions, scanned.chosen),
-            *_answer(scanned),
+            markup.photo_html(image, scanned.predictions, scanned.chosen, note),
+            *_answer(scanned, trust),
             _crop(classifier, image, scanned, heated),
+            file["path"],
         )
 
     def choose(scanned: Scanned | None, heated: bool, event: gr.EventData) -> tuple:
@@ -106,15 +118,26 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
         if scanned is None or number not in range(1, len(scanned.predictions) + 1):
             return scanned, FAILED, *_no_answer()
         scanned = replace(scanned, chosen=number)
-        return scanned, *_answer(scanned), enlarge(scanned, heated)
+        return scanned, *_answer(scanned, trust), enlarge(scanned, heated)
 
     def enlarge(scanned: Scanned | None, heated: bool) -> str:
         if scanned is None or not scanned.predictions:
             return markup.crop_html()
         try:
-            return _crop(classifier, read_image(uploads.read(scanned.file)), scanned, heated)
+            return _crop(classifier, read(scanned), scanned, heated)
         except ImageError as error:
             return markup.crop_html(text=wording.sentence(error))
+
+    def save(scanned: Scanned | None) -> dict:
+        """The photo with its boxes, as a file that the browser makes."""
+        if scanned is None:
+            raise gr.Error("Give a picture first.", print_exception=False)
+        try:
+            image = read(scanned)
+        except ImageError as error:
+            raise gr.Error(wording.sentence(error), print_exception=False) from None
+        drawn = draw.jpeg(draw.draw_cells(image, list(scanned.predictions), scanned.chosen - 1), 92)
+        return {"name": "leukoscope.jpg", "type": "image/jpeg", "base64": base64.b64encode(drawn).decode()}
 
     def take_example(event: gr.EventData) -> str | None:
         """Put one of the drawn cells into the upload field, as if the visitor had chosen it."""
@@ -124,9 +147,8 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
 
     # preprocess=False: or Gradio opens the file with Pillow before our decoder, which knows the limits.
     private = {"api_visibility": "private", "concurrency_id": "model", "concurrency_limit": 2}
-    shown = [remembered, photo, verdict, bars, cards, crop]
-    answer = gr.on(
-        [picture.change, button.click],
+    shown = [remembered, photo, verdict, bars, cards, crop, answered]
+    answer = picture.change(
         show,
         [picture, heat],
         shown,
@@ -137,18 +159,21 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
         **private,
     )
     answer.then(None, js=look.REVEAL)
+    # The field is emptied: the picture stands below it, and the next one can be given at once.
+    answer.then(None, [picture, answered], picture, js=look.EMPTY_IF_ANSWERED)
     # No answer to another picture may stand.
-    failed, busy = ([None, markup.empty_photo_html(), message, *_no_answer()] for message in (FAILED, BUSY))
+    failed, busy = ([None, markup.empty_photo_html(), message, *_no_answer(), None] for message in (FAILED, BUSY))
     answer.failure(None, outputs=shown, js=look.when_failed(failed, busy))
     quiet = {"show_progress": "hidden", "trigger_mode": "always_last"} | private
     photo.choose(choose, [remembered, heat], [remembered, verdict, bars, cards, crop], **quiet)
+    photo.save(save, remembered, download, **quiet).success(None, download, js=look.DOWNLOAD)
     heat.input(enlarge, [remembered, heat], crop, **quiet)
     examples.example(take_example, outputs=picture, api_visibility="private", show_progress="hidden")
 
 
-def _answer(scanned: Scanned) -> tuple[str, str, str]:
+def _answer(scanned: Scanned, trust: str) -> tuple[str, str, str]:
     prediction = scanned.prediction
-    return wording.verdict_html(prediction), wording.bars_html(prediction), wording.cards_html(prediction)
+    return wording.verdict_html(prediction, trust), wording.bars_html(prediction), wording.cards_html(prediction)
 
 
 def _no_answer() -> tuple[str, str, str]:

@@ -36,7 +36,10 @@ with count_tab:
     count_page(classifier, count, watching)
 with about_tab:
     results = about.own_results(classifier)
-    st.html(f'<div class="lk lk-about">{about.model_html(classifier)}{about.results_html(results)}</div>')
+    st.html(
+        f'<div class="lk lk-about">{about.trust_html(classifier)}'
+        f"{about.model_html(classifier)}{about.results_html(results)}</div>"
+    )
     for result in results:
         if figures := about.figures(classifier, result):
             with st.expander(f"Pictures: {about.SETS.get(result, result)}"):

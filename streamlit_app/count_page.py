@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import threading
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from photo_page import TYPES
 from running_count import RunningCount
 
 from leukoscope import Classifier, about, charts, report, wording
+from leukoscope.counted import CountedCell
 from leukoscope.draw import jpeg_uri
 from leukoscope.errors import DifferentialError
 from leukoscope.files import write_whole
@@ -24,7 +27,9 @@ IN_MEMORY = "off"  # value of the variable: nothing is kept on disk, and every p
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,39}")
 MOST_ROWS = 300  # in the table of cells: the most doubtful; all are counted
 EVERY_SECONDS = 1.0
-UNDECIDED, ALL = "To decide", "All cells"
+_given: set[str] = set()  # names of counts that pages began with; a count without a photo has no file yet
+_names = threading.Lock()
+UNDECIDED, ALL = "Undecided", "All cells"
 
 
 # --- the session -----------------------------------------------------------------------------------------
@@ -43,7 +48,20 @@ def choose_session() -> RunningCount:
     if folder == IN_MEMORY:
         st.caption("Kept in memory, until this page is closed.")
         return _count_in_memory()
-    name = st.text_input("Name of the count", "session", key="session_name", max_chars=40).strip()
+    here = Path(folder)
+    st.session_state.setdefault("session_name", new_name(here))
+    st.button("New count", key="new_count", on_click=lambda: _name_count(new_name(here)), icon=":material/add:")
+    earlier = kept_names(here)
+    if earlier:
+        st.selectbox(
+            "Go on with an earlier count",
+            earlier,
+            index=None,
+            key="earlier",
+            placeholder="Choose a count",
+            on_change=lambda: _name_count(st.session_state["earlier"]),
+        )
+    name = st.text_input("Name of the count", key="session_name", max_chars=40).strip()
     if not NAME.fullmatch(name):
         st.error("A name has letters, digits, spaces, - and _. Until then the count is kept in memory alone.")
         return _count_in_memory()
@@ -53,15 +71,42 @@ def choose_session() -> RunningCount:
     except (DifferentialError, OSError) as error:
         st.error(f"{wording.sentence(error)} Choose another name; until then the count is kept in memory alone.")
         return _count_in_memory()
-    st.caption(f"Kept in {file}, photo by photo. Another name begins another count.")
-    if count.restored:
-        st.caption(f"{count.restored:,} photos were counted before and are still here.")
+    began: set[str] = st.session_state.setdefault("began", set())
+    if not file.exists():
+        began.add(name)
+    if name in began:
+        st.caption(f"**{name}** is a new count.")
+    else:
+        photos = len(count.differential.photos)
+        st.info(f"Going on with **{name}**: {photos:,} photos were counted before and are still here.")
+    st.caption(f"Kept in {file}, photo by photo.")
     if file.exists():
         st.download_button("Save session", file.read_bytes, f"{name}.jsonl", key="save_session", on_click="ignore")
     given = st.file_uploader("Restore a saved session", type=["jsonl"], key="restored_session")
     if given and st.button("Restore it here", key="restore"):
         _restore(given.getvalue(), given.name, file, count)
     return count
+
+
+def new_name(folder: Path) -> str:
+    """A name for a count that no other has: today's date, and a number."""
+    today = date.today().isoformat()
+    taken = {path.stem for path in folder.glob(f"{today} *.jsonl")}
+    with _names:
+        number = next(n for n in itertools.count(1) if f"{today} {n}" not in taken | _given)
+        _given.add(f"{today} {number}")
+    return f"{today} {number}"
+
+
+def kept_names(folder: Path) -> list[str]:
+    """The names of the counts on disk, the last one first."""
+    files = sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [path.stem for path in files if NAME.fullmatch(path.stem)]
+
+
+def _name_count(name: str | None) -> None:
+    if name:
+        st.session_state["session_name"] = name
 
 
 def _count_in_memory() -> RunningCount:
@@ -167,9 +212,19 @@ def _progress(count: RunningCount) -> None:
 def _downloads(classifier: Classifier, count: RunningCount) -> None:
     differential = count.differential
 
+    with st.expander("Sample, reader and comment, for the PDF"):
+        notes = [
+            st.text_input(label, key=f"note_{label.lower()}", max_chars=most)
+            for label, most in (("Sample", 100), ("Reader", 100), ("Comment", 300))
+        ]
+
     def page() -> bytes:
         return report.to_bytes(
-            differential, count.report_pictures(), model=about.model_name(classifier), made_on=date.today()
+            differential,
+            count.report_pictures(),
+            model=about.model_name(classifier),
+            made_on=date.today(),
+            notes=report.Notes(*notes),
         )
 
     csv, pdf, _ = st.columns([1, 1, 3])
@@ -184,11 +239,11 @@ def _downloads(classifier: Classifier, count: RunningCount) -> None:
 def _cells(count: RunningCount) -> None:
     """The cells as a table whose last column a person may change."""
     st.subheader("Cells", anchor=False)
-    apart = sum(cell.kept_apart for cell in count.differential.cells)
+    apart = sum(cell.undecided for cell in count.differential.cells)
     which = st.segmented_control(
         "Which cells", [UNDECIDED, ALL], default=UNDECIDED if apart else ALL, required=True, key="which_cells"
     )
-    cells = [cell for cell in count.differential.cells if which == ALL or cell.kept_apart]
+    cells = [cell for cell in count.differential.cells if which == ALL or cell.undecided]
     cells = sorted(cells, key=lambda cell: cell.prediction.confidence)
     if not cells:
         st.write("No cell waits for a decision.")
@@ -200,10 +255,10 @@ def _cells(count: RunningCount) -> None:
     rows = [
         {
             "Cell": jpeg_uri(count.pictures[key]) if key in count.pictures else None,
+            "It counts as": _decision(cell),
+            "The model says": wording.short(cell.prediction),
             "Photo": cell.photo,
             "Number": cell.number,
-            "The model says": wording.short(cell.prediction),
-            "It counts as": wording.DECISIONS[cell.corrected or wording.AS_THE_MODEL],
         }
         for key, cell in zip(keys, shown, strict=True)
     ]
@@ -214,17 +269,27 @@ def _cells(count: RunningCount) -> None:
         key=key,
         hide_index=True,
         num_rows="fixed",
-        row_height=64,
+        row_height=100,
         disabled=["Cell", "Photo", "Number", "The model says"],
         column_config={
-            "Cell": st.column_config.ImageColumn(width="small"),
+            "Cell": st.column_config.ImageColumn(width=100),
             "It counts as": st.column_config.SelectboxColumn(
-                options=list(wording.DECISIONS.values()), required=True, help="Choose what you see: it is counted so."
+                options=[*wording.DECISIONS.values(), wording.LEAVE],
+                required=True,
+                width=150,
+                help="Choose what you see: it is counted so.",
             ),
         },
         on_change=_edited,
         args=(count, keys, key),
     )
+
+
+def _decision(cell: CountedCell) -> str:
+    """What stands in the column that a person changes."""
+    if cell.corrected:
+        return wording.DECISIONS[cell.corrected]
+    return wording.LEAVE if cell.undecided else wording.DECISIONS[wording.AS_THE_MODEL]
 
 
 def _edited(count: RunningCount, keys: list[tuple[str, int]], key: str) -> None:
@@ -240,7 +305,7 @@ def take_edits(count: RunningCount, keys: list[tuple[str, int]], edits: dict[int
         keys: photo and number of the cell in each row.
         edits: row -> changed values, as `st.data_editor` tells them.
     """
-    values = {text: value for value, text in wording.DECISIONS.items()}
+    values = {text: value for value, text in wording.DECISIONS.items()} | {wording.LEAVE: wording.AS_THE_MODEL}
     for row, changed in edits.items():
         if "It counts as" in changed:
             to = values[changed["It counts as"]]

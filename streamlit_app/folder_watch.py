@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import streamlit as st
@@ -66,21 +67,59 @@ def watch_folder(classifier: Classifier, count: RunningCount) -> bool:
     named = st.text_input("Folder of new photos", key="watched_folder", placeholder="photos").strip()
     on = st.toggle("Scan what arrives there", key="watching", disabled=not named)
     if not (on and named):
+        st.session_state.pop("watch", None)
         return False
     try:
         folder = allowed(named)
     except ValueError as error:
         st.error(str(error))
         return False
-    seen = st.session_state.setdefault("seen_files", set())
+    copies = bool(st.session_state.get("count_copies"))
+    watch = begun(folder, count)
+    if watch.before:
+        photos = "1 photo was" if len(watch.before) == 1 else f"{len(watch.before):,} photos were"
+        st.warning(f"{photos} there before and may be of another slide: not counted.", icon=":material/help:")
+        if st.button("Count these, too", key="count_before"):
+            count.add(classifier, [(path.name, from_path(path)) for path in watch.before], copies)
+            watch.before = []
+            st.rerun()
 
     @st.fragment(run_every=EVERY_SECONDS)
     def look() -> None:
-        files = arrived(folder, seen)
-        copies = bool(st.session_state.get("count_copies"))
+        files = arrived(folder, watch.seen)
+        watch.taken += len(files)
         count.add(classifier, [(path.name, from_path(path)) for path in files], copies)
-        words = f"Watching {folder.name}: {len(seen):,} photos seen."
-        st.caption(words if seen else f"Watching {folder.name}. It holds no photo yet.")
+        photos = "1 new photo" if watch.taken == 1 else f"{watch.taken:,} new photos"
+        st.caption(f"Watching {folder.name}: {photos} since.")
 
     look()
     return True
+
+
+@dataclass
+class Watch:
+    """What a page knows of the folder that it watches for a count.
+
+    of: folder and count. seen: states of files, as `arrived` remembers them. before: photos that were there when the
+    watch began and are not in the count. taken: photos that came since.
+    """
+
+    of: tuple[Path, int]
+    seen: set[tuple[str, int, int]] = field(default_factory=set)
+    before: list[Path] = field(default_factory=list)
+    taken: int = 0
+
+
+def begun(folder: Path, count: RunningCount) -> Watch:
+    """The page's watch of a folder for a count. With another of either a new one begins.
+
+    What lies there when it begins may be of the slide before: it is counted only when somebody says so. What the
+    count on disk holds already is not asked about.
+    """
+    watch: Watch | None = st.session_state.get("watch")
+    if watch is None or watch.of != (folder, id(count)):
+        watch = Watch((folder, id(count)))
+        there = arrived(folder, watch.seen, now=float("inf"))
+        watch.before = [path for path in there if not count.has(path.name)]
+        st.session_state["watch"] = watch
+    return watch

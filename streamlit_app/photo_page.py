@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leukoscope import Classifier, ImageError, Prediction, draw, wording
+from leukoscope import Classifier, ImageError, Prediction, about, draw, wording
 from leukoscope.classifier import no_cell
 from leukoscope.explain import CLASS_MAP, enlarged
 from leukoscope.images import page_note, read_image
-from leukoscope.photos import SUFFIXES
+from leukoscope.photos import SUFFIXES, digest_of
 from leukoscope.synthetic import draw_photo
 
 TYPES = sorted(SUFFIXES)
-WAITING = wording.message_html("No picture yet", "Choose one on the left. The answer appears here.", "Waiting")
+WAITING = wording.message_html("No picture yet", "Choose one, or a drawing. The answer appears here.", "Waiting")
 
 
 @st.cache_data(show_spinner=False)
@@ -39,14 +39,14 @@ def photo_page(classifier: Classifier) -> None:
             st.html(wording.unreadable(error) + wording.bars_html())
         return
     with left:
-        chosen = _choose(predictions)
+        chosen = _choose(predictions, digest_of(data))
         prediction = predictions[chosen] if predictions else no_cell(image)
         shown = draw.draw_cells(image, predictions, chosen)
-        st.image(shown, caption=wording.picture_text(prediction), width="stretch")
+        st.image(shown, caption=wording.picture_text(prediction, len(predictions)), width="stretch")
         if note := page_note(data):
             st.caption(wording.sentence(note))
     with right:
-        st.html(wording.verdict_html(prediction) + wording.bars_html(prediction))
+        st.html(wording.verdict_html(prediction, about.trust_note(classifier)) + wording.bars_html(prediction))
         if predictions:
             heated = CLASS_MAP in classifier.outputs and st.toggle("Show where the model looked", key="heat")
             cut, text = enlarged(classifier, image, predictions, chosen, heated)
@@ -75,13 +75,14 @@ def _picture() -> bytes | None:
     return given.getvalue() if given else None
 
 
-def _choose(predictions: list[Prediction]) -> int:
-    """Index of the chosen cell; 0 if there is at most one."""
+def _choose(predictions: list[Prediction], photo: str) -> int:
+    """Index of the chosen cell; 0 if there is at most one. A photo, told by its hash, has a field of its own:
+    Streamlit would show the words of the one before it."""
     if len(predictions) < 2:
         return 0
     return st.selectbox(
         f"{len(predictions)} cells were found. Show",
         range(len(predictions)),
         format_func=lambda index: f"Cell {index + 1}: {wording.short(predictions[index])}",
-        key="chosen_cell",
+        key=f"chosen_cell_{photo}",
     )

@@ -22,9 +22,9 @@ from leukoscope.differential import Differential, Origin
 from leukoscope.draw import crop, jpeg
 from leukoscope.images import MAX_BYTES, picture_count, read_image
 from leukoscope.photos import LeftOut, digest_of
-from leukoscope.report import Key, cells_to_show
+from leukoscope.pictured import Key, cells_to_show
 
-PICTURE_SIDE = 96  # px of a cell's small picture
+PICTURE_SIDE = 200  # px of a cell's picture: the table shows it at half of that, sharp on fine screens
 ZIP_LIMITS = ZipLimits(photos=10_000, all_bytes=4 * 2**30)
 
 Content = Callable[[], bytes]
@@ -96,6 +96,11 @@ class RunningCount:
         """(name, number of pictures) of files that were given and hold several, of which the first was read."""
         with self._lock:
             return tuple(self._stacks.items())
+
+    def has(self, name: str) -> bool:
+        """Whether a file of this name was counted, or found unreadable or a copy."""
+        with self._lock:
+            return name in self._copies or any(name == given for _, given in self._given)
 
     def progress(self) -> Progress:
         """How far it is."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,7 @@ from leukoscope.images import read_image
 from training.labs import labs_folder_rows
 from training.sources import (
     CLASS_LAYOUT,
+    DRAWN,
     KAGGLE_LAYOUT,
     KINDS,
     LABELS,
@@ -84,7 +86,7 @@ def load_examples(
             "or --data kaggle to download it, or --data synthetic for drawn cells"
         )
     name = os.fspath(data)
-    if name == "synthetic" or name.startswith("synthetic:"):
+    if is_drawn(name):
         table = synthetic(name, seed)
     elif name == "kaggle":
         table = to_dataset(kaggle_rows(download_kaggle(), kinds))
@@ -101,6 +103,19 @@ def load_examples(
 
         table = datasets.concatenate_datasets([table, to_dataset(more)])
     return table
+
+
+def is_drawn(data: str | os.PathLike[str] | None) -> bool:
+    """Whether the name of the data asks for drawn cells."""
+    return os.fspath(data or "").partition(":")[0] == DRAWN
+
+
+def data_words(args: argparse.Namespace) -> str:
+    """The options of `add_data_arguments` as they were given, for a command that is to be typed next."""
+    variables = {"data": "BLOOD_CELLS_DIR", "pbc": "PBC_DIR", "labs": "LABS_DIR"}
+    given = ((name, getattr(args, name)) for name in variables)
+    words = [(name, value) for name, value in given if value and value != os.environ.get(variables[name])]
+    return "".join(f" --{name} {shlex.quote(value)}" for name, value in words)
 
 
 def examples_of(args: argparse.Namespace, **options):

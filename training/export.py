@@ -42,8 +42,8 @@ from leukoscope.checkpoint import (
 )
 from leukoscope.errors import CheckpointError
 from training.config import Config, ConfigError, in_precision, read_config, recorded
-from training.data import NONE, add_data_arguments, examples_of, targets_of
-from training.sources import DataError
+from training.data import NONE, add_data_arguments, data_words, examples_of, is_drawn, targets_of
+from training.sources import DRAWN, DataError
 from training.train import (
     KEPT_FILE,
     RunError,
@@ -317,7 +317,8 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     print(json.dumps({k: spec.trained[k] for k in ("pictures", "photos", "epochs", "parameters", "parity")}))
     print(f"temperature {spec.temperature}, confident from {spec.thresholds.confident}")
-    print(f"checkpoint: {args.checkpoint}\nnext: python -m training.evaluate {args.checkpoint}")
+    lab = f" --lab {DRAWN}" if is_drawn(args.data) else ""
+    print(f"checkpoint: {args.checkpoint}\nnext: python -m training.evaluate {args.checkpoint}{data_words(args)}{lab}")
     return 0
 
 

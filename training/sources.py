@@ -25,6 +25,7 @@ DIR/
   {PHOTO_FOLDER}/BloodImage_*.jpg                                      (the photos)"""
 CLASS_LAYOUT = f"DIR/<class>/*.jpg|png|tif|bmp|webp|gif with class one of: {', '.join(LABELS)}"
 
+DRAWN = "synthetic"  # the name of drawn data, and of their lab
 KINDS = ("photo", "copy")
 
 
@@ -208,7 +209,7 @@ def synthetic(name: str, seed: int):
                 "photo": identity,
                 "field": identity,
                 "slide": identity,
-                "lab": "synthetic",
+                "lab": DRAWN,
                 "split": "test" if index // len(CELL_TYPES) % 5 == 4 else "train",
                 "kind": "photo",
                 "doubt": "",

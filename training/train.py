@@ -33,11 +33,11 @@ from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import LOCATOR_FILE, sha256
 from leukoscope.preprocess import Framing, frame, normalise
 from training.config import Config, ConfigError, checked, in_precision, read_config, to_toml
-from training.data import add_data_arguments, examples_of
+from training.data import add_data_arguments, data_words, examples_of, is_drawn
 from training.locator import FirstCells, locator_path
 from training.precision import native_bfloat16, resolved
 from training.replicas import DistributeError
-from training.sources import LABELS, OTHER_CELLS, DataError, doubted_photos
+from training.sources import DRAWN, LABELS, OTHER_CELLS, DataError, doubted_photos
 
 KEPT_FILE = "kept.weights.h5"
 START_FILE = "start.weights.h5"  # if it is there, of the run folder: weights to start from, instead of random ones
@@ -100,6 +100,13 @@ def on_all(config: Config) -> Config:
     values = config.model_dump()
     values["data"] |= {"folds": 1, "fold": 0}
     return checked(values, f"{config.name} on all photos")
+
+
+def on_drawn(config: Config) -> Config:
+    """The same recipe on drawn cells alone: they have one lab, photos of their own, and no cells of other kinds."""
+    values = config.model_dump()
+    values["data"] |= {"labs": [DRAWN], "kind": "photo", "others": []}
+    return checked(values, f"{config.name} on drawn cells")
 
 
 def framed(examples, framing: Framing, margin: int, what: str, cells: FirstCells | None) -> tuple[np.ndarray, Any]:
@@ -582,6 +589,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         config = read_config(args.config)
         text, name = args.config.read_text(), config.name
+        if is_drawn(args.data) and DRAWN not in config.data.labs:
+            config = on_drawn(config)
+            text, name = to_toml(config), f"{name}-drawn"
         if args.all:
             config = on_all(config)
             text, name = to_toml(config), f"{name}-all"
@@ -595,7 +605,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted: the same command goes on after the last whole epoch", file=sys.stderr)
         return 130
-    print(f"weights: {kept}\nnext: python -m training.export {folder} CHECKPOINT")
+    print(f"weights: {kept}\nnext: python -m training.export {folder} {folder}-checkpoint{data_words(args)}")
     return 0
 
 

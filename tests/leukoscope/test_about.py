@@ -9,6 +9,7 @@ import pytest
 from leukoscope import Classifier, about
 from leukoscope.checkpoint import METRICS_FILE
 from leukoscope.hub import EMBEDDED
+from leukoscope.wording import percent
 
 
 def tables(html: str) -> dict[str, dict[str, list[str]]]:
@@ -99,3 +100,44 @@ def test_figures_are_those_that_lie_there(classifier, result):
     assert all(path.is_file() and path.parent.name == result for path, _ in shown)
     assert "confusion.png" in {path.name for path, _ in shown}
     assert about.figures(classifier, "nothing") == []
+
+
+def score(accuracy, share, stands):
+    return {"images": {"all": {"accuracy": accuracy, "confident": {"share": share, "accuracy": stands}}}}
+
+
+def test_how_far_to_trust_it_is_said_from_what_was_measured(classifier, monkeypatch):
+    results = {
+        "raabin-all-photo": score(0.75, 0.5, 0.9),
+        "lisc-test-photo": score(0.81, 0.4, 0.987),
+        "barcelona-test-photo": score(0.98, 0.764, 1.0),
+        "bccd-test-copy": score(0.862, 0.539, 0.978),
+        "synthetic-test-photo": score(0.1, 0.1, 0.1),
+    }
+    monkeypatch.setattr(about, "own_results", lambda _: results)
+    plain = [line.replace("\u00a0", " ") for line in about.trust_sentences(classifier)]
+    assert plain == [
+        "On 2 labs never seen in training (Raabin-WBC, LISC), 75.0 % to 81.0 % of all labels were right. "
+        "It was confident of 40.0 % to 50.0 % of the cells; of these 90.0 % to 98.7 % were right; "
+        "50.0 % to 60.0 % it left to a person.",
+        "On 2 labs that it learned from, 86.2 % to 98.0 % of all labels were right. "
+        "It was confident of 53.9 % to 76.4 % of the cells; of these 97.8 % to 100.0 % were right; "
+        "23.6 % to 46.1 % it left to a person.",
+    ]
+    assert about.trust_note(classifier) == about.trust_sentences(classifier)[0]
+    results["lisc-test-photo"] = score(0.5, 0, None)
+    results.pop("raabin-all-photo")
+    assert "100.0\u00a0% it left to a person" in about.trust_note(classifier), (
+        "confident of none: none of these is right"
+    )
+    monkeypatch.setattr(about, "own_results", lambda _: {})
+    assert about.trust_note(classifier) == ""
+    assert "nobody measured it" in about.trust_html(classifier)
+
+
+def test_what_is_shown_of_the_model_is_in_its_own_results(classifier):
+    _, unseen = about._by_acquaintance(classifier)
+    assert "lisc-test-photo" in unseen
+    shares = sorted(score["confident"]["share"] for score in unseen.values())
+    for share in (shares[0], shares[-1], 1 - shares[0], 1 - shares[-1]):
+        assert percent(share) in about.trust_note(classifier)

@@ -37,8 +37,8 @@ def rows(html):
 def test_the_table_holds_the_numbers():
     table = rows(charts.table_html(SMEAR))
     assert list(table) == list(CELL_TYPES)
-    assert table["neutrophil"] == "Neutrophil 61 61.0 % 50.7–70.6 % 40–60 % undecided"
-    assert table["eosinophil"] == "Eosinophil 3 3.0 % 0.6–8.5 % 1–4 % undecided"
+    assert table["neutrophil"] == "Neutrophil 61 61.0 % 50.7–70.6 % 40–60 % open"
+    assert table["eosinophil"] == "Eosinophil 3 3.0 % 0.6–8.5 % 1–4 % open"
     assert "Counted</th><td>100</td>" in charts.table_html(SMEAR)
 
 
@@ -58,7 +58,7 @@ def test_bars_are_as_long_as_the_shares():
         low, high = row.reference
         assert f'class="lk-range" style="left:{low}%;width:{high - low}%"' in part
         assert CELLS[row.cell_type].colour in part
-    assert "neutrophil 61.0 % (limits 50.7–70.6 %)" in html
+    assert "neutrophil 61.0 % (interval 50.7–70.6 %)" in html
 
 
 def test_nothing_counted_claims_no_share():
@@ -68,6 +68,22 @@ def test_nothing_counted_claims_no_share():
     }
     assert "lk-share" not in charts.chart_html(EMPTY)
     assert charts.NOTHING_COUNTED in charts.chart_text(EMPTY)
+
+
+def test_while_many_cells_are_undecided_there_is_no_share_and_no_verdict():
+    doubted = Prediction("monocyte", dict.fromkeys(CELL_TYPES, 0.25), 0.25, None, "unfamiliar")
+    half = SKEWED.add("b.png", [doubted] * 90)
+    html = charts.table_html(half)
+    table = rows(html)
+    assert table["neutrophil"] == "Neutrophil 400 80.0–98.0 % until decided 40–60 % –"
+    assert "above" not in html.replace(charts.OPEN_NOTE, "")
+    assert charts.OPEN_NOTE in html
+    assert "at least – at most" in html
+    assert "Undecided</th><td>90</td>" in html
+    chart = charts.chart_html(half)
+    assert 'class="lk-share" style="width:80.00%"' in chart
+    assert 'class="lk-limits" style="left:80.00%;width:18.00%"' in chart
+    assert "neutrophil 80.0 to 98.0 %" in chart
 
 
 @ALL

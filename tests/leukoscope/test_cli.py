@@ -5,8 +5,9 @@ import sys
 
 import pytest
 from PIL import Image
+from pypdf import PdfReader
 
-from leukoscope import CELL_TYPES, Classifier, cli, command
+from leukoscope import CELL_TYPES, Classifier, Prediction, __version__, cli, command
 from leukoscope.synthetic import draw_photo
 
 
@@ -99,3 +100,69 @@ def test_no_command_is_an_error():
     with pytest.raises(SystemExit) as stop:
         cli.main([])
     assert stop.value.code == 2
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"leukoscope {__version__}\n"
+
+
+def test_a_folder_given_to_classify_names_the_command_for_it(tmp_path, capsys):
+    assert cli.main(["classify", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"leukoscope: {tmp_path} is a folder: leukoscope scan {tmp_path} counts its photos\n"
+    )
+
+
+def test_a_field_with_more_cells_says_how_many_more(tmp_path, capsys):
+    path = tmp_path / "field.png"
+    Image.fromarray(draw_photo(["neutrophil", "lymphocyte", "monocyte"], seed=5, width=640, height=480)[0]).save(path)
+    found = Classifier.from_pretrained().scan(path)
+    assert len(found) == 3
+    assert cli.main(["classify", str(path)]) == 0
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 1
+    assert f"{path}: 2 more white cells in it; leukoscope scan {path} counts them all" in printed.err
+
+
+def prediction(verdict):
+    shares = dict(zip(CELL_TYPES, (0.0, 0.0003, 0.9996, 0.0001), strict=True))
+    return Prediction("monocyte", shares, 0.9996, (0, 0, 9, 9), verdict)
+
+
+def test_the_verdict_comes_first_where_the_label_does_not_stand():
+    assert cli._line("a.png", prediction("unfamiliar")) == (
+        "a.png: unfamiliar (perhaps none of the four; if it were one of the four: "
+        "monocyte >99.9 %, lymphocyte <0.1 %, neutrophil <0.1 %, eosinophil 0.0 %)"
+    )
+    assert cli._line("a.png", prediction("review")).startswith("a.png: monocyte or lymphocyte? (to review; if it were")
+    assert cli._line("a.png", prediction("confident")) == (
+        "a.png: monocyte >99.9 % (confident; lymphocyte <0.1 %, neutrophil <0.1 %, eosinophil 0.0 %)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["scan", "nosuchdir"], "nosuchdir: there is no such file or folder"),
+        (["scan", ".", "--csv", "report.pdf"], "--csv report.pdf: give it a name that ends with .csv"),
+        (["scan", ".", "--pdf", "count.csv"], "--pdf count.csv: give it a name that ends with .pdf"),
+        (["scan", ".", "--sample", "A"], "--sample, --reader and --comment are of --pdf FILE"),
+        (["info", "--model", "./nodir"], "--model ./nodir: there is no such folder"),
+        (["info", "--model", "/nodir/x"], "--model /nodir/x: there is no such folder"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_plain_line(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2
+    assert capsys.readouterr().err == f"leukoscope: {said}\n"
+
+
+def test_what_a_person_says_of_the_sample_stands_in_the_report(cell, tmp_path):
+    words = ["scan", str(cell), "--pdf", str(tmp_path / "out.pdf"), "--sample", "Smear 12", "--comment", "thick"]
+    assert cli.main(words) == 0
+    text = PdfReader(tmp_path / "out.pdf").pages[0].extract_text()
+    assert "Sample: Smear 12" in text
+    assert "Comment: thick" in text

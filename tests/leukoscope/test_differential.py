@@ -113,7 +113,7 @@ def test_only_cells_whose_label_stands_are_counted():
     assert (counted.counted, counted.in_review, counted.unfamiliar) == (1, 1, 1)
     assert counted.photos == ("a.png", "b.png", "c.png")
     assert len(counted.cells) == 3
-    assert "2 cells kept apart and not counted: 1 to review and 1 unfamiliar" in " ".join(counted.sentences())
+    assert "2 cells undecided and not counted: 1 to review and 1 unfamiliar" in " ".join(counted.sentences())
 
 
 def test_a_person_decides():
@@ -150,8 +150,8 @@ def test_nothing_changes_a_count():
 
 def test_flags_are_raised_only_where_both_limits_agree():
     flags = {row.cell_type: row.flag for row in many(eosinophil=40, lymphocyte=20, monocyte=1, neutrophil=139).rows()}
-    assert flags == {"eosinophil": "above", "lymphocyte": "below", "monocyte": "undecided", "neutrophil": "above"}
-    assert {row.flag for row in Differential().rows()} == {"undecided"}
+    assert flags == {"eosinophil": "above", "lymphocyte": "below", "monocyte": "open", "neutrophil": "above"}
+    assert {row.flag for row in Differential().rows()} == {"open"}
     enough = many(eosinophil=250, lymphocyte=3000, monocyte=500, neutrophil=5000)
     assert {row.cell_type: row.flag for row in enough.rows()}["neutrophil"] == "within"
     assert sum(row.percent for row in enough.rows()) == pytest.approx(100)
@@ -160,8 +160,8 @@ def test_flags_are_raised_only_where_both_limits_agree():
 def test_the_error_of_counting_is_said_in_words():
     words = " ".join(many(eosinophil=3, lymphocyte=30, monocyte=7, neutrophil=60).sentences())
     assert "Counted 100 cells in 4 photos." in words
-    assert "With n = 100 the 95 % limits for 3 cells (3 %) are 0.6-8.5 %." in words
-    assert "at n = 100 the limits for 3 % are 0.6-8.5 %" in " ".join(many(neutrophil=40).sentences())
+    assert "With n = 100 the 95 % confidence interval for 3 cells (3 %) is 0.6-8.5 %." in words
+    assert "at n = 100 that for 3 % is 0.6-8.5 %" in " ".join(many(neutrophil=40).sentences())
     assert "counting alone" in words
 
 

@@ -9,16 +9,8 @@ from pypdf import PdfReader
 from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
 from leukoscope.classifier import Prediction
 from leukoscope.differential import NOT_COUNTED, Differential
-from leukoscope.report import (
-    LABELS,
-    MOST_THUMBNAILS,
-    THUMBNAIL_PX,
-    WIDTH,
-    cells_to_show,
-    thumbnail,
-    to_bytes,
-    write_report,
-)
+from leukoscope.pictured import MOST_PICTURED, THUMBNAIL_PX, cells_to_show, thumbnail
+from leukoscope.report import LABELS, WIDTH, Notes, to_bytes, write_report
 
 DAY = date(2024, 2, 29)
 
@@ -57,18 +49,40 @@ def test_the_page_holds_the_count(tmp_path):
         "61.9 %",  # 60 of 97
         "51.4 - 71.5 %",  # its Clopper-Pearson limits
         "40 - 60 %",
-        "not counted: 1 to review, 1 unfamiliar, 1 none of the four",
+        "undecided: 1 to review, 1 unfamiliar; 1 none of the four",
         *counted.sentences(),
-        "Kept apart 2 monocyte?",
+        "Undecided 2 monocyte? unfamiliar",
         "None of the four 1 by a person",
         "97.0 %",
-        "monocyte??",
         RANGE_NOTE,
         NOT_A_MEDICAL_DEVICE,
     ):
         assert " ".join(expected.split()) in words, expected
     assert len(page.images) == len(shown)
-    assert [row.flag for row in counted.rows()] == ["undecided", "undecided", "undecided", "undecided"]
+    assert [row.flag for row in counted.rows()] == ["open", "open", "open", "open"]
+
+
+def test_what_a_person_says_stands_on_the_page_and_a_long_comment_leaves_it_one():
+    counted = Differential.from_predictions([("a.png", [cell("neutrophil")])])
+    notes = Notes("Smear 12\nB", "A. Reader", "thick " * 400)
+    words = page_of(to_bytes(counted, {}, model="m", made_on=DAY, notes=notes)).extract_text()
+    assert "Sample: Smear 12 B" in words
+    assert "Reader: A. Reader" in words
+    assert "Comment: thick thick" in words
+    assert NOT_A_MEDICAL_DEVICE in words
+    plain = page_of(to_bytes(counted, {}, model="m", made_on=DAY)).extract_text()
+    assert not any(title in plain for title in ("Sample:", "Reader:", "Comment:"))
+
+
+def test_many_undecided_cells_leave_shares_open_on_the_page():
+    counted = Differential.from_predictions(
+        [("a.png", [cell("lymphocyte")] * 300 + [cell("monocyte", "review")] * 100)]
+    )
+    words = " ".join(page_of(to_bytes(counted, {}, model="m", made_on=DAY)).extract_text().split())
+    assert "75.0 - 100.0 %" in words
+    assert "Least - most" in words
+    assert "95 % interval" not in words
+    assert not {"above", "below", "within"} & set(words.split())
 
 
 def test_a_share_outside_the_adult_range_is_flagged():
@@ -106,12 +120,12 @@ def test_ten_thousand_cells_stay_on_one_page():
     names = [f"photo-{i}.png" for i in range(1000)]
     counted = Differential.from_predictions((n, [cell(CELL_TYPES[i % 4]) for i in range(10)]) for n in names)
     chosen = cells_to_show(counted)
-    assert len(chosen) == MOST_THUMBNAILS
+    assert len(chosen) == MOST_PICTURED
     assert {c.type for c in chosen} == set(CELL_TYPES), "every type keeps its share of the thumbnails"
     shown = {(c.photo, c.number): picture(i) for i, c in enumerate(chosen)}
     page = page_of(to_bytes(counted, shown, model="embedded", made_on=DAY))
     assert "10,000" in page.extract_text()
-    assert len(page.images) == MOST_THUMBNAILS
+    assert len(page.images) == MOST_PICTURED
     assert "20 of 3,000 shown" in page.extract_text()
 
 
@@ -122,11 +136,13 @@ def test_groups_share_the_rows_and_none_is_left_out():
     shown = cells_to_show(counted)
     types = [c.type for c in shown]
     assert [types.count(name) for name in CELL_TYPES] == [2, 10, 9, 10]
-    assert sum(c.kept_apart for c in shown) == 10
+    assert sum(c.undecided for c in shown) == 10
     assert sum(c.corrected == NOT_COUNTED for c in shown) == 1
     pictures = {(c.photo, c.number): picture(i) for i, c in enumerate(shown)}
     page = page_of(to_bytes(counted, pictures, model="embedded", made_on=DAY))
     assert len(page.images) == len(shown), "six groups fit on the page"
+    noted = page_of(to_bytes(counted, pictures, model="m", made_on=DAY, notes=Notes("a", "b", "c")))
+    assert len(noted.images) == len(shown), "with notes, too"
     assert len(page_of(to_bytes(counted, dict(list(pictures.items())[:5]), model="m", made_on=DAY)).images) == 5
 
 

@@ -140,8 +140,9 @@ class Visit:
         self.page.locator("#examples").get_by_role("button", name=example).click()
 
     def upload(self, path: Path) -> None:
-        """Give the first tab a file."""
+        """Give the first tab a file; the example that the page begins with is gone when this returns."""
         self.page.locator("#picture input[type=file]").set_input_files(path)
+        self.until("document.querySelector('#photo .lk-which').textContent === ''")
 
     def bars(self, place: str = "#bars") -> dict[str, str]:
         """Name -> number as written, of each bar in its order."""

@@ -40,7 +40,6 @@ def main() -> None:
 
 def one_photo(seen: Visit) -> None:
     """Several cells, one of them chosen, and where the model looked."""
-    seen.choose("Several cells")
     seen.wait_for_crop("Cell 1 of")
     seen.page.get_by_label("Show where the model looked").check()
     seen.page.get_by_role("radio", name="3: ").check()

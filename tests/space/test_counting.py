@@ -160,7 +160,7 @@ def test_an_archive_says_what_was_not_taken_for_photos(classifier, uploads):
 def test_files_read_before_are_not_read_again_and_decisions_stand(classifier, uploads):
     first = put(uploads, "first.png", draw_photo(["neutrophil", "monocyte"], seed=1, width=320)[0], "1")
     before = counted(classifier, uploads, [first])
-    before = counting.decided(before, 0, NOT_COUNTED)
+    before = counting.decided(before, [[0, NOT_COUNTED]])
     (uploads.folder / "1" / "first.png").unlink()  # it need not even be there
     second = put(uploads, "second.png", draw_cell("lymphocyte", seed=4), "2")
     after = counted(classifier, uploads, [second, first], before)
@@ -223,9 +223,46 @@ def test_nonsense_from_a_browser_chooses_no_cell(classifier, uploads, index):
     count = counted(classifier, uploads, [put(uploads, "a.png", draw_cell("monocyte", seed=4))])
     assert counting.cell_at(count, index) is None
     with pytest.raises(ValueError, match="no cell"):
-        counting.decided(count, index, "monocyte")
+        counting.decided(count, [[index, "monocyte"]])
     with pytest.raises(ValueError, match="unknown cell type"):
-        counting.decided(count, 0, "basophil")
+        counting.decided(count, [[0, "basophil"]])
+
+
+@pytest.mark.parametrize("sent", [None, "monocyte", {}, [0], [[0]], [[0, None]], [[0, "monocyte", 1]], [[]] * 2000])
+def test_nonsense_from_a_browser_decides_nothing(classifier, uploads, sent):
+    count = counted(classifier, uploads, [put(uploads, "a.png", draw_cell("monocyte", seed=4))])
+    with pytest.raises(ValueError, match=r"no cell|not a list"):
+        counting.decided(count, sent)
+
+
+def test_several_decisions_at_once_are_all_taken_or_none(classifier, uploads):
+    photo = put(uploads, "a.png", draw_photo(["neutrophil", "monocyte"], seed=1, width=320)[0])
+    count = counted(classifier, uploads, [photo])
+    both = counting.decided(count, [[0, "lymphocyte"], [1, NOT_COUNTED]])
+    assert [cell.corrected for cell in both.differential.cells[:2]] == ["lymphocyte", NOT_COUNTED]
+    assert counting.decided(both, [[0, wording.AS_THE_MODEL], [1, wording.AS_THE_MODEL]]) == count
+    with pytest.raises(ValueError, match="no cell"):
+        counting.decided(count, [[0, "lymphocyte"], [99, "monocyte"]])
+
+
+def test_a_cell_is_kept_as_large_as_in_the_photo_and_with_its_surroundings(classifier, uploads, monkeypatch):
+    photo, _ = draw_photo(["monocyte"], seed=3, width=640, height=480, red_cell_px=60)
+    count = counted(classifier, uploads, [put(uploads, "a.png", photo)])
+    cell = count.differential.cells[0]
+    x0, y0, x1, y1 = cell.prediction.box
+    assert 80 < max(x1 - x0, y1 - y0) < markup.VIEW_SIDE / 2
+    shown = np.asarray(Image.open(io.BytesIO(counting.picture_of(count, cell))), int)
+    side = 2 * max(x1 - x0, y1 - y0)  # of the photo; as much again as the cell is around it
+    left, top = (x0 + x1 - side) // 2, (y0 + y1 - side) // 2
+    left, top = min(max(0, left), 640 - side), min(max(0, top), 480 - side)
+    part = np.asarray(
+        Image.fromarray(photo[top : top + side, left : left + side]).resize((markup.VIEW_SIDE, markup.VIEW_SIDE)), int
+    )
+    assert shown.shape == (markup.VIEW_SIDE, markup.VIEW_SIDE, 3)
+    assert np.abs(shown - part).mean() < 6
+    monkeypatch.setattr(counting, "MOST_VIEWS", 0)
+    count = counted(classifier, uploads, [put(uploads, "a.png", photo)])
+    assert counting.picture_of(count, cell) == count.thumbnails["a.png", 1], "beyond that by its thumbnail"
 
 
 # --- HTML ------------------------------------------------------------------------------------------------
@@ -270,6 +307,24 @@ def test_html_is_well_formed_and_names_are_escaped():
         assert "<script" not in html
 
 
+def test_what_is_undecided_is_no_answer():
+    unsure = CountedCell("a", 1, prediction(verdict="unfamiliar"))
+    html = markup.chosen_html(0, unsure, b"jpeg")
+    assert "Unfamiliar: perhaps none of the four types" in html
+    assert html.index("perhaps none of the four types") < html.index("lk-fill"), "the verdict comes first"
+    assert wording.IF_ONE_OF_FOUR in html
+    assert "lk-open" in html
+    assert wording.LEAVE in html
+    assert wording.DECISIONS[wording.AS_THE_MODEL] not in html
+    sure = markup.chosen_html(0, CountedCell("a", 1, prediction()), b"jpeg")
+    assert wording.DECISIONS[wording.AS_THE_MODEL] in sure
+    assert wording.LEAVE not in sure
+    assert "lk-open" not in sure
+    assert markup.mark_of(prediction(verdict="unfamiliar")) == "unfamiliar"
+    assert markup.mark_of(prediction(verdict="review")) == "monocyte?\nto review"
+    assert markup.mark_of(prediction()) == "monocyte\n91.0\u00a0%"
+
+
 def test_the_gallery_shows_the_most_doubtful_and_says_so():
     cells = [Prediction("monocyte", prediction().probabilities, c, None, "confident") for c in (0.99, 0.8, 0.9)]
     html = markup.gallery_html(Differential.from_predictions([("a", cells)]), {}, 2)
@@ -280,7 +335,7 @@ def test_the_gallery_shows_the_most_doubtful_and_says_so():
 
 def test_groups():
     assert markup.group_of(CountedCell("a", 1, prediction())) == "monocyte"
-    assert markup.group_of(CountedCell("a", 1, prediction(verdict="review"))) == markup.TO_DECIDE
+    assert markup.group_of(CountedCell("a", 1, prediction(verdict="review"))) == markup.UNDECIDED
     assert markup.group_of(CountedCell("a", 1, prediction(verdict="unfamiliar"), "eosinophil")) == "eosinophil"
     assert markup.group_of(CountedCell("a", 1, prediction(), NOT_COUNTED)) == NOT_COUNTED
     assert CELLS["monocyte"].plural.capitalize() in markup.GROUP_TITLES.values()

@@ -11,7 +11,7 @@ from leukoscope.images import read_image
 from tests.hostile.corpus import cases
 from tests.space.conftest import EXAMPLES, ROOT
 from tests.space.test_ending import upload
-from tests.space.test_programs import FILE, ask, bait, call  # noqa: F401 (bait is a fixture)
+from tests.space.test_programs import FILE, ask, bait, call, question  # noqa: F401 (bait is a fixture)
 
 MOST_BYTES = 2**20  # of a case that is sent
 EVERY = 9  # cases are sent: all are looked at in tests/hostile, here is only what the page makes of them
@@ -79,8 +79,8 @@ def test_an_address_beside_a_real_upload_is_not_fetched(app, bait):  # noqa: F81
         status, answer = call(app.url, "scan", file)
         assert status == 200
         assert answer.startswith("event: complete")
-        for number in (0, 6):  # the page's own questions: one photo, and a count of files
-            data = [file, False] if number == 0 else [[file], None]
+        for name, data in (("show", [file, False]), ("count", [[file], None, False])):  # the page's own questions
+            number = question(app.url, name)
             ask(f"{app.url}/gradio_api/queue/join", {"data": data, "fn_index": number, "session_hash": f"s{number}"})
     for odd in ("ftp://127.0.0.1/x", "gopher://127.0.0.1/x", "file:///etc/passwd", "data:image/png;base64,AA"):
         status, answer = call(app.url, "scan", {"path": odd, "meta": FILE})

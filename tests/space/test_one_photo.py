@@ -3,13 +3,16 @@
 import io
 import time
 
+import markup
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
+from pypdf import PdfReader
 
-from leukoscope import CELL_TYPES, CELLS, wording
+from leukoscope import CELL_TYPES, CELLS, about, draw, wording
 from leukoscope.cells import RANGE_NOTE
+from leukoscope.images import read_image
 from leukoscope.synthetic import draw_photo
 from tests.space.conftest import EXAMPLES
 
@@ -152,25 +155,21 @@ def test_a_text_file_gets_a_message_and_leaves_no_old_answer(visit, classifier, 
     expect(seen.page.locator("#photo img, #crop img, #photo .lk-box")).to_have_count(0)
     expect(seen.page.get_by_role("meter")).to_have_count(0)
 
-    seen.choose("Eosinophil")
-    seen.wait_for_headline(wording.headline(classifier.predict(EXAMPLES / "eosinophil.png")))
-    seen.page.get_by_role("button", name="Remove Image").click()
-    seen.wait_for_headline("No picture yet")
-    seen.becomes(seen.bars, EMPTY)
-
 
 def test_an_answer_that_fails_on_its_way_leaves_no_old_one(visit, classifier):
     seen = visit()
     seen.choose("Eosinophil")
     seen.wait_for_headline(wording.headline(classifier.predict(EXAMPLES / "eosinophil.png")))
     seen.page.route("**/gradio_api/queue/join*", lambda route: route.fulfill(status=503, json={"detail": "full"}))
-    seen.page.get_by_role("button", name="Classify").click()
+    seen.upload(EXAMPLES / "monocyte.png")
     seen.wait_for_headline("That did not work")
     seen.becomes(seen.bars, EMPTY)
     seen.page.route("**/gradio_api/queue/status*", lambda route: route.fulfill(json={"queue_size": 32}))
-    seen.page.get_by_role("button", name="Classify").click()
+    seen.upload(EXAMPLES / "lymphocyte.png")
     seen.wait_for_headline("Busy")
     assert "32 others are ahead of you" in seen.page.locator("#verdict").inner_text()
+    seen.page.unroute("**/gradio_api/queue/join*")
+    seen.page.wait_for_timeout(2000)
     seen.errors.clear()  # the browser reports the 503s that this test made
 
 
@@ -180,7 +179,7 @@ def test_nothing_jumps_while_an_answer_arrives(visit):
         "window.jumps = 0; new PerformanceObserver(list => { for (const entry of list.getEntries()) "
         "window.jumps += entry.value }).observe({ type: 'layout-shift', buffered: false })"
     )
-    parts = ["#picture", "#classify", "#examples", "#photo", "#verdict", "#bars", "#crop", "#heat"]
+    parts = ["#picture", "#examples", "#photo", "#verdict", "#bars", "#crop", "#heat"]
     for part in parts:  # the page is put together one after the other
         seen.page.locator(part).wait_for(state="attached")
     places = f"{parts}.map(id => document.querySelector(id).offsetTop)"
@@ -194,8 +193,90 @@ def test_nothing_jumps_while_an_answer_arrives(visit):
 def test_the_upload_field_has_its_place_before_it_is_there(visit):
     seen = visit()
     seen.page.locator("#picture").wait_for()
-    seen.page.locator("#classify").wait_for()
-    places = "['#classify', '#examples'].map(id => document.querySelector(id).offsetTop)"
+    seen.page.locator("#photo").wait_for()
+    places = "['#photo', '#examples'].map(id => document.querySelector(id).offsetTop)"
     before = seen.page.evaluate(places)
     seen.page.evaluate("document.querySelector('#picture').remove()")
     assert seen.page.evaluate(places) == before
+
+
+def test_the_page_begins_with_a_finished_example(visit, classifier):
+    predictions = classifier.scan(SEVERAL)
+    seen = visit()
+    seen.wait_for_headline(wording.headline(predictions[0]))
+    expect(seen.page.locator("#photo .lk-which")).to_contain_text("a drawing, not a photograph")
+    expect(seen.page.locator("#photo .lk-box")).to_have_count(len(predictions))
+    seen.becomes(seen.bars, expected_bars(predictions[0]))
+    expect(seen.page.locator("#cards .lk-card").first).to_be_visible()
+    seen.page.locator("#photo .lk-box[data-number='2']").click()
+    seen.wait_for_crop("Cell 2 of")
+
+
+def test_there_is_one_photo_and_on_a_phone_it_is_within_the_first_screen(visit, classifier):
+    seen = visit(width=390, height=844)
+    box = seen.page.locator("#photo .lk-stage").bounding_box()
+    assert box["y"] + box["height"] < 844
+    seen.upload(EXAMPLES / "lymphocyte.png")
+    seen.wait_for_headline(wording.headline(classifier.predict(EXAMPLES / "lymphocyte.png")))
+    expect(seen.page.locator("#picture img")).to_have_count(0)
+    expect(seen.page.locator("#photo .lk-stage img")).to_have_count(1)
+
+
+def test_what_is_not_confident_does_not_look_like_an_answer(visit, classifier):
+    predictions = classifier.scan(SEVERAL)
+    strange = next(n for n, p in enumerate(predictions, 1) if p.verdict == "unfamiliar")
+    seen = visit()
+    expect(seen.page.locator("#bars")).to_contain_text(wording.PROBABILITIES)
+    seen.page.locator(f"#photo .lk-box[data-number='{strange}']").click()
+    seen.wait_for_headline(wording.headline(predictions[strange - 1]))
+    expect(seen.page.locator("#bars")).to_contain_text(wording.IF_ONE_OF_FOUR)
+    fills = seen.page.locator("#bars .lk-fill").evaluate_all("all => all.map(one => getComputedStyle(one).background)")
+    assert all("repeating-linear-gradient" in fill for fill in fills)
+    for _, _, text in markup.LEGEND:
+        expect(seen.page.locator("#photo .lk-legend")).to_contain_text(text)
+
+
+def test_how_far_to_trust_an_answer_stands_beside_it_and_first_in_about(visit, classifier):
+    note = about.trust_note(classifier)
+    assert "never seen" in note
+    seen = visit()
+    expect(seen.page.locator("#verdict")).to_contain_text(note)
+    seen.tab("About")
+    first = seen.page.locator(".lk-about section").first
+    for sentence in about.trust_sentences(classifier):
+        expect(first).to_contain_text(sentence)
+
+
+def test_zoom_copy_and_the_picture_to_take_home(visit, classifier, tmp_path):
+    predictions = classifier.scan(SEVERAL)
+    seen = visit()
+    seen.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    wide = seen.page.locator("#photo .lk-frame").bounding_box()["width"]
+    seen.page.get_by_role("button", name="Zoom in").click()
+    stage = seen.page.locator("#photo .lk-stage").bounding_box()
+    frame = seen.page.locator("#photo .lk-frame").bounding_box()
+    assert frame["width"] == pytest.approx(1.5 * wide, rel=0.01)
+    middle = stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2
+    seen.page.mouse.move(*middle)
+    seen.page.mouse.down()
+    seen.page.mouse.move(middle[0] + 60, middle[1] + 40, steps=4)
+    seen.page.mouse.up()
+    moved = seen.page.locator("#photo .lk-frame").bounding_box()
+    assert (moved["x"] - frame["x"], moved["y"] - frame["y"]) == pytest.approx((60, 40), abs=2)
+    seen.page.get_by_role("button", name="Whole photo").click()
+    assert seen.page.locator("#photo .lk-frame").bounding_box()["width"] == pytest.approx(wide, rel=0.01)
+    seen.page.get_by_role("button", name="Copy the result").click()
+    expect(seen.page.locator("#photo .lk-said")).to_have_text("Copied.")
+    assert seen.page.evaluate("navigator.clipboard.readText()") == wording.result_text(predictions)
+    with seen.page.expect_download() as waiting:
+        seen.page.get_by_role("button", name="Download the picture").click()
+    waiting.value.save_as(tmp_path / "got.jpg")
+    drawn = draw.draw_cells(read_image(SEVERAL), predictions, 0)
+    got = np.asarray(Image.open(tmp_path / "got.jpg"), int)
+    assert np.abs(got - drawn).mean() < 3
+
+
+def test_the_answer_prints_on_one_page(visit, tmp_path):
+    seen = visit()
+    seen.wait_for_crop("Cell 1 of")
+    assert len(PdfReader(io.BytesIO(seen.page.pdf(format="A4"))).pages) == 1

@@ -135,11 +135,18 @@ def bait():
     server.shutdown()
 
 
+def question(url: str, name: str) -> int:
+    """The number of one of the page's own questions."""
+    dependencies = json.loads(ask(f"{url}/config")[1])["dependencies"]
+    return next(one["id"] for one in dependencies if one["api_name"] == name)
+
+
 def test_the_server_fetches_no_address_of_a_visitor(app, bait):
     for spelling in (bait.address, bait.address.upper(), " " + bait.address, bait.address.replace("http", "https")):
         for mark in ({}, {"meta": FILE}):
             assert call(app.url, "scan", {"path": spelling} | mark)[0] == 400
-            joined = {"data": [[{"path": spelling} | mark], None], "fn_index": 6, "session_hash": "x"}
+            count = question(app.url, "count")
+            joined = {"data": [[{"path": spelling} | mark], None, False], "fn_index": count, "session_hash": "x"}
             assert ask(f"{app.url}/gradio_api/queue/join", joined)[0] == 400
     for place in ("file=", "file/", "proxy=", "file=/", "file//"):
         status, answer = ask(f"{app.url}/gradio_api/{place}{bait.address}")

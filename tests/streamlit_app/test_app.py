@@ -1,7 +1,9 @@
 """Every path of the app, run by Streamlit's own test runner."""
 
+import datetime
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +16,7 @@ import session_file
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from leukoscope import CELL_TYPES, Classifier, wording
+from leukoscope import CELL_TYPES, Classifier, about, wording
 from leukoscope.differential import NOT_COUNTED, Differential
 from leukoscope.draw import jpeg
 from leukoscope.synthetic import draw_cell, draw_photo
@@ -36,7 +38,12 @@ def app(tmp_path, monkeypatch):
     monkeypatch.delenv("LEUKOSCOPE_MODEL", raising=False)
     at = AppTest.from_file(str(APP), default_timeout=120).run()
     assert not at.exception
-    return at
+    return named(at, "session")
+
+
+def named(at: AppTest, name: str) -> AppTest:
+    """The app, going on with the count of this name."""
+    return at.text_input(key="session_name").set_value(name).run()
 
 
 def page(at: AppTest) -> str:
@@ -70,7 +77,7 @@ def test_an_upload_gets_label_bars_verdict_and_role(app, classifier):
     app.file_uploader(key="picture").upload("my smear.jpg", picture, "image/jpeg").run()
     prediction = classifier.scan(picture)[0]
     seen = page(app)
-    assert wording.verdict_html(prediction) in seen
+    assert wording.verdict_html(prediction, about.trust_note(classifier)) in seen
     assert wording.bars_html(prediction) in seen
     assert wording.cards_html(prediction) in seen
     assert wording.disclaimer_html() in seen
@@ -81,8 +88,9 @@ def test_another_cell_is_chosen_and_the_heatmap_switched_on(app, classifier):
     app.file_uploader(key="picture").upload("smear.jpg", picture, "image/jpeg").run()
     predictions = classifier.scan(picture)
     assert len(predictions) == 3
-    app.selectbox(key="chosen_cell").set_value(2).run()
-    assert wording.verdict_html(predictions[2]) in page(app)
+    (chosen,) = [box for box in app.selectbox if str(box.key).startswith("chosen_cell")]
+    chosen.set_value(2).run()
+    assert wording.verdict_html(predictions[2], about.trust_note(classifier)) in page(app)
     images = [image for image in app.get("image") if "Cell 3 of 3" in image.proto.imgs[0].caption]
     plain = images[0].proto.imgs[0].url
     app.toggle(key="heat").set_value(True).run()
@@ -161,8 +169,11 @@ def test_a_batch_is_counted_corrected_and_restored(app, tmp_path, classifier):
     # Another page, another process: the file is all that is left.
     count_page.kept_count.clear()
     later = AppTest.from_file(str(APP), default_timeout=120).run()
+    assert "Nothing counted yet" in page(later), "a new visitor begins a count of their own"
+    assert later.selectbox(key="earlier").options == ["session"]
+    later.selectbox(key="earlier").set_value("session").run()
     assert f"Counted {count.counted} cells in 2 photos" in page(later)
-    assert "2 photos were counted before" in str([caption.value for caption in later.caption])
+    assert "Going on with **session**: 2 photos were counted before" in later.info[0].value
     table = later.data_editor
     later.button_group(key="which_cells").set_value("All cells").run()
     table = later.data_editor[0].value
@@ -202,13 +213,71 @@ def test_a_watched_folder_is_scanned_as_photos_arrive(app, tmp_path):
     folder.mkdir()
     app.text_input(key="watched_folder").set_value("camera").run()
     app.toggle(key="watching").set_value(True).run()
-    assert "It holds no photo yet" in str([caption.value for caption in app.caption])
+    assert "Watching camera: 0 new photos since." in str([caption.value for caption in app.caption])
     (folder / "new.jpg").write_bytes(drawn(7))
     time.sleep(1.2)
     app.run()
     assert counted(app, tmp_path / "sessions" / "session.jsonl", 1).photos == ("new.jpg",)
     app.text_input(key="watched_folder").set_value("/").run()
     assert "Only folders below" in app.error[0].value
+
+
+def settled(path: Path, content: bytes) -> None:
+    """A photo that nobody writes to any more."""
+    path.write_bytes(content)
+    long_ago = time.time() - 60
+    os.utime(path, (long_ago, long_ago))
+
+
+def test_photos_of_the_slide_before_are_not_counted_unless_somebody_says_so(app, tmp_path):
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    settled(folder / "IMG_1.jpg", drawn(1))
+    app.text_input(key="watched_folder").set_value("camera").run()
+    app.toggle(key="watching").set_value(True).run()
+    assert "1 photo was there before and may be of another slide: not counted." in app.warning[0].value
+    settled(folder / "IMG_2.jpg", drawn(2))
+    app.run()
+    first = tmp_path / "sessions" / "session.jsonl"
+    assert counted(app, first, 1).photos == ("IMG_2.jpg",)
+
+    named(app, "slide 2")  # on the same page: what is there now is of the slide before
+    assert "2 photos were there before" in app.warning[0].value
+    settled(folder / "IMG_3.jpg", drawn(3))
+    app.run()
+    assert counted(app, tmp_path / "sessions" / "slide 2.jsonl", 1).photos == ("IMG_3.jpg",)
+
+    later = AppTest.from_file(str(APP), default_timeout=120).run()  # and on a page loaded anew
+    later.text_input(key="watched_folder").set_value("camera").run()
+    later.toggle(key="watching").set_value(True).run()
+    assert "3 photos were there before" in later.warning[0].value
+    named(later, "session")
+    assert "2 photos were there before" in later.warning[0].value, "what the count has is not asked about"
+    later.button(key="count_before").click().run()
+    assert set(counted(later, first, 3).photos) == {"IMG_1.jpg", "IMG_2.jpg", "IMG_3.jpg"}
+
+
+def test_every_visitor_and_every_new_count_has_a_name_of_its_own(app, tmp_path):
+    names = [AppTest.from_file(str(APP), default_timeout=120).run().text_input(key="session_name").value]
+    app.button(key="new_count").click().run()
+    names.append(app.text_input(key="session_name").value)
+    today = datetime.date.today().isoformat()
+    assert len(set(names)) == 2
+    assert all(name.startswith(f"{today} ") for name in names)
+    assert "is a new count" in str([caption.value for caption in app.caption])
+    assert not app.info
+
+
+def test_another_photo_brings_its_own_cells_to_choose_from(app, classifier):
+    one = jpeg(draw_photo(["neutrophil", "lymphocyte"], seed=5, width=480, height=360)[0], 95)
+    other = jpeg(draw_photo(["monocyte", "eosinophil"], seed=9, width=480, height=360)[0], 95)
+    for picture in (one, other):
+        app.file_uploader(key="picture").upload("smear.jpg", picture, "image/jpeg").run()
+        found = classifier.scan(picture)
+        assert len(found) > 1
+        (chosen,) = [box for box in app.selectbox if str(box.key).startswith("chosen_cell")]
+        assert chosen.options == [f"Cell {n}: {wording.short(p)}" for n, p in enumerate(found, 1)]
+        assert f"on each of {len(found)} white cells" in str(app.get("image")[0].proto.imgs[0].caption)
 
 
 # --- the model -------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ def test_upload_read_label_and_bars_then_a_differential(bench, browser, classifi
     page.get_by_text("Show where the model looked").click()
     expect(page.get_by_text("It glows where")).to_be_visible()
 
+    seen.name_count("session")
     seen.tab("Differential")
     seen.upload("Photos of one smear", PHOTOS)
     expect(page.get_by_text("1 file done.", exact=True)).to_be_visible()
@@ -81,8 +82,8 @@ def test_a_cell_is_reclassified_in_the_table(bench, browser):
     file = bench.sessions / "by hand.jsonl"
     before = session_file.read(file).differential
     box = grid.bounding_box()
-    # The grid is a canvas: the first row's last column, opened as a person does.
-    page.mouse.dblclick(box["x"] + box["width"] - 60, box["y"] + 36 + 32)
+    # The grid is a canvas: the first row's second column, beside the cell's picture, opened as a person does.
+    page.mouse.dblclick(box["x"] + 100 + 60, box["y"] + 36 + 50)
     expect(page.locator("#portal input")).to_be_focused()
     page.keyboard.type("None of")
     expect(page.get_by_text("None of the four", exact=True)).to_be_visible()
@@ -109,6 +110,7 @@ def test_five_hundred_photos_stay_responsive_and_a_cancel_keeps_what_is_done(bro
     try:
         seen = BenchVisit(browser, bench.url)
         page = seen.page
+        seen.name_count("session")
         idle = seconds_to_about(seen)
         seen.tab("Differential")
         # Large enough that counting them takes longer than a busy machine's browser needs to reach the button.
@@ -139,6 +141,7 @@ def test_killed_in_a_batch_the_session_comes_back(browser, tmp_path):
     bench = start_bench(tmp_path / "first")
     photos = small_photos(tmp_path / "photos", 150)
     seen = BenchVisit(browser, bench.url)
+    seen.name_count("session")
     seen.tab("Differential")
     seen.upload("Photos of one smear", *photos)
     file = bench.sessions / "session.jsonl"
@@ -154,6 +157,7 @@ def test_killed_in_a_batch_the_session_comes_back(browser, tmp_path):
     again = start_bench(tmp_path / "first")
     try:
         seen = BenchVisit(browser, again.url)
+        seen.name_count("session")
         seen.tab("Differential")
         expect(seen.page.get_by_text(f"in {len(done.photos)} photo")).to_be_visible()
         seen.upload("Photos of one smear", *photos)

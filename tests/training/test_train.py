@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -94,6 +95,29 @@ def test_killed_mid_epoch_it_goes_on_and_ends_as_if_never_stopped(smoke_config, 
         assert {**resumed, "seconds": 0} == {**straight, "seconds": 0}
     for resumed, straight in zip(kept_weights(folder), kept_weights(smoke_run), strict=True):
         np.testing.assert_array_equal(resumed, straight)
+
+
+def test_a_recipe_that_is_shipped_trains_on_drawn_cells_and_each_next_command_is_whole(tmp_path):
+    text = (ROOT / "training" / "configs" / "default.toml").read_text()
+    for before, after in (
+        ("epochs = 50", "epochs = 1"),
+        ("steps = 100", "steps = 2"),
+        ("batch = 64", "batch = 8"),
+        ("empty = 1400", "empty = 8"),
+    ):
+        assert before in text
+        text = text.replace(before, after)
+    recipe = tmp_path / "default.toml"
+    recipe.write_text(text)
+    assert "barcelona" in text, "it names labs that drawn cells are not of"
+    done = run_module("training.train", recipe, "--data", "synthetic:40", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    for module in ("training.export", "training.evaluate"):
+        (line,) = re.findall(r"^next: python -m (.*)$", done.stdout, re.MULTILINE)
+        assert line.startswith(module)
+        done = run_module(*shlex.split(line))
+        assert done.returncode == 0, done.stderr
+    assert read_config(tmp_path / "run" / "config.toml").data.labs == ["synthetic"]
 
 
 def test_a_finished_run_started_again_trains_no_more(smoke_config, smoke_run):
