@@ -6,6 +6,7 @@ Pictures stand in the HTML itself, so that no copy of a visitor's photo is writt
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from html import escape
 
 import numpy as np
@@ -233,6 +234,11 @@ def chosen_html(index: int = 0, cell: CountedCell | None = None, picture: bytes 
     )
 
 
+@cache
+def _drawn_uri(name: str) -> str:
+    return data_uri(draw_cell(name, seed=DRAWN_SEED, size=THUMBNAIL_SIDE))
+
+
 def compare_html(count: bool = False) -> str:
     """A drawn cell of each type to compare a cell with; with `count` also a place for the surest of the same count.
 
@@ -243,7 +249,7 @@ def compare_html(count: bool = False) -> str:
     )
     items = "".join(
         f"<li{_type_style(name)}><span>{escape(name.capitalize())}</span>"
-        f'<img src="{data_uri(draw_cell(name, seed=DRAWN_SEED, size=THUMBNAIL_SIDE))}" alt="Drawn {escape(name)}">'
+        f'<img src="{_drawn_uri(name)}" alt="Drawn {escape(name)}">'
         + (f'<img class="lk-surest" data-type="{escape(name)}" alt="" hidden>' if count else "")
         + "</li>"
         for name in CELL_TYPES
