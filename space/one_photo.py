@@ -16,7 +16,7 @@ from uploads import MAX_PHOTO_MB, Uploads
 from leukoscope import CELL_TYPES, Classifier, ImageError, Prediction, about, draw, wording
 from leukoscope.classifier import no_cell
 from leukoscope.explain import CLASS_MAP, enlarged
-from leukoscope.images import FORMATS, read_image
+from leukoscope.images import FORMATS, page_note, read_image
 
 EXAMPLES = Path(__file__).parent / "examples"
 THUMBNAIL = 96  # px of an example's button
@@ -98,12 +98,16 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
         if not file:  # taken out of its field below, once it was answered
             return (gr.skip(),) * len(shown)
         try:
-            image = read_image(uploads.read(file, request.session_hash))
+            data = uploads.read(file, request.session_hash)
+            image = read_image(data)
             predictions = tuple(classifier.scan(image))
             scanned = Scanned(file, predictions, none=None if predictions else no_cell(image))
         except ImageError as error:
             return None, markup.empty_photo_html(), wording.unreadable(error), *_no_answer(), file.get("path")
-        note = DRAWN if Path(str(file["path"])).name in {path.name for path in example_paths()} else ""
+        pages = page_note(data)
+        note = wording.sentence(pages) if pages else ""
+        if Path(str(file["path"])).name in {path.name for path in example_paths()}:
+            note = DRAWN
         return (
             scanned,
             markup.photo_html(image, scanned.predictions, scanned.chosen, note),
