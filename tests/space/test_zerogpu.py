@@ -52,6 +52,7 @@ def switches(address: str) -> dict[str, str]:
         "SPACES_ZERO_DEVICE_API_URL": address,
         "SPACES_GRADIO_AUTO_WRAP": "true",
         "SPACE_ID": "tester/page",
+        "SYSTEM": "spaces",
     }
 
 
