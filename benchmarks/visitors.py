@@ -101,7 +101,7 @@ class PageVisitor:
     def visit(self, name: str, picture: bytes) -> object:
         """The answer to one picture: the HTML of verdict, bars and cards."""
         ask(self.url)
-        asked = {"data": [upload(self.url, name, picture), False], "fn_index": self.function}
+        asked = {"data": [upload(self.url, name, picture), False, None], "fn_index": self.function}
         ask(f"{self.url}/gradio_api/queue/join", asked | {"session_hash": self.session})
         for _, data in events(ask(f"{self.url}/gradio_api/queue/data?session_hash={self.session}")):
             if data["msg"] == "process_completed":

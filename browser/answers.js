@@ -24,10 +24,14 @@ export function showVerdict(place, prediction, types) {
   showMessage(place, headline(prediction), explanation(prediction), words("verdict.tag")[verdict], colour, note);
 }
 
-/** How probable each type is; without a prediction, or without a cell, the bars are empty. */
+/**
+ * How probable each type is; without a prediction, or without a cell, the bars are empty.
+ * Where the label does not stand they are hatched, and say that they hold only if it is one of the four.
+ */
 export function showBars(place, prediction = null) {
-  staged(place, words("bars"));
-  if (!prediction || prediction.verdict === "no_cell") return;
+  const answered = prediction && prediction.verdict !== "no_cell";
+  staged(place, words("bars")[answered && prediction.verdict !== "confident" ? "open" : "plain"]);
+  if (!answered) return;
   for (const row of place.querySelectorAll("li")) {
     const share = prediction.probabilities[row.dataset.type];
     const wide = fixed(100 * share, 2);

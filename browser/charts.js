@@ -1,43 +1,54 @@
-// The differential as table and bar chart: `leukoscope/charts.py`, whose HTML is staged empty and filled here.
+// The differential as table and bar chart: `leukoscope/charts.py`, whose HTML is staged and filled here.
 
 import { find, make, staged } from "./dom.js";
 import { fixed, grouped } from "./numbers.js";
-import { say, words } from "./texts.js";
+import { fill, words } from "./texts.js";
 
-const limits = (row) => `${fixed(row.low, 1)}–${fixed(row.high, 1)}`;
+const form = (differential) => (differential.settled ? "settled" : "open");
+const percents = (low, high) => `${fixed(low, 1)}–${fixed(high, 1)} %`;
 
 export function showTable(place, differential) {
-  staged(place, words("count.table"));
+  const { settled, counted, undecided } = differential;
+  staged(place, words("count.table")[form(differential)]);
   for (const row of differential.rows()) {
     const line = find(`tr[data-type="${row.type}"]`, place);
     const [count, share, adults] = line.querySelectorAll("td");
     count.textContent = grouped(row.count);
-    if (!row.total) continue;
+    if (!settled) find("strong", share).textContent = percents(row.least, row.most);
+    if (!settled || !row.total) continue;
     find("strong", share).textContent = `${fixed(row.percent, 1)} %`;
-    find("small", share).textContent = `${limits(row)} %`;
+    find("small", share).textContent = percents(row.low, row.high);
     find("small", adults).dataset.flag = row.flag;
     find("small", adults).textContent = words("count.flags")[row.flag];
   }
-  find("tfoot td", place).textContent = grouped(differential.counted);
+  const sums = [...place.querySelectorAll("tfoot tr")].map((line) => find("td", line));
+  [counted, undecided].forEach((sum, i) => (sums[i].textContent = grouped(sum)));
 }
 
 export function showChart(place, differential) {
-  staged(place, words("count.chart"));
+  const { settled, counted } = differential;
+  staged(place, words("count.chart")[form(differential)]);
+  if (settled && !counted) return;
   const rows = differential.rows();
-  if (!differential.counted) return;
   for (const row of rows) {
-    find(`.lk-row[data-type="${row.type}"] > div`, place).append(
-      make("span", { class: "lk-share", style: { width: `${row.percent}%` } }),
-      make("span", { class: "lk-limits", style: { left: `${row.low}%`, width: `${row.high - row.low}%` } }),
+    const [bar, from, to] = settled ? [row.percent, row.low, row.high] : [row.least, row.least, row.most];
+    const [width, left, length] = [bar, from, to - from].map((value) => `${fixed(value, 2)}%`);
+    const track = find(`.lk-row[data-type="${row.type}"] > div`, place);
+    track.replaceChildren(
+      find(".lk-range", track),
+      make("span", { class: "lk-share", style: { width } }),
+      make("span", { class: "lk-limits", style: { left, width: length } }),
     );
   }
-  find("[role=img]", place).setAttribute("aria-label", chartText(rows));
+  find("[role=img]", place).setAttribute("aria-label", chartText(rows, form(differential)));
 }
 
 /** The chart in words, for those who do not see it. */
-export function chartText(rows) {
-  const parts = rows.map((row) =>
-    say("count.chart_part", { type: words("types")[row.type].name, share: fixed(row.percent, 1), limits: limits(row) }),
-  );
-  return say("count.chart_text", { parts: parts.join(", ") });
+function chartText(rows, form) {
+  const parts = rows.map((row) => {
+    const shares = { share: row.percent, low: row.low, high: row.high, least: row.least, most: row.most };
+    const values = Object.fromEntries(Object.entries(shares).map(([name, value]) => [name, fixed(value, 1)]));
+    return fill(words("count.chart_part")[form], { type: words("types")[row.type].name, ...values });
+  });
+  return fill(words("count.chart_text")[form], { parts: parts.join(", ") });
 }

@@ -20,7 +20,7 @@ export class CountTab {
   }
 
   clear() {
-    this.differential = new Differential(this.page.types, this.page.not_counted);
+    this.differential = new Differential(this.page.types, this.page.not_counted, this.page.few);
     Object.assign(this, { unread: [], copies: [] });
     this.gallery.clear(this.differential);
     find("#status p").textContent = say("count.waiting");
@@ -76,13 +76,12 @@ export class CountTab {
 
   finish() {
     const { differential } = this;
-    const { review, unfamiliar } = differential.apart;
     const values = {
       cells: many("count.cells", differential.cells.length),
       photos: many("count.photos", differential.photos.length),
-      apart: grouped(review + unfamiliar),
+      undecided: grouped(differential.undecided),
     };
-    const done = say(review + unfamiliar ? "count.done_apart" : "count.done", values);
+    const done = say(differential.undecided ? "count.done_undecided" : "count.done", values);
     find("#status p").textContent = this.stopped ? `${say("count.stopped")} ${done}` : done;
     const lists = [...this.files("count.copies", this.copies), ...this.files("count.not_read", this.unread)];
     find("#status div").replaceChildren(...lists);

@@ -3,11 +3,10 @@
 import { showBars } from "./answers.js";
 import { canvas, find, make } from "./dom.js";
 import { grouped } from "./numbers.js";
-import { say, words } from "./texts.js";
-import { percent, short } from "./words.js";
+import { fill, say, words } from "./texts.js";
+import { headline, percent, short } from "./words.js";
 
-const TO_DECIDE = "to decide";
-const MARKS = { confident: "", review: "?", unfamiliar: "??" };
+const UNDECIDED = "undecided";
 const MOST_SHOWN = 600; // cells; the rest is counted all the same
 
 export class Gallery {
@@ -23,7 +22,7 @@ export class Gallery {
   }
 
   groupOf(cell) {
-    if (this.differential.keptApart(cell)) return TO_DECIDE;
+    if (this.differential.isUndecided(cell)) return UNDECIDED;
     return this.differential.typeOf(cell) ?? this.page.not_counted;
   }
 
@@ -35,7 +34,7 @@ export class Gallery {
   show() {
     const doubtful = [...this.differential.cells].sort((a, b) => a.prediction.confidence - b.prediction.confidence);
     const shown = doubtful.slice(0, MOST_SHOWN);
-    const groups = [TO_DECIDE, ...Object.keys(this.page.types), this.page.not_counted];
+    const groups = [UNDECIDED, ...Object.keys(this.page.types), this.page.not_counted];
     const sections = groups.map((group) => this.section(group, shown.filter((cell) => this.groupOf(cell) === group)));
     const values = { shown: grouped(MOST_SHOWN), all: grouped(doubtful.length) };
     const note = doubtful.length > MOST_SHOWN ? [make("p", { class: "lk-note" }, say("count.most_shown", values))] : [];
@@ -57,9 +56,13 @@ export class Gallery {
     return say("count.cell", { photo: cell.photo, n: cell.number, short: short(cell.prediction) }) + decided;
   }
 
+  /** What stands under a cell: its type and how sure the model is, or its verdict. */
+  mark({ corrected, prediction: { confidence, label, verdict } }) {
+    if (corrected) return say("count.by_you", { type: words("types")[corrected]?.name ?? corrected });
+    return fill(words("count.marks")[verdict], { type: words("types")[label].name, share: percent(confidence) });
+  }
+
   button(cell) {
-    const { confidence, verdict } = cell.prediction;
-    const mark = cell.corrected ? say("count.by_you") : `${percent(confidence)}${MARKS[verdict]}`;
     const picture = canvas(cell.thumbnail, "");
     picture.setAttribute("aria-hidden", "true");
     picture.removeAttribute("role");
@@ -76,7 +79,7 @@ export class Gallery {
         on: { click: () => this.choose(cell) },
       },
       picture,
-      make("span", {}, mark),
+      make("span", {}, this.mark(cell)),
     );
   }
 
@@ -89,7 +92,9 @@ export class Gallery {
     showBars(bars, cell?.prediction);
     const picture = cell ? canvas(cell.thumbnail, say("photo.crop_empty")) : make("div", { class: "blank" });
     const now = cell?.corrected ?? words("as_the_model");
-    const choices = Object.entries(words("decisions")).map(([value, text]) => {
+    const decisions = { ...words("decisions") };
+    if (cell && cell.prediction.verdict !== "confident") decisions[words("as_the_model")] = words("leave");
+    const choices = Object.entries(decisions).map(([value, text]) => {
       const given = { type: "radio", name: "type", value, checked: cell !== null && value === now };
       const input = make("input", { ...given, on: { change: () => this.decide(value) } });
       const colour = this.page.types[value]?.colour;
@@ -98,6 +103,7 @@ export class Gallery {
     const legend = make("legend", {}, say("count.counts_as"));
     find("#chosen").replaceChildren(
       make("h2", { title }, title),
+      make("p", { class: "says" }, cell ? headline(cell.prediction) : ""),
       make("div", { class: "chosen-row" }, picture, bars),
       make("fieldset", { class: "choices types", disabled: !cell }, legend, make("div", {}, ...choices)),
     );

@@ -54,7 +54,8 @@ CSS = (
   #decide { position: static; gap: .4rem; }
   #decide:has(.lk-view img) { position: sticky; top: auto; bottom: 0; padding: .4rem 0; }
   #decide:has(.lk-view img) { border-top: 2px solid var(--border-color-primary); }
-  #decide .lk-chosen { display: grid; grid-template-columns: 46% 1fr; gap: 0 .6rem; }
+  #decide .lk-chosen { display: grid; grid-template-columns: 46% minmax(0, 1fr); gap: 0 .6rem; }
+  #decide .lk-view { width: 100%; }
   #decide .lk-chosen > h2, #decide .lk-says { grid-column: 1 / -1; font-size: .9rem; margin: 0; }
   #decide .lk-says { grid-row: 2; }
   #decide :is(.lk-view, .lk-decide) { grid-row: 3; }
@@ -107,14 +108,15 @@ ON_LOAD = (
     + deciding.ASK
     + "}"
 )
-# On a phone, where it stands below the upload field, the answer comes into view.
+# On a phone, where it stands below the upload field, and after a choice further below, the answer comes into view.
 REVEAL = """() => {
-  if (innerWidth < 700 && document.querySelector('#photo .lk-photo:not([data-copy=""])'))
+  const out = document.getElementById('verdict').getBoundingClientRect().top < 0
+  if ((out || innerWidth < 700) && document.querySelector('#photo .lk-photo:not([data-copy=""])'))
     document.getElementById('photo').scrollIntoView({ block: 'start', behavior: 'smooth' })
 }"""
 
 # A picture that was given while the one before it was answered stays.
-EMPTY_IF_ANSWERED = "(now, answered) => answered && now && now.path !== answered ? now : null"
+EMPTY_IF_ANSWERED = "(now, answered) => answered && now && now.path !== answered.path ? now : null"
 
 CHOOSE_EXAMPLE = """
 element.addEventListener('click', event => {

@@ -66,6 +66,7 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
             image = read_image(EXAMPLES / FIRST_EXAMPLE)
             first = Scanned({}, tuple(classifier.scan(image)))
             remembered = gr.State(first)
+            taken = gr.State("")  # where the drawing lies that was chosen last; uploads are never called drawings
             photo = gr.HTML(
                 markup.photo_html(image, first.predictions, first.chosen, DRAWN),
                 js_on_load=look.CHOOSE_BOX,
@@ -94,7 +95,7 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
     def read(scanned: Scanned) -> np.ndarray:
         return read_image(uploads.read(scanned.file) if scanned.file else EXAMPLES / FIRST_EXAMPLE)
 
-    def show(file: dict | None, heated: bool, request: gr.Request) -> tuple:
+    def show(file: dict | None, heated: bool, taken: str | None, request: gr.Request) -> tuple:
         if not file:  # taken out of its field below, once it was answered
             return (gr.skip(),) * len(shown)
         try:
@@ -103,17 +104,17 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
             predictions = tuple(classifier.scan(image))
             scanned = Scanned(file, predictions, none=None if predictions else no_cell(image))
         except ImageError as error:
-            return None, markup.empty_photo_html(), wording.unreadable(error), *_no_answer(), file.get("path")
+            return None, markup.empty_photo_html(), wording.unreadable(error), *_no_answer(), {"path": file.get("path")}
         pages = page_note(data)
         note = wording.sentence(pages) if pages else ""
-        if Path(str(file["path"])).name in {path.name for path in example_paths()}:
+        if file["path"] == taken:
             note = DRAWN
         return (
             scanned,
             markup.photo_html(image, scanned.predictions, scanned.chosen, note),
             *_answer(scanned, trust),
             _crop(classifier, image, scanned, heated),
-            file["path"],
+            {"path": file["path"]},
         )
 
     def choose(scanned: Scanned | None, heated: bool, event: gr.EventData) -> tuple:
@@ -143,18 +144,19 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
         drawn = draw.jpeg(draw.draw_cells(image, list(scanned.predictions), scanned.chosen - 1), 92)
         return {"name": "leukoscope.jpg", "type": "image/jpeg", "base64": base64.b64encode(drawn).decode()}
 
-    def take_example(event: gr.EventData) -> str | None:
+    def take_example(event: gr.EventData) -> tuple[str | None, str]:
         """Put one of the drawn cells into the upload field, as if the visitor had chosen it."""
         name = event._data.get("name") if isinstance(event._data, dict) else None
         path = {path.name: path for path in example_paths()}.get(name)
-        return picture.move_resource_to_block_cache(path) if path else None
+        kept = picture.move_resource_to_block_cache(path) if path else None
+        return kept, kept or ""
 
     # preprocess=False: or Gradio opens the file with Pillow before our decoder, which knows the limits.
     private = {"api_visibility": "private", "concurrency_id": "model", "concurrency_limit": 2}
     shown = [remembered, photo, verdict, bars, cards, crop, answered]
     answer = picture.change(
         show,
-        [picture, heat],
+        [picture, heat, taken],
         shown,
         preprocess=False,
         trigger_mode="always_last",  # a picture chosen while another is being classified must not be dropped
@@ -172,7 +174,7 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
     photo.choose(choose, [remembered, heat], [remembered, verdict, bars, cards, crop], **quiet)
     photo.save(save, remembered, download, **quiet).success(None, download, js=look.DOWNLOAD)
     heat.input(enlarge, [remembered, heat], crop, **quiet)
-    examples.example(take_example, outputs=picture, api_visibility="private", show_progress="hidden")
+    examples.example(take_example, outputs=[picture, taken], api_visibility="private", show_progress="hidden")
 
 
 def _answer(scanned: Scanned, trust: str) -> tuple[str, str, str]:

@@ -7,6 +7,7 @@ its answer, and these are replaced by their names; if they do not, its words hav
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,9 @@ def library_texts(classifier: Classifier, pinned: str | None = None) -> dict[str
         "not_a_diagnosis": wording.NOT_A_DIAGNOSIS,
         "decisions": wording.DECISIONS,
         "as_the_model": wording.AS_THE_MODEL,
+        "leave": wording.LEAVE,
         "verdict": {"html": unstyled(wording.message_html("", "", colour="#000000")), **verdicts()},
-        "bars": unstyled(wording.bars_html()),
+        "bars": {"plain": unstyled(wording.bars_html()), "open": unstyled(wording.bars_html(answered("review")))},
         "percent": {"least": wording.percent(1e-9), "most": wording.percent(1 - 1e-9), "one": one_percent()},
         "cards": {name: unstyled(wording.card_html(cell)) for name, cell in CELLS.items()},
         "refusals": refusals(),
@@ -154,40 +156,69 @@ def _refusal(source: Any) -> str:
 
 
 def count_texts() -> dict[str, Any]:
-    """Table, chart and sentences of a differential."""
-    nothing = Differential()
-    review = [answered("review")] * 11
-    mixed = Tally(3, dict(zip(CELL_TYPES, (101, 102, 103, 701), strict=True)), 11, 13, 17, 5)
-    counted, apart, decided, limits, scope = mixed.sentences()
-    low, high = re.search(r"are (\S+)-(\S+) %;", limits).groups()
-    few, share = re.search(r"for (.*) \((.*) %\) are", limits).groups()
-    at_100 = Tally(1, dict(zip(CELL_TYPES, (25,) * 4, strict=True)), 0, 0).sentences()
-    only_review, only_unfamiliar = (
-        Tally(1, dict.fromkeys(CELL_TYPES, 0), *n).sentences()[1] for n in ((11, 0), (0, 13))
-    )
-    only_decided = Tally(1, dict.fromkeys(CELL_TYPES, 0), 0, 0, 17).sentences()[1]
-    some = Differential(("a",), tuple(CountedCell("a", i, p, "monocyte") for i, p in enumerate(review, 1)))
-    chart = charts.chart_text(some)
-    (part,) = re.findall(r"monocyte .*? % \(limits .*?\)", chart)
-    monocytes = some.rows()[CELL_TYPES.index("monocyte")]
-    row = {"type": "monocyte", "share": f"{monocytes.percent:.1f}"}
-    limits_of = f"{monocytes.low:.1f}–{monocytes.high:.1f}"
+    """Table, chart and sentences of a differential: where its shares can be read, and where too much is undecided."""
+    nothing, settled, unsettled = Differential(), _monocytes("confident"), _monocytes("review")
     return {
-        "table": unstyled(charts.table_html(nothing)),
-        "chart": unstyled(charts.chart_html(nothing)),
+        "table": _of_both(charts.table_html, nothing, unsettled),
+        "chart": _of_both(charts.chart_html, nothing, unsettled),
+        "chart_text": {"settled": _chart_text(settled), "open": _chart_text(unsettled)},
+        "chart_part": {
+            "settled": _chart_part(settled, share="percent", low="low", high="high"),
+            "open": _chart_part(unsettled, least="least", most="most"),
+        },
         "flags": charts.FLAGS,
         "range_note": RANGE_NOTE,
         "nothing": charts.NOTHING_COUNTED,
-        "chart_text": pattern(chart, parts=chart.removeprefix("Bar chart of the shares: ").removesuffix(".")),
-        "chart_part": pattern(pattern(part, limits=limits_of), **row),
         "cells": {"one": many(1, "cell").replace("1", "{n}"), "other": many(7, "cell").replace("7", "{n}")},
         "photos": {"one": many(1, "photo").replace("1", "{n}"), "other": many(7, "photo").replace("7", "{n}")},
+        **_sentences(),
+    }
+
+
+def _of_both(html: Callable[[Differential], str], settled: Differential, unsettled: Differential) -> dict[str, str]:
+    return {"settled": unstyled(html(settled)), "open": unstyled(html(unsettled))}
+
+
+def _monocytes(verdict: str) -> Differential:
+    """Eleven monocytes; the verdict is that of the last eight."""
+    verdicts = ["confident"] * 3 + [verdict] * 8
+    return Differential(("a",), tuple(CountedCell("a", i, answered(v)) for i, v in enumerate(verdicts, 1)))
+
+
+def _chart_text(differential: Differential) -> str:
+    text = charts.chart_text(differential)
+    return pattern(text, parts=text.partition(": ")[2].removesuffix("."))
+
+
+def _chart_part(differential: Differential, **values: str) -> str:
+    (part,) = re.findall(r"monocyte .*? %(?: \(.*?\))?(?=, )", charts.chart_text(differential))
+    row = differential.rows()[CELL_TYPES.index("monocyte")]
+    shown = {name: f"{getattr(row, value):.1f}" for name, value in values.items()}
+    if "high" in shown:  # what stands beside each: the share is 100.0 % and so is the upper limit
+        shown = {"high": f"–«{shown['high']}»", "low": f"«{shown['low']}»–", "share": f"«{shown['share']}» % ("}
+    return pattern(part, type="monocyte", **shown)
+
+
+def _sentences() -> dict[str, Any]:
+    counts = dict(zip(CELL_TYPES, (101, 102, 103, 701), strict=True))
+    counted, undecided, decided, limits, scope = Tally(3, counts, 11, 13, 17, 5).sentences()
+    low, high = re.search(r"is (\S+)-(\S+) %;", limits).groups()
+    few, share = re.search(r"for (\S+ cells) \((\S+) %\) is", limits).groups()
+    at_100 = Tally(1, dict(zip(CELL_TYPES, (25,) * 4, strict=True)), 0, 0).sentences()
+    none = dict.fromkeys(CELL_TYPES, 0)
+    only_review, only_unfamiliar = (Tally(1, none, *n).sentences()[1] for n in ((11, 0), (0, 13)))
+    only_decided = Tally(1, none, 0, 0, 17).sentences()[1]
+    unsettled, uneven = Tally(3, counts, 500, 600, nearest={"monocyte": 1100}).sentences()[2:4]
+    return {
         "counted": pattern(counted, cells=many(1007, "cell"), photos=many(3, "photo")),
-        "apart": {
-            "both": pattern(apart, cells=many(24, "cell"), review="11", unfamiliar="13"),
+        "undecided": {
+            "both": pattern(undecided, cells=many(24, "cell"), review="11", unfamiliar="13"),
             "review": pattern(only_review, cells=many(11, "cell"), review="«11» to review"),
             "unfamiliar": pattern(only_unfamiliar, cells=many(13, "cell"), unfamiliar="«13» unfamiliar"),
         },
+        "unsettled": unsettled,
+        "uneven": pattern(uneven, parts="monocyte 103 of 1,203"),
+        "uneven_part": pattern("monocyte 103 of 1,203", type="monocyte", count="«103» ", all="1,203"),
         "decided": pattern(only_decided, cells=many(17, "cell")),
         "decided_none": pattern(decided, cells=many(17, "cell"), none=" «5» of"),
         "limits": pattern(limits, total="1,007", few=few, share=f"(«{share}» %)", low=low, high=high),

@@ -41,6 +41,7 @@ from leukoscope import (
     kinds,
     locate,
     preprocess,
+    tally,
     wording,
 )
 from leukoscope.cells import CELLS
@@ -165,6 +166,7 @@ def page_rules(classifier: Classifier, pinned: str | None, folder: Path) -> dict
         "heat": [[int(code[i : i + 2], 16) for i in (1, 3, 5)] for code in draw.HEAT],
         "types": {name: {"colour": cell.colour, "share_percent": cell.share_percent} for name, cell in CELLS.items()},
         "not_counted": NOT_COUNTED,
+        "few": tally.FEW,
         "csv": {"columns": CSV_COLUMNS, "box": BOX_COLUMNS},
         "examples": {
             "photo": [name for name in examples if "/count/" not in name],

@@ -79,7 +79,7 @@ def test_an_address_beside_a_real_upload_is_not_fetched(app, bait):  # noqa: F81
         status, answer = call(app.url, "scan", file)
         assert status == 200
         assert answer.startswith("event: complete")
-        for name, data in (("show", [file, False]), ("count", [[file], None, False])):  # the page's own questions
+        for name, data in (("show", [file, False, None]), ("count", [[file], None, False])):  # the page's own questions
             number = question(app.url, name)
             ask(f"{app.url}/gradio_api/queue/join", {"data": data, "fn_index": number, "session_hash": f"s{number}"})
     for odd in ("ftp://127.0.0.1/x", "gopher://127.0.0.1/x", "file:///etc/passwd", "data:image/png;base64,AA"):

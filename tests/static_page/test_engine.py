@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukoscope import CELL_TYPES, Prediction, draw, wording
+from leukoscope import CELL_TYPES, Differential, Prediction, charts, draw, wording
+from leukoscope.counted import NOT_COUNTED
 from leukoscope.errors import ImageError
 from leukoscope.images import read_image
 from leukoscope.limits import clopper_pearson
 from leukoscope.synthetic import draw_photo
 from tests.static_page.conftest import Site, Visit
+from training.page_texts import unstyled
 
 PICTURES, AT_ONCE = 200, 20
 
@@ -177,6 +179,113 @@ def test_words_are_the_librarys(engine):
         assert got == [wording.headline(mine), wording.explanation(mine), wording.short(mine)]
 
 
+def predicted(verdict: str, label: str) -> Prediction:
+    shares = dict.fromkeys(CELL_TYPES, 0.1) | {label: 0.7}
+    return Prediction(label, shares, 0.7, (0, 0, 9, 9), verdict)
+
+
+def counted(confident: list[int], review: list[int], unfamiliar: list[int], decided: int = 0) -> Differential:
+    """A count of so many cells of each type by verdict; a person decides on some, the first as none of the four."""
+    verdicts = {"confident": confident, "review": review, "unfamiliar": unfamiliar}
+    cells = [
+        predicted(verdict, label)
+        for verdict, counts in verdicts.items()
+        for label, count in zip(CELL_TYPES, counts, strict=True)
+        for _ in range(count)
+    ]
+    ours = Differential.from_predictions([("a", cells), ("b", [])])
+    for number in range(decided):
+        ours = ours.reclassify("a", number + 1, CELL_TYPES[number % 4] if number else NOT_COUNTED)
+    return ours
+
+
+DIFFERENTIALS = {
+    "nothing": counted([0] * 4, [0] * 4, [0] * 4),
+    "none undecided": counted([3, 30, 5, 62], [0] * 4, [0] * 4),
+    "few": counted([14, 270, 60, 640], [7, 9, 11, 2], [1, 0, 2, 0]),
+    "as many as may be": counted([2, 30, 5, 58], [0, 2, 1, 0], [2, 0, 0, 0]),
+    "one more": counted([2, 30, 5, 57], [0, 2, 1, 0], [3, 0, 0, 0]),
+    "many": counted([3, 250, 40, 910], [40, 0, 170, 300], [10, 0, 700, 30], decided=9),
+    "all": counted([0] * 4, [1, 0, 0, 1], [0] * 4),
+    "decided": counted([0] * 4, [4, 3, 2, 1], [0] * 4, decided=10),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENTIALS)
+def test_a_differential_is_pythons_however_much_is_undecided(engine, name):
+    """Rows, sentences, and table and chart to the letter of their HTML."""
+    seen, _ = engine
+    ours = DIFFERENTIALS[name]
+    tally = ours.tally
+    assert tally.settled == (name not in ("one more", "many", "all"))
+    run = """async ([cells, photos, html]) => {
+      const { Differential } = await import('./differential.js')
+      const { showChart, showTable } = await import('./charts.js')
+      const { staged } = await import('./dom.js')
+      const page = await (await fetch('page.json')).json()
+      const theirs = new Differential(page.types, page.not_counted, page.few)
+      for (const photo of photos) {
+        const own = cells.filter(cell => cell.photo === photo)
+        const added = theirs.add(photo, own.map(cell => cell.prediction), photo)
+        added.forEach((cell, i) => (cell.corrected = own[i].corrected))
+      }
+      const written = show => {
+        const place = document.createElement('div')
+        show(place)
+        for (const one of place.querySelectorAll('[data-style]')) one.removeAttribute('data-style')
+        return place.innerHTML
+      }
+      const wanted = html.map(text => written(place => staged(place, text)))
+      const got = [showTable, showChart].map(show => written(place => show(place, theirs)))
+      const { settled, undecided, nearest } = theirs
+      return { rows: theirs.rows(), sentences: theirs.sentences(), settled, undecided, nearest, got, wanted }
+    }"""
+    cells = [{"photo": c.photo, "prediction": vars(c.prediction), "corrected": c.corrected} for c in ours.cells]
+    html = [unstyled(charts.table_html(ours)), unstyled(charts.chart_html(ours))]
+    theirs = seen.page.evaluate(run, [cells, list(ours.photos), html])
+    assert (theirs["settled"], theirs["undecided"]) == (tally.settled, tally.undecided)
+    assert theirs["nearest"] == tally.nearest
+    assert theirs["sentences"] == ours.sentences()
+    for mine, other in zip(ours.rows(), theirs["rows"], strict=True):
+        assert (mine.cell_type, mine.count, mine.total, mine.flag) == tuple(
+            other[key] for key in ("type", "count", "total", "flag")
+        )
+        for key in ("percent", "low", "high", "least", "most"):
+            assert other[key] == pytest.approx(getattr(mine, key), rel=1e-9, abs=1e-9), key
+    assert theirs["got"] == theirs["wanted"]
+
+
+def test_bars_and_tags_are_the_librarys(engine):
+    """Hatched, and named so, where the label does not stand."""
+    seen, _ = engine
+    run = """async ([prediction, html]) => {
+      const { showBars, showVerdict } = await import('./answers.js')
+      const { staged } = await import('./dom.js')
+      const { types } = await (await fetch('page.json')).json()
+      const written = (show, part) => {
+        const place = document.createElement('div')
+        show(place)
+        for (const one of place.querySelectorAll('[data-style]')) one.removeAttribute('data-style')
+        return place[part]
+      }
+      return [
+        [
+          written(place => showBars(place, prediction), 'innerHTML'),
+          written(place => staged(place, html[0]), 'innerHTML'),
+        ],
+        [
+          written(place => showVerdict(place, prediction, types), 'textContent'),
+          written(place => staged(place, html[1]), 'textContent'),
+        ],
+      ]
+    }"""
+    none = Prediction(None, dict.fromkeys(CELL_TYPES, 0.25), 0.0, None, "no_cell")
+    for mine in (none, *(predicted(verdict, "monocyte") for verdict in ("confident", "review", "unfamiliar"))):
+        html = [unstyled(wording.bars_html(mine)), unstyled(wording.verdict_html(mine))]
+        for got, wanted in seen.page.evaluate(run, [vars(mine), html]):
+            assert got == wanted, mine.verdict
+
+
 def test_bad_files_are_refused_in_the_same_words(engine):
     seen, folder = engine
     photo = draw_photo(["neutrophil"], seed=3)[0]
@@ -193,7 +302,6 @@ def test_bad_files_are_refused_in_the_same_words(engine):
         "wide.png": wide,
         "jxl": b"\xff\x0a" + bytes(300),
         "psd": b"8BPS" + bytes(300),
-        "dicom": bytes(128) + b"DICM" + bytes(300),
     }
     run = "async error => (await import('./words.js')).refusal(error)"
     for name, content in files.items():
@@ -205,10 +313,11 @@ def test_bad_files_are_refused_in_the_same_words(engine):
         said = seen.page.evaluate(run, answer["error"])
         wanted = str(refused.value)  # of a damaged file Python also names the error that its decoder raised
         assert said == (wanted.partition(" (")[0] if "damaged" in wanted else wanted), name
-    tiff = folder / "photo.tiff"
-    Image.fromarray(photo).save(tiff)
-    said = seen.page.evaluate(run, seen.scan(f"pictures/{tiff.name}")["error"])
-    assert said == "TIFF is not read by this browser: save its picture as PNG or JPEG"
+    Image.fromarray(photo).save(folder / "photo.tiff")
+    (folder / "photo.dcm").write_bytes(bytes(128) + b"DICM" + bytes(300))
+    for name, kind in (("photo.tiff", "TIFF"), ("photo.dcm", "DICOM")):
+        said = seen.page.evaluate(run, seen.scan(f"pictures/{name}")["error"])
+        assert said == f"{kind} is not read by this browser: save its picture as PNG or JPEG"
 
 
 def test_no_cell_has_its_reason(engine):

@@ -49,6 +49,11 @@ def test_a_photo_gets_the_answer_that_python_gives(visit, classifier):
         expect(page.locator("#verdict h2 + p")).to_have_text(wording.explanation(prediction))
         values = page.locator("#bars .lk-value").all_inner_texts()
         assert values == [wording.percent(share) for share in prediction.probabilities.values()]
+        open_ = prediction.verdict != "confident"
+        title = wording.IF_ONE_OF_FOUR if open_ else wording.PROBABILITIES
+        expect(page.locator("#bars .lk-if")).to_have_text(title)
+        fill = page.locator("#bars .lk-fill").first.evaluate("fill => getComputedStyle(fill).backgroundImage")
+        assert ("gradient" in fill) == open_, "hatched where the label does not stand"
         titles = [name.capitalize() for name in wording.shown_types(prediction)]
         assert page.locator("#cards h2").all_inner_texts() == titles
         expect(page.locator("#crop figcaption")).to_contain_text(f"Cell {number} of {len(predictions)}")
@@ -102,7 +107,9 @@ def same_count(seen: Visit, ours: Differential) -> None:
     for row in ours.rows():
         share = f"{row.percent:.1f} %" if row.total else "–"
         limits = f"{row.low:.1f}–{row.high:.1f} %" if row.total else "–"
-        flag = charts.FLAGS[row.flag] if row.total else "–"
+        flag = charts.FLAGS[row.flag] if row.total and ours.tally.settled else "–"
+        if not ours.tally.settled:
+            share, limits = f"{row.least:.1f}–{row.most:.1f} %", "until decided"
         assert table[row.cell_type] == [f"{row.count:,}", share, limits, flag]
     assert seen.page.locator("#chart [role=img]").get_attribute("aria-label") == charts.chart_text(ours)
 
@@ -146,8 +153,8 @@ def test_without_a_network_the_second_visit_answers(browser, staged, classifier)
 def test_a_first_visit_is_light(visit):
     """All that is asked for until the first answer, as the browser counts it."""
     seen = visit()
-    seen.page.get_by_role("button", name="Monocyte").click()
-    seen.headline("Monocyte")
+    seen.page.get_by_role("button", name="Neutrophil").click()
+    seen.headline("Neutrophil")
     sizes = "() => performance.getEntriesByType('resource').map(one => one.encodedBodySize)"
     bodies = sum(seen.page.evaluate(sizes))
     worker = sum(int(part.evaluate(f"({sizes})().reduce((a, b) => a + b, 0)")) for part in seen.page.workers)
@@ -166,8 +173,8 @@ def test_answers_come_soon(browser, staged, tmp_path):
     while len(first) < TRIES and not (first and min(first) <= FIRST_SECONDS):
         seen = Visit(browser, site.url, ready=None)
         before, began = spent(browser), time.monotonic()
-        seen.page.get_by_role("button", name="Monocyte").click()
-        seen.headline("Monocyte")
+        seen.page.get_by_role("button", name="Neutrophil").click()
+        seen.headline("Neutrophil")
         first.append(min(spent(browser) - before, time.monotonic() - began))
         for _ in range(5):
             seen.scan("photo.jpg")  # the engine is begun, and what runs often is compiled
