@@ -44,7 +44,7 @@ def class_files(folder: Path, labels: Iterable[str], notes: list[str]) -> dict[s
     if strangers:
         notes.append(f"not in the folder of a class, and left out: {_some(strangers)}; classes are {', '.join(labels)}")
     if below:
-        notes.append(f"folders in a class folder, and pictures in them, are left out: {_some(below)}")
+        notes.append(f"folders in a class folder are left out: {_some(below)}")
     if left_out:
         notes.append(left_out.sentence())
     return found
