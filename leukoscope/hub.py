@@ -277,7 +277,7 @@ def _tag(api: HfApi, repo_id: str, tag: str, commit: str) -> None:
 _ADVICE = {
     400: "the Hub does not accept what was sent",
     401: "the token is missing or not valid: log in with `hf auth login`, or set HF_TOKEN",
-    402: "the Hub asks for a paid plan for this: a Gradio Space on cpu-basic needs one",
+    402: "the Hub asks for a paid plan for this: a Gradio Space on cpu-basic needs one, on ZeroGPU it does not",
     403: "this token may not write there: use one with write permission, or a name of your own",
     404: "there is no such repo, or this token may not see it",
     409: "the repo was changed or made by someone else at the same moment: run it again",

@@ -28,6 +28,7 @@ from one_photo import example_paths, one_photo
 from sessions import keep_sessions
 from starlette.middleware import Middleware
 from uploads import Uploads
+from zerogpu import name_a_gpu_function
 
 from leukoscope import Classifier, ModelUnavailable, wording
 from leukoscope.about import model_name
@@ -90,6 +91,7 @@ def build_page(classifier: Classifier, notice: str = "") -> gr.Blocks:
 
 def main() -> None:
     """Load the model, answer one picture so that no visitor waits for the first run, and serve."""
+    name_a_gpu_function()
     classifier, notice = load_model()
     for path in example_paths()[:1]:
         classifier.scan(path)

@@ -24,7 +24,7 @@ def commands(prefix: str) -> list[str]:
 
 def test_publishing_as_the_readme_says(hub, client, tmp_path):
     listed = commands("python -m training.publish")
-    assert len(listed) == 3
+    assert len(listed) == 4
     for command in listed:
         words = shlex.split(command.replace("my-checkpoint", str(EMBEDDED)).replace("user/", "tester/"))
         done = subprocess.run(
@@ -34,6 +34,7 @@ def test_publishing_as_the_readme_says(hub, client, tmp_path):
     assert "v1.0" in hub.repo("tester/name").tags
     assert "app.py" in hub.repo("tester/page", "space").files()
     assert {"index.html", "model/model.onnx"} <= set(hub.repo("tester/free-page", "space").files())
+    assert hub.repo("tester/zero-page", "space").runtime()["hardware"]["requested"] == "zero-a10g"
     source = client(
         "from leukoscope import Classifier\nanswer = Classifier.from_pretrained('tester/name@v1.0').info()['source']",
         home="reader",

@@ -2,6 +2,7 @@
 
     python -m training.publish CHECKPOINT --repo user/name --tag v1.0
     python -m training.publish CHECKPOINT --repo user/name --space user/space --dataset user/set
+    python -m training.publish CHECKPOINT --repo user/name --space user/space --hardware zerogpu    # needs no paid plan
     python -m training.publish CHECKPOINT --repo user/name --static-space user/page    # answers in visitors' browsers
     python -m training.publish CHECKPOINT --repo user/name --dry-run      # what would be sent, and nothing else
 
@@ -32,6 +33,10 @@ from training.static_page import runtime_folder, stage_static_page
 ROOT = Path(__file__).parents[1]
 SPACE_FILES = ("README.md", "requirements.txt", "examples", *sorted(f.name for f in (ROOT / "space").glob("*.py")))
 PIN_FILE = "pinned.json"  # in the Space: which model revision it answers with, and from which source it was made
+ZEROGPU = "zerogpu"  # as asked for here; the Hub has a name of its own for it
+ZEROGPU_ON_THE_HUB = "zero-a10g"
+ZEROGPU_REQUIREMENT = "spaces==0.51.3"  # as in requirements.txt, which the tests run on
+ZEROGPU_PYTHON = "3.12"  # these machines have few versions of Python: 3.10, which is too old for the library, and this
 
 
 def stage_model(checkpoint: Path, repo_id: str, folder: Path, dataset: str | None = None) -> None:
@@ -47,10 +52,13 @@ def stage_model(checkpoint: Path, repo_id: str, folder: Path, dataset: str | Non
     (folder / CARD_FILE).write_text(card)
 
 
-def stage_space(folder: Path, repo_id: str, revision: str, model_files: Iterable[str]) -> None:
+def stage_space(
+    folder: Path, repo_id: str, revision: str, model_files: Iterable[str], hardware: str | None = None
+) -> None:
     """Lay out the Space: the page, the library beside it, and the pinned model, whose files the build fetches.
 
-    A Space's build sees only `requirements.txt`, before the repo is copied in; so the library comes as a folder.
+    A Space's build sees only `requirements.txt`, before the repo is copied in; so the library comes as a folder. With
+    `hardware="zerogpu"` the package that reports to that platform is among the requirements.
     """
     shutil.copytree(ROOT / "leukoscope", folder / "leukoscope", ignore=shutil.ignore_patterns("__pycache__"))
     for name in SPACE_FILES:
@@ -60,17 +68,23 @@ def stage_space(folder: Path, repo_id: str, revision: str, model_files: Iterable
 
     pin = {"model": f"{repo_id}@{revision}", "source_commit": source_commit()}
     (folder / PIN_FILE).write_text(json.dumps(pin, indent=1) + "\n")
+    if hardware == ZEROGPU:
+        with open(folder / "requirements.txt", "a") as requirements:
+            requirements.write(f"{ZEROGPU_REQUIREMENT}\n")
     readme = folder / "README.md"
-    readme.write_text(_with_metadata(readme.read_text(), repo_id, revision, model_files))
+    readme.write_text(_with_metadata(readme.read_text(), repo_id, revision, model_files, hardware))
 
 
-def _with_metadata(readme: str, repo_id: str, revision: str, model_files: Iterable[str]) -> str:
+def _with_metadata(readme: str, repo_id: str, revision: str, model_files: Iterable[str], hardware: str | None) -> str:
     """The Space's README with the model in its front matter, fetched at build time so that the page starts at once."""
     from huggingface_hub.repocard import RepoCard
 
     card = RepoCard(readme, ignore_metadata_errors=False)
     card.data.models = [repo_id]
     card.data.preload_from_hub = [f"{repo_id} {','.join(sorted(model_files))} {revision}"]
+    if hardware == ZEROGPU:
+        card.data.suggested_hardware = ZEROGPU_ON_THE_HUB
+        card.data.python_version = ZEROGPU_PYTHON
     return card.content
 
 
@@ -103,8 +117,19 @@ def publish_model(
     return commit
 
 
-def publish_space(space_id: str, repo_id: str, revision: str, *, private: bool | None = None, token: str | None = None):
+def publish_space(
+    space_id: str,
+    repo_id: str,
+    revision: str,
+    *,
+    private: bool | None = None,
+    token: str | None = None,
+    hardware: str | None = None,
+):
     """Send the Space in one commit, files of an older one deleted.
+
+    With `hardware="zerogpu"` it is made on that hardware, or moved there once its files are; without, a new Space is on
+    the Hub's default and an older one stays where it is.
 
     Returns:
         The commit: 40 hexadecimal digits.
@@ -112,16 +137,23 @@ def publish_space(space_id: str, repo_id: str, revision: str, *, private: bool |
     Raises:
         PublishError: if the Hub refuses or cannot be reached, saying what to do.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, SpaceHardware
     from huggingface_hub.utils import filter_repo_objects
 
     api = HfApi(token=token, library_name="leukoscope")
     with tempfile.TemporaryDirectory() as workshop, hub_refusals(space_id):
         staged = Path(workshop)
         in_repo = api.list_repo_files(repo_id, revision=revision)
-        stage_space(staged, repo_id, revision, filter_repo_objects(in_repo, allow_patterns=list(FILE_PATTERNS)))
-        api.create_repo(space_id, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
-        return commit_folder(api, space_id, "space", _files_below(staged))
+        model_files = filter_repo_objects(in_repo, allow_patterns=list(FILE_PATTERNS))
+        stage_space(staged, repo_id, revision, model_files, hardware)
+        wanted = SpaceHardware(ZEROGPU_ON_THE_HUB) if hardware == ZEROGPU else None
+        api.create_repo(
+            space_id, repo_type="space", space_sdk="gradio", space_hardware=wanted, private=private, exist_ok=True
+        )
+        commit = commit_folder(api, space_id, "space", _files_below(staged))
+        if wanted and api.get_space_runtime(space_id).requested_hardware != wanted:
+            api.request_space_hardware(space_id, wanted)
+        return commit
 
 
 def stage_static_space(folder: Path, checkpoint: Path, repo_id: str, revision: str) -> None:
@@ -211,7 +243,7 @@ def dry_run(checkpoint: Path, args: argparse.Namespace, examples) -> str:
         if args.space:
             space = Path(workshop) / "space"
             space.mkdir()
-            stage_space(space, args.repo, "0" * 40, files_of(staged))
+            stage_space(space, args.repo, "0" * 40, files_of(staged), args.hardware)
             parts.append(_plan("Space", args.space, _files_below(space)))
         if args.static_space:
             page = Path(workshop) / "page"
@@ -233,6 +265,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tag", help="tag the commit, such as v1.0")
     parser.add_argument("--space", metavar="USER/NAME", help="also send the Gradio Space, pinned to this commit")
     parser.add_argument(
+        "--hardware",
+        choices=(ZEROGPU,),
+        help="with --space: make it on ZeroGPU, or move it there; answers are the CPU's",
+    )
+    parser.add_argument(
         "--static-space", metavar="USER/NAME", help="also send the page that answers in the browser, with this model"
     )
     parser.add_argument("--dataset", metavar="USER/NAME", help="also send the photos as a data set")
@@ -242,6 +279,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--private", action="store_true", default=None, help="make new repos private")
     parser.add_argument("--dry-run", action="store_true", help="print what would be sent, with sizes")
     args = parser.parse_args(argv)
+    if args.hardware and not args.space:
+        parser.error("--hardware goes with --space")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         examples = load_examples(args.data, kinds=("photo",)) if args.dataset else None
@@ -255,7 +294,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.dataset:
             print(f"data set {publish_dataset(args.dataset, examples, private=args.private)}")
         if args.space:
-            space = publish_space(args.space, args.repo, commit, private=args.private)
+            space = publish_space(args.space, args.repo, commit, private=args.private, hardware=args.hardware)
             print(f"Space {args.space}@{space}, pinned to {args.repo}@{commit}")
         if args.static_space:
             page = publish_static_space(args.static_space, args.checkpoint, args.repo, commit, private=args.private)

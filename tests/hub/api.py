@@ -212,6 +212,9 @@ def talk(repo: Repo, method: str, rest: list[str], query: dict, body: bytes) -> 
             return {}
         case "GET", "runtime" if repo.kind == "space":
             return repo.runtime()
+        case "POST", "hardware" if repo.kind == "space":
+            repo.space["hardware"] = json.loads(body)["flavor"]
+            return repo.runtime()
         case _, "secrets" | "variables" as which if repo.kind == "space":
             kept = repo.space.setdefault(which, {})
             asked = json.loads(body or b"{}")

@@ -337,6 +337,43 @@ def test_the_space_is_pinned_and_whole(hub, publish):
     assert not [name for name in space.files() if "__pycache__" in name or name.startswith(("tests", "training"))]
 
 
+def test_on_zerogpu_the_space_has_what_that_platform_asks_for(hub, publish):
+    done = publish("--space", "tester/page", "--hardware", "zerogpu")
+    assert done.returncode == 0, done.stderr
+    space = hub.repo("tester/page", "space")
+    assert space.runtime()["hardware"]["requested"] == "zero-a10g"
+    assert hub.count("POST", "/hardware") == 0, "made there, not moved: elsewhere it would need a paid plan"
+    asked_for = (ROOT / "space" / "requirements.txt").read_text() + "spaces==0.51.3\n"
+    assert space.read("requirements.txt").decode() == asked_for
+    metadata = yaml.safe_load(space.read("README.md").decode().split("---")[1])
+    assert (metadata["suggested_hardware"], metadata["python_version"]) == ("zero-a10g", "3.12")
+
+
+def test_a_space_moves_to_zerogpu_when_asked(hub, publish):
+    assert publish("--space", "tester/page").returncode == 0
+    space = hub.repo("tester/page", "space")
+    assert space.runtime()["hardware"]["requested"] == "cpu-basic"
+    assert b"spaces==" not in space.read("requirements.txt")
+    assert publish("--space", "tester/page", "--hardware", "zerogpu").returncode == 0
+    assert space.runtime()["hardware"]["requested"] == "zero-a10g"
+    assert b"spaces==" in space.read("requirements.txt")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--hardware", "zerogpu"], "--hardware goes with --space"),
+        (["--space", "tester/page", "--hardware", "t4-small"], "choose from 'zerogpu'"),
+    ],
+    ids=["no-space", "other"],
+)
+def test_hardware_that_cannot_be_had_is_refused_before_anything_is_sent(hub, publish, words, said):
+    done = publish(*words)
+    assert done.returncode == 2
+    assert said.replace("'", "") in done.stderr.replace("'", "")
+    assert hub.requests == []
+
+
 def test_an_older_spaces_files_are_deleted(hub, publish, client):
     client(
         """
