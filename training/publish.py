@@ -36,7 +36,7 @@ PIN_FILE = "pinned.json"  # in the Space: which model revision it answers with, 
 ZEROGPU = "zerogpu"  # as asked for here; the Hub has a name of its own for it
 ZEROGPU_ON_THE_HUB = "zero-a10g"
 ZEROGPU_REQUIREMENT = "spaces==0.51.3"  # as in requirements.txt, which the tests run on
-ZEROGPU_PYTHON = "3.12"  # these machines have few versions of Python: 3.10, which is too old for the library, and this
+ZEROGPU_PYTHON = "3.12"  # those machines have 3.12 and 3.10, and take 3.10, too old for the library, for any other
 
 
 def stage_model(checkpoint: Path, repo_id: str, folder: Path, dataset: str | None = None) -> None:
