@@ -11,8 +11,8 @@ left out of its training, and from these answers come
     unfamiliar      the score that 2 % of the cells of the four types exceed, in the mean of the labs
     confident       the lowest probability from which on answers are right in 97 % or more on every one of the labs
 
-A lab that is only scored has no part in it. What such verdicts are worth elsewhere is told by each lab's answers under
-those that were fitted on the other labs.
+A lab that is only scored has no part in it, nor has a photo whose label is doubtful: nothing can be right there. What
+such verdicts are worth elsewhere is told by each lab's answers under those that were fitted on the other labs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from leukoscope.checkpoint import read_spec, write_json
 from leukoscope.errors import LeukoscopeError
 from training.compare import RESULTS, UNSEEN, checkpoint_folder, held_out
 from training.config import Config, ConfigError, in_precision, recorded
-from training.data import NONE, add_data_arguments, examples_of, labels_of, only_cell_types, pictures
+from training.data import NONE, add_data_arguments, examples_of, labels_of, only_cell_types, pictures, where
 from training.sources import DataError
 
 VERDICTS_FILE = RESULTS / "verdicts.json"
@@ -125,13 +125,13 @@ def fit_confident(sure: Sequence[tuple[np.ndarray, np.ndarray]], right: float) -
 
 
 def answers_of(checkpoint: Path, photos) -> Answered:
-    """Ask the model of a trial about photos that it was not trained on."""
+    """Ask the model of a trial about photos that it was not trained on, but for those whose label is doubtful."""
     from tqdm import tqdm
 
     from leukoscope.classifier import Classifier, Framed
 
     classifier = Classifier.from_pretrained(checkpoint)
-    asked = only_cell_types(photos)
+    asked = where(only_cell_types(photos), doubt="")
     framed = [classifier.principal(picture) for picture in tqdm(pictures(asked), checkpoint.name, len(asked))]
     seen = [i for i, cell in enumerate(framed) if isinstance(cell, Framed)]
     crops = [framed[i].crop for i in seen]
