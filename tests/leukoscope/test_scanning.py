@@ -21,6 +21,7 @@ from leukoscope import Classifier, cli, images, photos, scanning
 from leukoscope.differential import NOT_COUNTED, Differential
 from leukoscope.photos import SUFFIXES, find_pictures
 from leukoscope.synthetic import draw_cell, draw_photo
+from leukoscope.tally import many
 from tests.made_tiffs import page, tiff
 
 
@@ -81,7 +82,7 @@ def test_everything_at_once(smear, tmp_path):
     counted = Differential.read_csv(tmp_path / "o.csv")
     assert counted.photos == tuple(str(smear / name) for name in ("a.png", "b.jpg", "more/c.PNG"))
     assert len(counted.cells) == 5
-    assert f"Counted {counted.counted} cells in 3 photos." in done.stdout
+    assert f"Counted {many(counted.counted, 'cell')} in 3 photos." in done.stdout
     assert f"neutrophil  {counted.counts['neutrophil']:>8}" in done.stdout
     assert "broken.png: not a picture of a known format" in done.stderr
     assert "1 of 4 files could not be read" in done.stderr

@@ -172,10 +172,10 @@ def test_pictures_trained_on_are_not_scored(smoke_checkpoint, tmp_path, capsys):
     spec = json.loads((folder / "classifier.json").read_text())
     spec["trained"]["labs"] = ["ward"]
     (folder / "classifier.json").write_text(json.dumps(spec))
-    for name in CELL_TYPES:
+    for number, name in enumerate(CELL_TYPES):
         (tmp_path / "ward" / name).mkdir(parents=True)
         for i in range(12):
-            Image.new("RGB", (40, 40)).save(tmp_path / "ward" / name / f"{i}.png")
+            Image.new("RGB", (40, 40), (i, number, 0)).save(tmp_path / "ward" / name / f"{i}.png")
     words = [str(folder), "--data", str(tmp_path / "ward"), "--lab", "ward"]
     for split in ("all", "train"):
         assert evaluate.main([*words, "--split", split]) == 2

@@ -143,7 +143,7 @@ def test_a_run_on_all_photos_takes_the_verdicts_of_one_that_held_some_out(
     shutil.copytree(smoke_checkpoint, silent)
     edit(silent, trained={})
     for words, why in (
-        ([run], "name a checkpoint of the same recipe"),
+        ([run], "a checkpoint of the same recipe that did"),
         ([run, "--verdicts", silent], f"{silent} does not say with what settings it was trained"),
         ([run, "--verdicts", other], "differs in network, augment"),
         ([smoke_run, "--verdicts", smoke_checkpoint], "are not needed"),
