@@ -70,7 +70,8 @@ const begins = (bytes, hex) => hex.match(/../g).every((pair, i) => bytes[i] === 
 
 /** What a file is, by its first bytes. `rare`: read by few browsers. Throws for kinds that nobody reads. */
 function kindOf(bytes, foreign) {
-  const strange = text(bytes, 128, 4) === "DICM" ? "DICOM" : foreign.find(([start]) => begins(bytes, start))?.[1];
+  if (text(bytes, 128, 4) === "DICM") throw new PictureError("not_here", { kind: "DICOM" }); // Python reads it
+  const strange = foreign.find(([start]) => begins(bytes, start))?.[1];
   if (strange) throw new PictureError("foreign", { kind: strange });
   if (begins(bytes, "ffd8")) return { name: "JPEG", size: jpegSize, whole: jpegWhole, profiled: jpegProfiled };
   if (begins(bytes, "89504e470d0a1a0a")) return { name: "PNG", size: pngSize, whole: pngWhole, profiled: pngProfiled };
