@@ -69,6 +69,7 @@ RUN_BY = {
     "python -m training.evaluate": "tests/training/test_evaluate.py::test_metrics_belong_to_the_weights",
     "python -m training.compare": "tests/training/test_compare.py::"
     "test_a_trial_that_is_done_runs_again_only_if_told_to",
+    "python -m training.verdicts": "tests/training/test_verdicts.py::test_the_command_writes_what_an_export_takes",
     "python -m training.audit": "tests/training/test_audit.py::test_the_sheet_shows_the_first_of_the_table",
     "python -m training.altered": "tests/training/test_altered.py::test_each_way_is_asked_of_each_cell",
     "python -m training.finetune": "tests/training/test_finetune.py::"

@@ -19,7 +19,11 @@ from PIL import Image
 from tests.hostile import build
 from tests.hostile.build import FORMS, LARGE, READ, SMALL, UNKNOWN, Archive, changed, encode, noise
 
-NAMED = {"PSD": "a PSD file is not read", "DICOM": "DICOM (with pixels of no kind inside )?is not read", "JPEG 2000": UNKNOWN + "|damaged"}
+NAMED = {
+    "PSD": "a PSD file is not read",
+    "DICOM": "DICOM (with pixels of no kind inside )?is not read",
+    "JPEG 2000": UNKNOWN + "|damaged",
+}
 
 
 def renamed():

@@ -1,6 +1,7 @@
 """Temperature and thresholds, fitted on labs that a model never saw."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -124,6 +125,27 @@ def test_the_answers_are_the_models_to_what_it_found(smoke_checkpoint):
     np.testing.assert_allclose(
         classifier.probabilities(own.logits), [list(p.probabilities.values()) for p in predictions], atol=1e-6
     )
+
+
+def test_the_command_writes_what_an_export_takes(smoke_run, smoke_checkpoint, tmp_path, monkeypatch):
+    """Two trials, each scored on half of the drawn photos."""
+    for trial in ("without-a", "without-b"):
+        shutil.copytree(smoke_checkpoint, tmp_path / "runs" / f"default-{trial}-checkpoint")
+    monkeypatch.setattr(verdicts, "UNSEEN", {"without-a": "a", "without-b": "b", "without-c": "c"})
+    monkeypatch.setattr(verdicts, "VERDICTS_FILE", tmp_path / "verdicts.json")
+    halves = {"without-a": range(0, 80, 2), "without-b": range(1, 80, 2)}
+    monkeypatch.setattr(verdicts, "held_out", lambda trial, config, examples: examples.select(halves[trial]))
+    done = run_here("training.verdicts", "--runs", tmp_path / "runs", "--data", "synthetic:80")
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "verdicts.json").read_text())
+    assert list(written["labs"]) == ["a", "b"]
+    assert all(row["n"] == row["by_the_others"]["n"] == 40 for row in written["labs"].values())
+    assert all(row["right"] >= 0.97 or not row["share"] for row in written["labs"].values())
+    assert f"confident from {written['confident']}" in done.stdout
+    assert "without without-c, which" in done.stdout
+    assert read_verdicts(tmp_path / "verdicts.json", read_config(smoke_run / "config.toml")) == written
+    sure = {row["share"] for row in (each["confident"] for each in verdicts.fitted_on_others().values())}
+    assert sure == {row["by_the_others"]["share"] for row in written["labs"].values()}
 
 
 def test_trials_that_were_not_run_are_named(tmp_path):
