@@ -38,8 +38,20 @@ function softmax(logits, temperature) {
   return powers.map((power) => power / sum);
 }
 
+/** A row of attributes' logits -> what is seen in the cell: {name: {value, probability, sure}}. */
+export function attributesOf(logits, names, sure) {
+  let start = 0;
+  const seen = {};
+  for (const [name, values] of Object.entries(names)) {
+    const shares = softmax(logits.slice(start, (start += values.length)), 1);
+    const probability = Math.max(...shares);
+    seen[name] = { value: values[shares.indexOf(probability)], probability, sure: probability >= sure[name] };
+  }
+  return seen;
+}
+
 /** A row of logits, of the four types and "none of them", -> the prediction for the cell in a box. */
-export function predict(logits, box, image, spec, doubt) {
+export function predict(logits, box, image, spec, doubt, attributes = {}) {
   const { labels, temperature, thresholds } = spec;
   const shares = softmax(logits.slice(0, labels.length), temperature);
   const all = softmax(logits, temperature);
@@ -56,6 +68,7 @@ export function predict(logits, box, image, spec, doubt) {
     cut: box[0] === 0 || box[1] === 0 || box[2] === image.width || box[3] === image.height,
     unfamiliarity,
     reason: null,
+    attributes,
   };
 }
 
@@ -70,6 +83,7 @@ export function noCell(image, labels, rules) {
     cut: false,
     unfamiliarity: 0,
     reason: whyBlank(image, rules),
+    attributes: {},
   };
 }
 

@@ -3,10 +3,10 @@
 import { find, staged } from "./dom.js";
 import { fixed } from "./numbers.js";
 import { words } from "./texts.js";
-import { explanation, headline, percent, shownTypes } from "./words.js";
+import { explanation, headline, percent, seenText, shownTypes } from "./words.js";
 
 /** A message where a verdict would stand. */
-export function showMessage(place, title, text, tag = "", colour = "", note = "") {
+export function showMessage(place, title, text, tag = "", colour = "", note = "", seen = "") {
   if (!place.firstChild) staged(place, words("verdict.html"));
   const box = place.firstChild;
   if (colour) box.style.setProperty("--lk-colour", colour);
@@ -14,6 +14,7 @@ export function showMessage(place, title, text, tag = "", colour = "", note = ""
   find(".lk-tag", box).textContent = tag;
   find("h2", box).textContent = title;
   find("h2 + p", box).textContent = text;
+  find(".lk-seen", box).textContent = seen ? `${words("verdict.seen.lead")} ${seen}` : "";
   find(".lk-note", box).textContent = note;
 }
 
@@ -21,7 +22,8 @@ export function showVerdict(place, prediction, types) {
   const { verdict, label } = prediction;
   const colour = verdict === "confident" ? types[label].colour : "";
   const note = verdict === "no_cell" ? "" : words("not_a_diagnosis");
-  showMessage(place, headline(prediction), explanation(prediction), words("verdict.tag")[verdict], colour, note);
+  const said = [headline(prediction), explanation(prediction), words("verdict.tag")[verdict]];
+  showMessage(place, ...said, colour, note, seenText(prediction));
 }
 
 /**

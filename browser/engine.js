@@ -1,7 +1,7 @@
 // The worker that answers: it proves its model, then turns files into predictions. Nothing leaves it but messages.
 
 import * as ort from "./runtime/ort.wasm.bundle.min.mjs";
-import { frame, heatOver, noCell, normalised, predict } from "./answer.js";
+import { attributesOf, frame, heatOver, noCell, normalised, predict } from "./answer.js";
 import { decode, PictureError } from "./decode.js";
 import { locate } from "./locate.js";
 import { blank, cutOut, resized, shrunk } from "./resample.js";
@@ -79,11 +79,13 @@ async function scanned(image) {
   const predictions = [];
   for (let from = 0; from < cells.length; from += page.batch) {
     const batch = cells.slice(from, from + page.batch);
-    const { logits } = await runModel(batch.map(({ box }) => crop(image, box)), ["logits"]);
-    const width = logits.dims[1];
+    const seeing = Object.keys(spec.attributes).length > 0;
+    const outputs = seeing ? ["logits", "attributes"] : ["logits"];
+    const given = await runModel(batch.map(({ box }) => crop(image, box)), outputs);
+    const row = ({ data, dims }, i) => Array.from(data.subarray(i * dims[1], (i + 1) * dims[1]));
     batch.forEach(({ box }, i) => {
-      const row = Array.from(logits.data.subarray(i * width, (i + 1) * width));
-      predictions.push(predict(row, box, image, spec, page.doubt));
+      const seen = seeing ? attributesOf(row(given.attributes, i), page.attributes, spec.attributes) : {};
+      predictions.push(predict(row(given.logits, i), box, image, spec, page.doubt, seen));
     });
   }
   const none = predictions.length ? null : noCell(image, spec.labels, page.blank);

@@ -47,6 +47,27 @@ export function explanation(prediction) {
   return cut && (verdict === "confident" || verdict === "review") ? said + sentences.cut : said;
 }
 
+/** What is sure enough of a cell, by its parts. */
+function looks(attributes) {
+  return Object.entries(words("verdict.seen.looks")).flatMap(([part, wordsOf]) => {
+    const sure = Object.entries(wordsOf).filter(([attribute]) => attributes[attribute]?.sure);
+    const said = sure.map(([attribute, of]) => of[attributes[attribute].value]);
+    return said.length ? [{ part, words: [...new Set(said)].join(", ") }] : [];
+  });
+}
+
+/** What the model sees in the cell, and what of it does not fit the type that it names; "" if nothing is sure. */
+export function seenText({ label, verdict, attributes }) {
+  const seen = words("verdict.seen");
+  const said = looks(attributes).map((one) => fill(seen.part, one));
+  const fitting = (label && verdict !== "unfamiliar" && seen.fitting[label]) || {};
+  const unlike = Object.entries(attributes).filter(([of, { value }]) => fitting[of] && !fitting[of].includes(value));
+  const odd = looks(Object.fromEntries(unlike)).map((one) => fill(seen.one, { ...one, part: one.part.toLowerCase() }));
+  const article = label && "aeiou".includes(label[0]) ? "an" : "a";
+  if (odd.length) said.push(fill(seen.odd[article], { name: name(label), odd: odd.join(", ") }));
+  return said.join(" ");
+}
+
 /** The answer for one cell among many. */
 export function short(prediction) {
   const given = { ...values(prediction), p_first: percent(prediction.confidence) };

@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from leukoscope.attributes import ATTRIBUTES
 from leukoscope.cells import CELL_TYPES
 from leukoscope.errors import CheckpointError
 from leukoscope.files import write_whole
 from leukoscope.preprocess import Framing, Normalisation
 
-FORMAT_VERSION = 3  # 1 and 2 had no locator
+FORMAT_VERSION = 4  # 1 and 2 had no locator, 3 no attributes
+OLDEST_VERSION = 3  # that can still be read
 
 SPEC_FILE = "classifier.json"
 ONNX_FILE = "model.onnx"
@@ -81,6 +83,7 @@ class Spec:
     """All that answering needs beside the graphs, saved as `classifier.json`.
 
     labels: cell types in the order of the logits. temperature: divides the logits before the softmax.
+    attributes: of each of `ATTRIBUTES`, the probability (0-1) from which it is said; empty for a graph without them.
     files: SHA-256 of each file that loading relies on. trained: what it was trained from, for people to read.
     """
 
@@ -90,6 +93,7 @@ class Spec:
     temperature: float
     thresholds: Thresholds
     labels: tuple[str, ...] = CELL_TYPES
+    attributes: dict[str, float] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     trained: dict[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
@@ -105,6 +109,11 @@ class Spec:
         for name, value in asdict(self.thresholds).items():
             if not 0 <= value <= 1:
                 raise ValueError(f"thresholds.{name} must be 0-1, not {value}")
+        if self.attributes and tuple(self.attributes) != tuple(ATTRIBUTES):
+            raise ValueError(f"attributes must be {', '.join(ATTRIBUTES)}, not {', '.join(self.attributes)[:200]}")
+        for name, value in self.attributes.items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"attributes.{name} must be 0-1, not {value}")
 
 
 def read_spec(folder: str | os.PathLike[str]) -> Spec:
@@ -122,7 +131,7 @@ def read_spec(folder: str | os.PathLike[str]) -> Spec:
         raise CheckpointError(
             f"{path}: format {version} is newer than this library reads ({FORMAT_VERSION}): upgrade leukoscope"
         )
-    if version < FORMAT_VERSION:
+    if version < OLDEST_VERSION:
         raise CheckpointError(
             f"{path}: format {version} had cells found by rules that this version no longer has: "
             "train and export the model anew, or use the version of leukoscope that wrote it"
@@ -278,6 +287,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "three numbers",
     ),
     "tuple[str, ...]": (lambda value: isinstance(value, list) and all(map(_text, value)), "a list of texts"),
+    "dict[str, float]": (
+        lambda value: isinstance(value, dict) and all(map(_number, value.values())),
+        "an object of numbers",
+    ),
     "dict[str, str]": (lambda value: isinstance(value, dict) and all(map(_text, value.values())), "an object of texts"),
     "dict[str, Any]": (lambda value: isinstance(value, dict), "an object"),
 }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from leukoscope import calibration
 from leukoscope.ahead import BATCH, overlapped
+from leukoscope.attributes import Attribute, attributes_of
 from leukoscope.blank import why_blank
 from leukoscope.checkpoint import (
     GOLDEN_FILE,
@@ -63,6 +64,8 @@ class Prediction:
     cut: whether the box reaches the edge of the picture, so that part of the cell may be missing.
     unfamiliarity: 0-1, how little it looks like any of the four types; 0 without a cell.
     reason: why no white cell was found, where the picture is the reason, such as a black one; else None.
+    attributes: what is seen in the cell, by the names of `leukoscope.attributes.ATTRIBUTES`; empty without a cell, and
+        for a model that was not taught them.
     """
 
     label: str | None
@@ -73,6 +76,7 @@ class Prediction:
     cut: bool = False
     unfamiliarity: float = 0.0
     reason: str | None = None
+    attributes: dict[str, Attribute] = field(default_factory=dict)
 
 
 class Classifier:
@@ -89,6 +93,9 @@ class Classifier:
         check_files(self.folder, self.spec)
         prepare()
         self._session = open_graph(self.folder / ONNX_FILE, "image", "logits", threads)
+        self._answers = ["logits", *(["attributes"] if self.spec.attributes else [])]
+        if missing := set(self._answers) - set(self.outputs):
+            raise CheckpointError(f"{self.folder / ONNX_FILE} must give `{missing.pop()}`")
         located = self.spec.framing.kind == "cell"
         locator = self.folder / LOCATOR_FILE
         self._locator = open_locator(locator, self.spec.thresholds.cell, threads) if located else None
@@ -250,8 +257,9 @@ class Classifier:
         predictions = []
         for start in range(0, len(framed), BATCH):
             batch = framed[start : start + BATCH]
-            logits = self.logits(np.stack([cell.crop for cell in batch]))
-            rows = zip(self.probabilities(logits), self.unfamiliarity(logits), batch, strict=True)
+            logits, *more = self.run(np.stack([cell.crop for cell in batch]), self._answers)
+            seen = attributes_of(more[0], self.spec.attributes) if more else [{} for _ in batch]
+            rows = zip(self.probabilities(logits), self.unfamiliarity(logits), batch, seen, strict=True)
             predictions += [self._prediction(*row) for row in rows]
         return predictions
 
@@ -287,7 +295,7 @@ class Classifier:
         given: list[np.ndarray] = self._session.run(outputs, {"image": normalise(crops, self.spec.normalisation)})
         return given
 
-    def _prediction(self, row: np.ndarray, strange: float, cell: Framed) -> Prediction:
+    def _prediction(self, row: np.ndarray, strange: float, cell: Framed, seen: dict[str, Attribute]) -> Prediction:
         best, confidence = int(row.argmax()), float(row.max())
         if strange > self.spec.thresholds.unfamiliar:
             verdict = "unfamiliar"
@@ -301,6 +309,7 @@ class Classifier:
             verdict=verdict,
             cut=cell.cut,
             unfamiliarity=float(strange),
+            attributes=seen,
         )
 
     def replay_golden(self) -> float:

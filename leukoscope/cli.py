@@ -158,6 +158,7 @@ def _classify(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from leukoscope.errors import ImageError
+    from leukoscope.wording import seen_text
 
     for name in args.image:
         if os.path.isdir(name):
@@ -177,6 +178,8 @@ def _classify(args: argparse.Namespace) -> int:
             print(f"leukoscope: {visible(name)}: {note}", file=sys.stderr)
         if not args.json:
             print(_line(name, prediction))
+            if text := seen_text(prediction):
+                print(f"  seen in the cell: {text}")
             if more := len(cells[1:]):
                 others = "1 more white cell" if more == 1 else f"{more:,} more white cells"
                 how = f"leukoscope scan {shlex.quote(name)} counts them all"

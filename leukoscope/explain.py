@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from leukoscope.attributes import ATTRIBUTES, parts
 from leukoscope.cells import CELL_TYPES
 from leukoscope.classifier import Classifier, Prediction
 from leukoscope.draw import crop, draw_heatmap
@@ -14,7 +15,7 @@ from leukoscope.images import ImageSource, read_image
 from leukoscope.locate import Cell
 from leukoscope.preprocess import Framing, framed_square
 
-CLASS_MAP = "class_map"
+CLASS_MAP, ATTRIBUTE_MAP = "class_map", "attribute_map"
 
 
 def heatmap(
@@ -22,18 +23,20 @@ def heatmap(
     source: ImageSource,
     label: str | None = None,
     box: tuple[int, int, int, int] | None = None,
+    attribute: str | None = None,
 ) -> np.ndarray:
-    """Where the evidence for a type lies.
+    """Where the evidence for a type, or for what is seen of an attribute, lies.
 
     The network averages its last feature map over the crop before one linear layer, so each place's share of a logit is
     known exactly: class activation mapping (Zhou et al. 2016, arXiv 1512.04150). The shares of the other types are
-    taken off, so that what all types have in common does not glow.
+    taken off, so that what all types have in common does not glow; of an attribute those of its other values.
 
     Args:
         classifier: a model with the graph output `class_map`; the reference network has none.
         source: the picture, as for `Classifier.predict`.
         label: the type to explain; None: the one that is predicted.
         box: of the cell to explain, as in its `Prediction`; None: the most prominent one.
+        attribute: explain the value of this one of `ATTRIBUTES` that is predicted, instead of a type.
 
     Returns:
         float32 (H, W) over the picture as given, after EXIF: 0 where nothing speaks for the type and outside what the
@@ -41,11 +44,14 @@ def heatmap(
 
     Raises:
         ImageError: if the picture cannot be read.
-        ValueError: if the model has no such output or looks at the whole picture, the label is unknown, or no cell has
-            this box.
+        ValueError: if the model has no such output or looks at the whole picture, label or attribute are unknown or
+            both given, or no cell has this box.
     """
-    if CLASS_MAP not in classifier.outputs:
-        raise ValueError(f"model {classifier.spec.name!r} cannot say where it looked: its graph has no {CLASS_MAP}")
+    output = CLASS_MAP if attribute is None else ATTRIBUTE_MAP
+    if output not in classifier.outputs:
+        raise ValueError(f"model {classifier.spec.name!r} cannot say where it looked: its graph has no {output}")
+    if attribute is not None and (label is not None or attribute not in ATTRIBUTES):
+        raise ValueError(f"attribute {attribute!r}: give one of {', '.join(ATTRIBUTES)}, and no label beside it")
     if label is not None and label not in classifier.spec.labels:
         raise ValueError(f"unknown cell type {label!r}: valid are {', '.join(classifier.spec.labels)}")
     image = read_image(source)
@@ -55,10 +61,11 @@ def heatmap(
             raise ValueError(f"no cell of this picture has the box {tuple(box)}")
         return np.zeros(image.shape[:2], np.float32)
     cell = cells[0]
-    logits, maps = classifier.run(classifier.framed_cell(image, cell).crop[None], ["logits", CLASS_MAP])
-    predicted = int(classifier.probabilities(logits).argmax())
+    (maps,) = classifier.run(classifier.framed_cell(image, cell).crop[None], [output])
+    own = maps[0][..., : len(CELL_TYPES)] if attribute is None else parts(maps[0])[attribute]
+    predicted = int(own.mean(axis=(0, 1)).argmax())  # the mean over the places is the logits
     chosen = predicted if label is None else classifier.spec.labels.index(label)
-    return _over_picture(evidence(maps[0], chosen), image.shape[:2], classifier.spec.framing, cell)
+    return _over_picture(evidence(own, chosen), image.shape[:2], classifier.spec.framing, cell)
 
 
 def enlarged(
@@ -86,8 +93,8 @@ def enlarged(
 
 
 def evidence(class_map: np.ndarray, chosen: int) -> np.ndarray:
-    """Class map (h, w, 4 or 5) -> what speaks for one type against the mean of the others: float32 (h, w), 0-1."""
-    others = np.delete(class_map[..., : len(CELL_TYPES)], chosen, axis=2).mean(axis=2)
+    """Map of rival values (h, w, C) -> what speaks for one against the mean of the others: float32 (h, w), 0-1."""
+    others = np.delete(class_map, chosen, axis=2).mean(axis=2)
     positive = np.maximum(class_map[..., chosen] - others, 0.0).astype(np.float32)
     shares: np.ndarray = positive / max(float(positive.max()), 1e-6)
     return shares

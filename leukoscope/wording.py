@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from leukoscope.attributes import contradictions, looks
 from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE, CellType
 from leukoscope.classifier import Prediction
 from leukoscope.counted import NOT_COUNTED
@@ -42,6 +43,7 @@ LEAVE = "Leave undecided (not counted)"
 """What `AS_THE_MODEL` means where the model's label does not stand."""
 
 
+SEEN = "Seen in the cell:"
 PROBABILITIES = "Probability of each type"
 IF_ONE_OF_FOUR = "Not an answer: if it were one of the four"
 
@@ -117,6 +119,21 @@ def picture_text(prediction: Prediction, cells: int = 1) -> str:
     return f"Your picture{f' with a box {where}' if prediction.box else ''}: {name}."
 
 
+def seen_text(prediction: Prediction) -> str:
+    """What the model sees in the cell, and what of it does not fit the type that it names; "" if nothing is sure.
+
+    "Nucleus: in two lobes, condensed chromatin. Granules: seen, coarse and round, red. Cytoplasm: abundant, pale."
+    """
+    seen = prediction.attributes
+    said = [f"{part}: {words}." for part, words in looks(seen).items()]
+    # Of a cell that may be none of the four the type is no answer that anything could speak against.
+    if prediction.label and prediction.verdict != "unfamiliar" and (odd := contradictions(prediction.label, seen)):
+        unlike = looks({name: seen[name] for name in odd})
+        against = ", ".join(f"{part.lower()} ({words})" for part, words in unlike.items())
+        said.append(f"Unusual for {'an' if prediction.label[0] in 'aeiou' else 'a'} {prediction.label}: {against}.")
+    return " ".join(said)
+
+
 def verdict_html(prediction: Prediction, trust: str = "") -> str:
     """Headline and explanation of a prediction; `trust` says how far answers like it were right."""
     tag = {
@@ -127,14 +144,16 @@ def verdict_html(prediction: Prediction, trust: str = "") -> str:
     }[prediction.verdict]
     colour = CELLS[prediction.label].colour if prediction.label and prediction.verdict == "confident" else ""
     note = "" if prediction.verdict == "no_cell" else NOT_A_DIAGNOSIS
-    return message_html(headline(prediction), explanation(prediction), tag, colour, f"{trust} {note}".strip())
+    note = f"{trust} {note}".strip()
+    return message_html(headline(prediction), explanation(prediction), tag, colour, note, seen_text(prediction))
 
 
-def message_html(title: str, text: str, tag: str = "", colour: str = "", note: str = "") -> str:
+def message_html(title: str, text: str, tag: str = "", colour: str = "", note: str = "", seen: str = "") -> str:
     """A message where a verdict would stand, such as why a picture cannot be read."""
     return (
         f'<section class="lk lk-verdict"{_colour(colour)}>'
         f'<p class="lk-tag">{escape(tag)}</p><h2>{escape(title)}</h2><p>{escape(text)}</p>'
+        f'<p class="lk-seen">{escape(f"{SEEN} {seen}") if seen else ""}</p>'
         f'<p class="lk-note">{escape(note)}</p></section>'
     )
 
@@ -285,6 +304,8 @@ STYLE = """
 .lk-verdict { min-height: 11.2rem; }
 .lk-tag { font-size: .85rem; min-height: 1.3em; opacity: .8; }
 .lk-verdict h2 + p { margin-top: .4rem; }
+.lk .lk-seen { margin-top: .4rem; }
+.lk .lk-seen:empty { display: none; }
 .lk .lk-note { font-size: .85rem; margin-top: .6rem; }
 .lk-bars { list-style: none; display: grid; gap: .5rem; }
 .lk-bars li {

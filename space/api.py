@@ -37,7 +37,8 @@ def endpoints(page: gr.Blocks, classifier: Classifier, uploads: Uploads) -> None
             all four types, summing to 1. confidence: of the label, 0-1. box: [x0, y0, x1, y1] in pixels, or null.
             verdict: confident (the label stands), review (look yourself), unfamiliar (perhaps none of the four) or
             no_cell. cut: whether the cell reaches the picture's edge. unfamiliarity: 0-1. reason: why there is no
-            cell, where the picture is the reason, or null.
+            cell, where the picture is the reason, or null. attributes: what is seen in the cell, such as
+            nucleus_shape, each with value, probability, and whether it is sure enough to be said.
             For teaching and research; not a medical device.
         """
         return asdict(classifier.predict(read(photo, request)))

@@ -107,6 +107,7 @@ class Fit(Section):
     schedule: Literal["constant", "cosine"]
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
     label_smoothing: Fraction = 0.0
+    attributes: Annotated[float, Field(ge=0.0)] = 0.0  # weight of what else is seen in a cell; 0: types alone
     average: Fraction = 0.0  # momentum of the weights' moving average; 0: none
     patience: Annotated[int, Field(ge=0)]  # epochs without a lower validation loss before stopping; 0: never stop
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"  # auto: see `training.precision`

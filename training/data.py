@@ -26,6 +26,7 @@ import numpy as np
 from leukoscope.cells import CELL_TYPES
 from leukoscope.errors import ImageError
 from leukoscope.images import read_image
+from training.attributes import add_attributes
 from training.labs import labs_folder_rows
 from training.sources import (
     CLASS_LAYOUT,
@@ -71,7 +72,8 @@ def load_examples(
     Returns:
         `datasets.Dataset` with columns image, label (ClassLabel over `LABELS`), photo, field, slide (the field
         where no slide is known), lab, split ("train" or "test"; where a lab has no official one, a quarter by hash is
-        "test"), kind ("photo" or "copy") and doubt (why the label is doubtful, or "").
+        "test"), kind ("photo" or "copy"), doubt (why the label is doubtful, or ""), and of PBC's cells, where `labs`
+        has them, attributes and attributes_split (see `training.attributes`).
 
     Raises:
         DataError: naming what is missing, empty, partial or wrong, and the layout that was expected.
@@ -97,7 +99,9 @@ def load_examples(
     else:
         raise DataError(f"no such folder: {name}\nexpected the Kaggle set:\n{KAGGLE_LAYOUT}\nor {CLASS_LAYOUT}")
     more = class_folder_rows(Path(pbc), "barcelona", notes) if pbc else []
-    more += labs_folder_rows(Path(labs)) if labs else []
+    if labs:
+        add_attributes(more, Path(labs))
+        more += labs_folder_rows(Path(labs))
     if more:
         import datasets
 

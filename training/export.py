@@ -41,6 +41,7 @@ from leukoscope.checkpoint import (
     write_spec,
 )
 from leukoscope.errors import CheckpointError
+from training.attributes import fit_sure, fitting_rows, numbers
 from training.config import Config, ConfigError, in_precision, read_config, recorded
 from training.data import NONE, add_data_arguments, data_words, examples_of, is_drawn, targets_of
 from training.sources import DRAWN, DataError
@@ -60,8 +61,8 @@ from training.verdicts import Answered, VerdictsError, fit, read_verdicts
 PARITY_CROPS = 256
 PARITY_TOLERANCE = 1e-4  # of a probability
 CONFIDENT_ACCURACY = 0.99  # of answers marked confident on the validation fold, half a point above what is promised
+ONNX_OUTPUTS = ("features", "feature_map")  # beside those of the heads
 LEAST_CONFIDENT = 0.9  # probability of such an answer: in labs never seen they are less often right than held-out ones
-ONNX_OUTPUTS = ("logits", "features", "feature_map")
 
 
 class ExportError(RuntimeError):
@@ -104,7 +105,9 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
     with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=f".{checkpoint.name}-") as workshop:
         folder = Path(workshop) / "checkpoint"
         folder.mkdir()
-        keras.saving.save_model(model, folder / "keras", zipped=False)
+        # The types alone: what is fine-tuned for them sees attributes no longer as it was taught to.
+        types = keras.Model(model.input, model.get_layer("logits").output, name=model.name)
+        keras.saving.save_model(types, folder / "keras", zipped=False)
         for name in KERAS_FILES:
             shutil.move(folder / "keras" / name, folder / name)
         shutil.rmtree(folder / "keras")
@@ -119,6 +122,11 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
         if difference > PARITY_TOLERANCE:
             raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
 
+        sure = {}
+        if config.fit.attributes:
+            rows = fitting_rows(examples)
+            crops, rows = framed(rows, framing, 0, "attributes'", cells)
+            sure = fit_sure(run_onnx(folder / ONNX_FILE, crops, "attributes"), numbers(rows))
         if lent:
             temperature, thresholds = lent.temperature, lent.thresholds
         else:
@@ -130,6 +138,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
             normalisation=NORMALISATION,
             temperature=temperature,
             thresholds=thresholds,
+            attributes=sure,
             files={
                 name: sha256(folder / name)
                 for name in (ONNX_FILE, LOCATOR_FILE, *KERAS_FILES)
@@ -198,17 +207,20 @@ def _lent_verdicts(config: Config, verdicts: Path | None, locator: Path) -> Lent
 
 
 def export_onnx(model, path: Path) -> None:
-    """Write the graph with outputs logits, features and feature_map; the batch axis is free.
+    """Write the graph with outputs logits, features, feature_map, and attributes if they are taught; the batch axis is
+    free.
 
-    Where the features are the feature map's mean, a fourth output is `class_map` (N, h, w, C): the last layer applied
-    at every place, whose mean over the places is the logits.
+    Where the features are the feature map's mean, further outputs are `class_map` (N, h, w, C) and `attribute_map`: the
+    last layer applied at every place, whose mean over the places is the logits.
     """
     import keras
     import onnx
 
-    outputs = {name: model.get_layer(name).output for name in ONNX_OUTPUTS}
+    heads = {"logits": "class_map", "attributes": "attribute_map"}
+    heads = {name: its for name, its in heads.items() if name in {layer.name for layer in model.layers}}
+    outputs = {name: model.get_layer(name).output for name in (*heads, *ONNX_OUTPUTS)}
     if isinstance(model.get_layer("features"), keras.layers.GlobalAveragePooling2D):
-        outputs["class_map"] = model.get_layer("logits")(outputs["feature_map"])
+        outputs |= {its: model.get_layer(name)(outputs["feature_map"]) for name, its in heads.items()}
     many = keras.Model(model.input, outputs)
     many(np.zeros((1, *model.input.shape[1:]), np.float32))  # Keras exports only what has been called
     many.export(path, format="onnx", verbose=False)
@@ -222,26 +234,28 @@ def export_onnx(model, path: Path) -> None:
     onnx.save(graph, path)
 
 
-def run_onnx(path: Path, crops: np.ndarray) -> np.ndarray:
-    """Logits of framed crops by ONNX Runtime, opened as serving opens it: uint8 (N, S, S, 3) -> float32 (N, C)."""
+def run_onnx(path: Path, crops: np.ndarray, output: str = "logits") -> np.ndarray:
+    """Run a graph by ONNX Runtime as serving does: framed crops, uint8 (N, S, S, 3) -> one output, float32 (N, ...)."""
     from leukoscope.graphs import open_graph
     from leukoscope.preprocess import normalise
     from training.networks import NORMALISATION
 
-    session = open_graph(path, "image", "logits")
+    session = open_graph(path, "image", output)
     parts = np.array_split(crops, -(-len(crops) // 64))
-    return np.concatenate([session.run(["logits"], {"image": normalise(part, NORMALISATION)})[0] for part in parts])
+    return np.concatenate([session.run([output], {"image": normalise(part, NORMALISATION)})[0] for part in parts])
 
 
 def parity(model, path: Path, crops: np.ndarray) -> float:
-    """Largest difference of a probability between Keras and ONNX Runtime over framed crops."""
+    """Largest difference of a type's probability between Keras and ONNX Runtime over framed crops."""
+    import keras
     from scipy.special import softmax
 
     from leukoscope.preprocess import normalise
     from training.networks import NORMALISATION
 
     ours = softmax(run_onnx(path, crops), axis=1)
-    keras_ = softmax(model.predict(normalise(crops, NORMALISATION), batch_size=64, verbose=0), axis=1)
+    types = keras.Model(model.input, model.get_layer("logits").output)
+    keras_ = softmax(types.predict(normalise(crops, NORMALISATION), batch_size=64, verbose=0), axis=1)
     return float(np.abs(ours - keras_).max())
 
 

@@ -85,7 +85,13 @@ def finetuning(recipe: Config, lab: str, labs: list[str], epochs: int, cell: flo
     values["data"]["kind"] = "photo"  # copies of photos take minutes to read, and bring little to half an epoch
     values["augment"]["restain"] = min(RESTAIN, values["augment"]["restain"])
     values["locator"]["threshold"] = cell
-    values["fit"] |= FIT | {"epochs": epochs, "schedule": "cosine", "balance": "sampling", "patience": 0}
+    values["fit"] |= FIT | {
+        "epochs": epochs,
+        "attributes": 0.0,
+        "schedule": "cosine",
+        "balance": "sampling",
+        "patience": 0,
+    }
     return checked(values, "the checkpoint's settings")
 
 

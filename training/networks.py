@@ -1,8 +1,9 @@
 """The networks. Each takes float32 (N, S, S, 3) and gives logits (N, C): C = 4, or 5 where "none of
-the four" is taught too.
+the four" is taught too; where attributes are taught, (N, C + A) with theirs after them.
 
 Three layers carry fixed names, so that the exported graph can show more than the logits:
-`feature_map` (N, h, w, F), `features` (N, F') just before the last layer, and `logits`.
+`feature_map` (N, h, w, F), `features` (N, F') just before the last layer, and `logits`; with attributes a fourth,
+`attributes` (N, A).
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from functools import partial
 import keras
 from keras import layers
 
+from leukoscope.attributes import WIDTH
 from leukoscope.preprocess import Normalisation
 from training.config import Config, Network
+from training.heads import HEADS
 
+Layers = tuple[keras.KerasTensor, keras.KerasTensor]  # the input, and what the last layer takes
 Normalise = Callable[..., layers.BatchNormalization]  # makes such a layer
 NORMALISATION = Normalisation()  # inputs scaled to 0-1 and no further: batch normalisation does the rest
 
@@ -30,10 +34,16 @@ def build(config: Config, synchronized: bool = False) -> keras.Model:
     keras.utils.set_random_seed(config.seed)
     kinds = {"reference": _reference, "residual": _residual}
     normalise = partial(layers.BatchNormalization, synchronized=True) if synchronized else layers.BatchNormalization
-    return kinds[config.network.kind](config.network, config.framing.size, config.data.classes, normalise)
+    inputs, x = kinds[config.network.kind](config.network, config.framing.size, normalise)
+    # float32 even under mixed precision: probabilities are worked out from these.
+    outputs = layers.Dense(config.data.classes, dtype="float32", name="logits")(x)
+    if config.fit.attributes:
+        attributes = layers.Dense(WIDTH, dtype="float32", name="attributes")(x)
+        outputs = layers.Concatenate(dtype="float32", name=HEADS)([outputs, attributes])
+    return keras.Model(inputs, outputs, name=config.network.kind)
 
 
-def _reference(network: Network, size: int, classes: int, normalise: Normalise) -> keras.Model:
+def _reference(network: Network, size: int, normalise: Normalise) -> Layers:
     """The published recipe: four blocks, then a perceptron of 512-256-128 on the flattened maps."""
     l2 = keras.regularizers.L2(network.l2) if network.l2 else None
     x = inputs = keras.Input((size, size, 3), name="image")
@@ -48,10 +58,10 @@ def _reference(network: Network, size: int, classes: int, normalise: Normalise) 
         last = index == len(network.dense) - 1
         x = normalise(name="features" if last else None)(x)
         x = layers.Dropout(rate)(x)
-    return keras.Model(inputs, _logits(x, classes), name="reference")
+    return inputs, x
 
 
-def _residual(network: Network, size: int, classes: int, normalise: Normalise) -> keras.Model:
+def _residual(network: Network, size: int, normalise: Normalise) -> Layers:
     """Residual blocks of two convolutions (He et al. 2015, arXiv 1512.03385), most of them on the coarse maps, where
     they cost least; the last map averaged."""
 
@@ -74,9 +84,4 @@ def _residual(network: Network, size: int, classes: int, normalise: Normalise) -
     x = layers.GlobalAveragePooling2D(name="features")(x)
     for rate in network.dropout:
         x = layers.Dropout(rate)(x)
-    return keras.Model(inputs, _logits(x, classes), name="residual")
-
-
-def _logits(x, classes: int):
-    # float32 even under mixed precision: probabilities are worked out from these.
-    return layers.Dense(classes, dtype="float32", name="logits")(x)
+    return inputs, x

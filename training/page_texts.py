@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from leukoscope import Classifier, about, blank, charts, draw, images, kinds, wording
+from leukoscope.attributes import FITTING, LOOKS, Attribute
 from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
 from leukoscope.classifier import Prediction
 from leukoscope.counted import CountedCell
@@ -110,8 +111,30 @@ def verdicts() -> dict[str, Any]:
             "unfamiliar": pattern(wording.short(unfamiliar), first="monocyte"),
             "no_cell": wording.short(none),
         },
+        "seen": seen_texts(),
         "nothing": wording.NOTHING_LIKE_IT,
         "blank": {name: wording.sentence(reason) for name, reason in _blank_reasons().items()},
+    }
+
+
+def seen_texts() -> dict[str, Any]:
+    """What is seen in a cell: the words of each value, and what fits a type (see `leukoscope.attributes`)."""
+    seen = {"nucleus_shape": Attribute("unsegmented-round", 1.0, True)}
+    said = {
+        label: wording.seen_text(Prediction(label, SHARES, 0.9, (1, 2, 3, 4), "confident", attributes=seen))
+        for label in ("neutrophil", "eosinophil")
+    }
+    (part, _, a), (_, _, an) = (text.partition(". ") for text in said.values())
+    return {
+        "lead": wording.SEEN,
+        "looks": LOOKS,
+        "fitting": FITTING,
+        "part": pattern(f"{part}.", part="Nucleus", words="round"),
+        "odd": {
+            "a": pattern(a, name="neutrophil", odd="nucleus (round)"),
+            "an": pattern(an, name="eosinophil", odd="nucleus (round)"),
+        },
+        "one": pattern("nucleus (round)", part="nucleus", words="round"),
     }
 
 

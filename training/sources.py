@@ -27,6 +27,7 @@ CLASS_LAYOUT = f"DIR/<class>/*.jpg|png|tif|bmp|webp|gif with class one of: {', '
 
 DRAWN = "synthetic"  # the name of drawn data, and of their lab
 KINDS = ("photo", "copy")
+OPTIONAL = ("attributes", "attributes_split")  # columns that few rows fill
 
 
 class DataError(ValueError):
@@ -234,6 +235,7 @@ def features():
             "split": text,
             "kind": text,
             "doubt": text,
+            **dict.fromkeys(OPTIONAL, text),
         }
     )
 
@@ -242,7 +244,7 @@ def to_dataset(rows: list[dict]):
     """Rows as a `datasets.Dataset`."""
     import datasets
 
-    columns = {key: [row[key] for row in rows] for key in rows[0]}
+    columns = {key: [row.get(key, "") if key in OPTIONAL else row[key] for row in rows] for key in features()}
     return datasets.Dataset.from_dict(columns, features=features())
 
 
@@ -257,6 +259,8 @@ def from_hub(repo_id: str):
             f"cannot load the data set {repo_id!r} from the Hub ({type(error).__name__}: {error})"
         ) from error
     table = datasets.concatenate_datasets(list(parts.values()))
+    for column in set(OPTIONAL) - set(table.column_names):  # pushed before there were any
+        table = table.add_column(column, [""] * len(table))
     missing = set(features()) - set(table.column_names)
     if missing:
         raise DataError(

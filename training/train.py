@@ -32,6 +32,7 @@ import numpy as np
 from leukoscope.cells import CELL_TYPES
 from leukoscope.checkpoint import LOCATOR_FILE, sha256
 from leukoscope.preprocess import Framing, frame, normalise
+from training.attributes import attributes_taught
 from training.config import Config, ConfigError, checked, in_precision, read_config, to_toml
 from training.data import add_data_arguments, data_words, examples_of, is_drawn
 from training.locator import FirstCells, locator_path
@@ -197,11 +198,27 @@ def first_cells(config: Config, run: Path) -> FirstCells | None:
     return FirstCells(run / LOCATOR_FILE, config.locator.threshold, run.parent)
 
 
+def taught(labels: np.ndarray, classes: int, attributes: np.ndarray | None) -> np.ndarray:
+    """Types, int (N,), and attributes, int (N, 10), if they are taught -> what the network should give, float32."""
+    from training.heads import one_hot
+
+    types = np.eye(classes, dtype=np.float32)[labels]
+    return types if attributes is None else np.concatenate([types, one_hot(attributes)], axis=1)
+
+
 class Batches:
     """The batches of one epoch: which pictures, and how each is augmented, follows from seed and epoch alone."""
 
-    def __init__(self, crops: np.ndarray, labels: np.ndarray, labs: np.ndarray, config: Config) -> None:
+    def __init__(
+        self,
+        crops: np.ndarray,
+        labels: np.ndarray,
+        labs: np.ndarray,
+        config: Config,
+        attributes: np.ndarray | None = None,
+    ) -> None:
         self.crops, self.labels, self.labs, self.config = crops, labels, labs, config
+        self.attributes = attributes
         self.classes = config.data.classes
         counts = np.bincount(labels, minlength=self.classes)
         self.class_weight = len(labels) / (self.classes * counts)
@@ -247,7 +264,7 @@ class Batches:
         weights = self.class_weight[labels] if self.config.fit.balance == "class-weights" else np.ones(len(chosen))
         return (
             normalise(crops, NORMALISATION),
-            np.eye(self.classes, dtype=np.float32)[labels],
+            taught(labels, self.classes, None if self.attributes is None else self.attributes[chosen]),
             weights.astype(np.float32),
         )
 
@@ -347,6 +364,8 @@ def load_state(folder: Path):
     """(epochs done, compiled model, averaged weights or None), or None if no epoch was completed."""
     import keras
 
+    import training.heads  # noqa: F401 - its loss is known by name
+
     state = latest_state(folder)
     if not state:
         return None
@@ -399,6 +418,7 @@ def compiled(config: Config, steps: int, replicas: int = 1):
     """A fresh network with its optimizer and loss."""
     import keras
 
+    from training.heads import HeadsLoss, TypeAccuracy
     from training.networks import build
 
     keras.config.set_dtype_policy(resolved(config.fit.precision))
@@ -415,9 +435,14 @@ def compiled(config: Config, steps: int, replicas: int = 1):
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     else:
         optimizer = keras.optimizers.Adam(rate)
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.fit.label_smoothing)
+    smoothing = config.fit.label_smoothing
+    if config.fit.attributes:
+        loss, accuracy = HeadsLoss(config.fit.attributes, smoothing), TypeAccuracy()
+    else:
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
+        accuracy = "accuracy"
     # XLA on the CPU was no faster for these networks and costs a minute of compilation.
-    model.compile(optimizer, loss, weighted_metrics=["accuracy"], jit_compile=False)
+    model.compile(optimizer, loss, weighted_metrics=[accuracy], jit_compile=False)
     return model
 
 
@@ -457,10 +482,12 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
     margin = config.framing.size // 4 if config.framing.kind == "cell" else 0
     framing, cells = framing_of(config), first_cells(config, folder)
     crops, train_rows = framed(train_rows, framing, margin, "training", cells)
-    batches = Batches(*with_negatives(crops, train_rows, config, margin, cells), config)
+    negatives = with_negatives(crops, train_rows, config, margin, cells)
+    batches = Batches(*negatives, config, attributes_taught(config, train_rows, len(negatives[0])))
     val_crops, val_rows = framed(val_rows, framing, 0, "validation", cells)
     val_inputs = normalise(val_crops, NORMALISATION) if len(val_rows) else val_crops
-    val_labels = np.eye(config.data.classes, dtype=np.float32)[targets_of(val_rows)]
+    val_attributes = attributes_taught(config, val_rows, len(val_rows))
+    val_labels = taught(targets_of(val_rows), config.data.classes, val_attributes)
     val_weights = even_labs(np.asarray(val_rows["lab"]))
 
     with replicas.scope():

@@ -120,7 +120,7 @@ def test_blanking_the_hottest_fifth_hurts_more_than_a_random_fifth(classifier):
         photo, _ = draw_photo([CELL_TYPES[seed % 4]], seed=seed)
         crop = classifier.framed(photo, first=True)[0].crop
         logits, maps = classifier.run(crop[None], ["logits", "class_map"])
-        heat = evidence(maps[0], int(logits[0, :4].argmax()))
+        heat = evidence(maps[0][..., :4], int(logits[0, :4].argmax()))
         fifth = round(heat.size / 5)
         hottest.append(drop_after_blanking(classifier, crop, heat >= np.sort(heat, axis=None)[-fifth]))
         for _ in range(5):

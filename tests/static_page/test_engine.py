@@ -6,6 +6,7 @@ import random
 import shutil
 import zlib
 from collections import Counter
+from dataclasses import asdict
 from itertools import cycle
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from leukoscope import CELL_TYPES, Differential, Prediction, charts, draw, wording
+from leukoscope.attributes import ATTRIBUTES, Attribute
 from leukoscope.counted import NOT_COUNTED
 from leukoscope.errors import ImageError
 from leukoscope.images import read_image
@@ -167,16 +169,23 @@ def test_words_are_the_librarys(engine):
         shares = dict(zip(CELL_TYPES, shares, strict=True))
         label = max(shares, key=shares.get)
         verdict = ("confident", "review", "unfamiliar")[number % 3]
-        predictions.append(Prediction(label, shares, shares[label], (0, 0, 9, 9), verdict, cut=number % 2 == 0))
+        seen = {
+            name: Attribute(rng.choice(values), 0.9, rng.random() < 0.7)
+            for name, values in (ATTRIBUTES.items() if number % 4 else ())
+        }
+        answer = Prediction(label, shares, shares[label], (0, 0, 9, 9), verdict, cut=number % 2 == 0, attributes=seen)
+        predictions.append(answer)
     none = dict.fromkeys(CELL_TYPES, 0.25)
     predictions.append(Prediction(None, none, 0.0, None, "no_cell"))
     run = """async predictions => {
-      const { headline, explanation, short } = await import('./words.js')
-      return predictions.map(one => [headline(one), explanation(one), short(one)])
+      const { headline, explanation, seenText, short } = await import('./words.js')
+      return predictions.map(one => [headline(one), explanation(one), short(one), seenText(one)])
     }"""
-    given = [{**vars(p)} for p in predictions]
+    given = [asdict(p) for p in predictions]
     for mine, got in zip(predictions, seen.page.evaluate(run, given), strict=True):
-        assert got == [wording.headline(mine), wording.explanation(mine), wording.short(mine)]
+        words = wording.headline(mine), wording.explanation(mine), wording.short(mine), wording.seen_text(mine)
+        assert got == [*words]
+    assert any("Unusual for" in wording.seen_text(mine) for mine in predictions)
 
 
 def predicted(verdict: str, label: str) -> Prediction:

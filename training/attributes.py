@@ -1,0 +1,199 @@
+"""What people saw in PBC's cells, taught beside the type: the attributes of WBCAtt (Tsutsui et al. 2023).
+
+    python -m training.attributes CHECKPOINT       # how often a checkpoint sees the same, attribute by attribute
+
+The table is attributes.csv of $LABS_DIR. Its own test part is never taught. Scored are those of its cells that the type
+was not learned from either, and beside them its whole test part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from leukoscope.attributes import ATTRIBUTES, parts
+from leukoscope.calibration import softmax
+from leukoscope.checkpoint import METRICS_FILE, read_json, write_json
+from leukoscope.errors import LeukoscopeError
+from training.sources import DataError
+
+TABLE = "attributes.csv"
+RIGHT = 0.97  # of the values that are said, on cells held out
+UNNAMED = -1
+
+
+def add_attributes(rows: list[dict], folder: Path) -> None:
+    """Give PBC's rows their attributes, where the folder of labs has the table of them.
+
+    Raises:
+        DataError: if it lacks columns, or has values that WBCAtt has not.
+    """
+    path = folder / TABLE
+    if not path.is_file():
+        return
+    with open(path, newline="") as file:
+        table = {Path(row["file"]).stem: row for row in csv.DictReader(file)}
+    columns = {"file", "wbcatt_split", *ATTRIBUTES}
+    for row in rows:
+        seen = table.get(Path(row["image"]).stem)
+        if seen is None:
+            continue
+        if missing := columns - seen.keys():
+            raise DataError(f"{path} lacks the columns {', '.join(sorted(missing))}")
+        for name, values in ATTRIBUTES.items():
+            if seen[name] not in values:
+                raise DataError(f"{path}: {name} {seen[name]!r} of {seen['file']}: valid are {', '.join(values)}")
+        row["attributes"] = "; ".join(f"{name}={seen[name]}" for name in ATTRIBUTES)
+        row["attributes_split"] = seen["wbcatt_split"]
+
+
+def numbers(examples) -> np.ndarray:
+    """Each row's attributes as numbers of their values: int (N, 10), `UNNAMED` where nobody named them."""
+    found = np.full((len(examples), len(ATTRIBUTES)), UNNAMED)
+    for row, text in enumerate(examples["attributes"]):
+        if text:
+            given = dict(pair.split("=") for pair in text.split("; "))
+            found[row] = [values.index(given[name]) for name, values in ATTRIBUTES.items()]
+    return found
+
+
+def attributes_taught(config, rows, count: int) -> np.ndarray | None:
+    """What a run is taught of attributes: int (count, 10), `UNNAMED` for WBCAtt's test part and beyond the rows; None
+    if it is taught none."""
+    if not config.fit.attributes:
+        return None
+    found = np.full((count, len(ATTRIBUTES)), UNNAMED)
+    found[: len(rows)] = numbers(rows)
+    found[: len(rows)][np.asarray(rows["attributes_split"]) == "test"] = UNNAMED
+    return found
+
+
+# --- scores ----------------------------------------------------------------------------------------------
+
+
+def fit_sure(logits: np.ndarray, named: np.ndarray) -> dict[str, float]:
+    """Attribute -> the least probability from which upwards its value is right in `RIGHT`; 1 if none is.
+
+    Args:
+        logits: of cells held out, (N, `WIDTH`).
+        named: what people saw in them, int (N, 10).
+    """
+    from training.verdicts import fit_confident
+
+    sure = {}
+    for (name, part), truth in zip(parts(logits).items(), named.T, strict=True):
+        shares = softmax(part, 1.0)
+        sure[name] = fit_confident([(shares.max(axis=1), shares.argmax(axis=1) == truth)], RIGHT)
+    return sure
+
+
+def fitting_rows(examples):
+    """The rows on which `fit_sure` fits: of neither the types' nor the attributes' training, nor of WBCAtt's test."""
+    split, own = np.asarray(examples["split"]), np.asarray(examples["attributes_split"])
+    return examples.select(np.flatnonzero((split == "test") & np.isin(own, ("train", "val"))))
+
+
+def macro_f1(given: np.ndarray, truth: np.ndarray) -> float:
+    """Mean F1 over the values that occur in the truth, int (N,)."""
+    scores = []
+    for value in np.unique(truth):
+        hits = int(((given == value) & (truth == value)).sum())
+        scores.append(2 * hits / (int((given == value).sum()) + int((truth == value).sum())))
+    return float(np.mean(scores))
+
+
+def scores(logits: np.ndarray, types: np.ndarray, named: np.ndarray, taught, sure: dict[str, float]) -> dict:
+    """Every attribute's macro-F1, and that of two who never look.
+
+    Args:
+        logits: of the attributes, (N, `WIDTH`).
+        types: the cells' true types, int (N,).
+        named: what people saw, int (N, 10).
+        taught: (types, named) of the cells that were taught: what is usual is counted there.
+        sure: of each attribute, the probability from which it is said.
+
+    Returns:
+        n; and for each attribute macro_f1, constant (the best single value), usual (what the type usually has), said
+        (share that is sure enough) and right (share of these that is right).
+    """
+    result: dict = {"n": len(named), "attributes": {}}
+    for i, (name, part) in enumerate(parts(logits).items()):
+        truth, shares = named[:, i], softmax(part, 1.0)
+        given = shares.argmax(axis=1)
+        usual = {kind: np.bincount(taught[1][taught[0] == kind, i]).argmax() for kind in np.unique(types)}
+        said = shares.max(axis=1) >= sure[name]
+        result["attributes"][name] = {
+            "macro_f1": macro_f1(given, truth),
+            "constant": max(macro_f1(np.full_like(truth, value), truth) for value in range(len(ATTRIBUTES[name]))),
+            "usual": macro_f1(np.array([usual[kind] for kind in types]), truth),
+            "said": float(said.mean()),
+            "right": float((given == truth)[said].mean()) if said.any() else 1.0,
+        }
+    result["macro_f1"] = float(np.mean([row["macro_f1"] for row in result["attributes"].values()]))
+    return result
+
+
+def asked(classifier, rows) -> tuple[np.ndarray, np.ndarray]:
+    """Ask a model about PBC's cells: logits of the attributes (M, `WIDTH`), and which rows they are of, int (M,)."""
+    from tqdm import tqdm
+
+    from leukoscope.classifier import Framed
+    from training.data import pictures
+
+    framed = [classifier.principal(picture) for picture in tqdm(pictures(rows), "asking", len(rows), leave=False)]
+    seen = np.array([i for i, cell in enumerate(framed) if isinstance(cell, Framed)])
+    crops = [framed[i].crop for i in seen]
+    found = [classifier.run(np.stack(crops[i : i + 64]), ["attributes"])[0] for i in range(0, len(crops), 64)]
+    return np.concatenate(found), seen
+
+
+def main(argv: list[str] | None = None) -> int:
+    from leukoscope.classifier import Classifier
+    from training.data import add_data_arguments, examples_of, labels_of
+
+    parser = argparse.ArgumentParser(
+        prog="python -m training.attributes",
+        description="Score what a checkpoint sees in PBC's cells against WBCAtt, and keep it in its metrics.json.",
+    )
+    parser.add_argument("checkpoint", type=Path, help="checkpoint folder")
+    add_data_arguments(parser)
+    args = parser.parse_args(argv)
+    try:
+        classifier = Classifier.from_pretrained(args.checkpoint)
+        if not classifier.spec.attributes:
+            raise DataError(f"{args.checkpoint} sees no attributes: its recipe has fit.attributes = 0")
+        examples = examples_of(args, kinds=["photo"])
+        own = np.asarray(examples["attributes_split"])
+        if not (own == "test").any():
+            raise DataError(f"no attributes: --pbc and --labs must be given, and {TABLE} lie in the latter")
+    except (DataError, LeukoscopeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    taught_rows = examples.select(np.flatnonzero((own != "") & (own != "test")))
+    taught = labels_of(taught_rows), numbers(taught_rows)
+    rows = examples.select(np.flatnonzero(own == "test"))
+    logits, seen = asked(classifier, rows)
+    rows = rows.select(seen)
+    new = np.asarray(rows["split"]) == "test"
+    found = {}
+    for name, keep in (("unseen", new), ("whole test part", np.ones(len(new), bool))):
+        found[name] = scores(
+            logits[keep], labels_of(rows)[keep], numbers(rows)[keep], taught, classifier.spec.attributes
+        )
+        print(f"\n{name}: {found[name]['n']:,} cells, mean macro-F1 {found[name]['macro_f1']:.3f}")
+        print(f"{'':<28}{'macro-F1':>9}{'constant':>9}{'usual':>8}{'said':>8}{'right':>8}")
+        for attribute, row in found[name]["attributes"].items():
+            told = f"{row['macro_f1']:>9.3f}{row['constant']:>9.3f}{row['usual']:>8.3f}"
+            print(f"{attribute:<28}{told}{row['said']:>8.1%}{row['right']:>8.1%}")
+    path = args.checkpoint / METRICS_FILE
+    metrics = read_json(path) if path.exists() else {}
+    write_json(path, metrics | {"attributes": found})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
