@@ -213,7 +213,7 @@ NORMALISATION = {"mean": [0, 0, 0], "std": [1, 1, 1]}
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format_version": 4}, "format 4 is newer than this library reads (3): upgrade leukoscope"),
+        ({"format_version": 5}, "format 5 is newer than this library reads (4): upgrade leukoscope"),
         ({"format_version": None}, "no format_version: not a checkpoint of Leukoscope"),
         ({"b": 1, "a": 1}, "unknown key a, b"),
         ({"x" * 300: 1}, f"unknown key {'x' * 200}"),

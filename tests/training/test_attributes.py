@@ -1,0 +1,221 @@
+"""Attributes from table to checkpoint: drawn cells stand for PBC's, with what was drawn as what people saw."""
+
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from leukoscope import CELL_TYPES, Classifier
+from leukoscope.attributes import ATTRIBUTES, WIDTH
+from leukoscope.explain import heatmap
+from leukoscope.synthetic import draw_photo
+from tests.refusal import refusal
+from tests.training.conftest import SMOKE, run_here
+from training.attributes import attributes_taught, fit_sure, fitting_rows, macro_f1, numbers, scores
+from training.config import read_config
+from training.data import load_examples, where
+from training.sources import DataError
+
+DRAWN_AS = {
+    "eosinophil": {"nucleus_shape": "segmented-bilobed", "granule_type": "round", "granule_colour": "red"},
+    "lymphocyte": {"nucleus_shape": "unsegmented-round", "nuclear_cytoplasmic_ratio": "high"},
+    "monocyte": {"nucleus_shape": "unsegmented-indented", "cytoplasm_vacuole": "yes"},
+    "neutrophil": {"nucleus_shape": "segmented-multilobed", "granule_type": "small", "granule_colour": "pink"},
+}
+OF_ONE_TYPE = 40
+
+
+def seen_in(label: str) -> dict[str, str]:
+    values = {name: values[0] for name, values in ATTRIBUTES.items()} | DRAWN_AS[label]
+    return values | {"granularity": "no" if values["granule_type"] == "nil" else "yes", "cell_size": "big"}
+
+
+@pytest.fixture(scope="module")
+def labs(tmp_path_factory):
+    """(folder like PBC's, folder of labs with its attributes), of drawn cells."""
+    root = tmp_path_factory.mktemp("labs")
+    pbc, labs = root / "pbc", root / "labs"
+    labs.mkdir()
+    seen = []
+    for kind, label in enumerate(CELL_TYPES):
+        (pbc / label).mkdir(parents=True)
+        for number in range(OF_ONE_TYPE):
+            photo, _ = draw_photo([label], seed=1000 * kind + number, width=160, height=160, red_cell_px=40.0)
+            name = f"{label[:2].upper()}_{number:03d}"
+            cv2.imwrite(str(pbc / label / f"{name}.png"), photo[..., ::-1])
+            split = ("train", "train", "val", "test")[number % 4]
+            seen.append({"file": f"pbc/{label}/{name}.jpg", "wbcatt_split": split} | seen_in(label))
+    write(labs / "attributes.csv", seen)
+    cv2.imwrite(str(labs / "a.png"), draw_photo(["monocyte"], seed=5)[0])
+    lab = {"file": "a.png", "lab": "ours", "cell": "monocyte", "slide_group": "", "field": "", "official_split": ""}
+    write(labs / "labs.csv", [lab])
+    return pbc, labs
+
+
+def write(path, rows) -> None:
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.fixture(scope="module")
+def examples(labs):
+    pbc, folder = labs
+    return load_examples("synthetic:40", pbc=pbc, labs=folder, kinds=["photo"])
+
+
+@pytest.fixture(scope="module")
+def checkpoint(labs, tmp_path_factory):
+    """A checkpoint that was taught attributes, through the commands."""
+    root = tmp_path_factory.mktemp("seeing")
+    recipe = SMOKE.replace('labs = ["synthetic"]', 'labs = ["barcelona"]').replace('"smoke"', '"seeing"')
+    (root / "seeing.toml").write_text(recipe.replace("patience = 0", "patience = 0\nattributes = 0.5"))
+    pbc, folder = labs
+    data = ["--data", "synthetic:40", "--pbc", pbc, "--labs", folder]
+    trained = run_here("training.train", root / "seeing.toml", *data, "--out", root / "run")
+    assert trained.returncode == 0, trained.stderr
+    exported = run_here("training.export", root / "run", root / "checkpoint", *data)
+    assert exported.returncode == 0, exported.stderr
+    return root / "checkpoint", data
+
+
+def test_the_table_joins_pbcs_cells_and_no_others(examples):
+    own = where(examples, lab="barcelona")
+    assert set(own["attributes_split"]) == {"train", "val", "test"}
+    assert (numbers(own) >= 0).all()
+    others = where(examples, lab="synthetic")
+    assert set(others["attributes"]) == {""}
+    assert (numbers(others) < 0).all()
+    row = dict(zip(ATTRIBUTES, numbers(where(own, attributes_split="test"))[0], strict=True))
+    assert ATTRIBUTES["nucleus_shape"][row["nucleus_shape"]] == "segmented-bilobed"
+
+
+def test_what_is_scored_is_never_taught(examples, smoke_config, tmp_path):
+    plain = read_config(smoke_config)
+    assert attributes_taught(plain, examples, len(examples)) is None
+    config = plain.model_copy(update={"fit": plain.fit.model_copy(update={"attributes": 0.5})})
+    taught = attributes_taught(config, examples, len(examples) + 3)
+    split = np.asarray(examples["attributes_split"])
+    assert (taught[: len(examples)][np.isin(split, ["train", "val"])] >= 0).all()
+    assert (taught[: len(examples)][np.isin(split, ["test", ""])] < 0).all()
+    assert (taught[len(examples) :] < 0).all(), "crops without a cell"
+    fitted = fitting_rows(examples)
+    assert set(fitted["split"]) == {"test"}
+    assert "test" not in fitted["attributes_split"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"nucleus_shape": "square"}, "nucleus_shape 'square' of pbc/eosinophil/EO_000.jpg: valid are segmented-"),
+        ({"granularity": None}, "lacks the columns granularity"),
+    ],
+)
+def test_a_table_that_is_none_of_wbcatts_is_refused(labs, tmp_path, change, said):
+    pbc, folder = labs
+    with open(folder / "attributes.csv", newline="") as file:
+        rows = [row | change for row in csv.DictReader(file)]
+    rows = [{key: value for key, value in row.items() if value is not None} for row in rows]
+    write(tmp_path / "attributes.csv", rows)
+    assert said in refusal(DataError, load_examples, "synthetic:40", pbc=pbc, labs=tmp_path)
+
+
+def test_nobodys_word_on_an_attribute_teaches_nothing():
+    import keras
+
+    from training.heads import HeadsLoss, TypeAccuracy, one_hot
+
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(6, 5 + WIDTH)).astype(np.float32)
+    types = np.eye(5, dtype=np.float32)[rng.integers(0, 5, 6)]
+    named = np.stack([rng.integers(0, len(values), 6) for values in ATTRIBUTES.values()], axis=1)
+    plain = keras.losses.categorical_crossentropy(types, logits[:, :5], from_logits=True, label_smoothing=0.1)
+    loss = HeadsLoss(0.5, 0.1)
+    unnamed = np.concatenate([types, one_hot(np.full_like(named, -1))], axis=1)
+    np.testing.assert_allclose(loss.call(unnamed, logits), plain, rtol=1e-5)
+    full = np.concatenate([types, one_hot(named)], axis=1)
+    extra = np.zeros(6)
+    start = 5
+    for column, values in zip(named.T, ATTRIBUTES.values(), strict=True):
+        part = logits[:, start : start + len(values)].astype(float)
+        extra -= (part - np.log(np.exp(part).sum(axis=1, keepdims=True)))[np.arange(6), column]
+        start += len(values)
+    np.testing.assert_allclose(loss.call(full, logits), plain + 0.5 * extra / len(ATTRIBUTES), rtol=1e-4)
+    accuracy = TypeAccuracy()
+    accuracy.update_state(full, logits)
+    assert float(accuracy.result()) == pytest.approx(np.mean(logits[:, :5].argmax(1) == types.argmax(1)))
+    assert HeadsLoss.from_config(loss.get_config()).weight == 0.5
+
+
+def test_scores_know_the_constant_and_what_is_usual():
+    assert macro_f1(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1])) == 1
+    assert macro_f1(np.array([0, 0, 0, 0]), np.array([0, 0, 1, 1])) == pytest.approx((2 / 3) / 2)
+    rng = np.random.default_rng(1)
+    types = rng.integers(0, 4, 200)
+    named = np.stack([np.minimum(types, len(values) - 1) for values in ATTRIBUTES.values()], axis=1)
+    logits = np.concatenate([np.eye(len(v))[named[:, i]] for i, v in enumerate(ATTRIBUTES.values())], axis=1)
+    logits *= np.linspace(2, 9, 200)[:, None]  # all right, some surer than others
+    found = scores(logits, types, named, (types, named), fit_sure(logits, named))
+    for row in found["attributes"].values():
+        assert row["macro_f1"] == row["usual"] == row["right"] == 1
+        assert row["said"] > 0.99
+        assert row["constant"] < 0.7
+
+
+def test_an_attribute_is_said_only_from_where_it_was_right_often_enough():
+    logits = np.zeros((100, WIDTH))
+    logits[:, 0] = np.linspace(0.1, 5, 100)  # cell_shape: the surer, the more probable
+    named = np.zeros((100, len(ATTRIBUTES)), int)
+    named[:40, 0] = 1  # the less sure ones are wrong
+    sure = fit_sure(logits, named)["cell_shape"]
+    shares = np.exp(logits[:, 0]) / (1 + np.exp(logits[:, 0]))
+    said = shares >= sure
+    assert (named[said, 0] == 0).mean() >= 0.97
+    assert 58 <= said.sum() <= 62
+
+
+def test_a_taught_checkpoint_sees_and_is_scored(checkpoint):
+    folder, data = checkpoint
+    classifier = Classifier.from_pretrained(folder)
+    assert list(classifier.spec.attributes) == list(ATTRIBUTES)
+    told = run_here("training.attributes", folder, *data)
+    assert told.returncode == 0, told.stderr
+    assert "unseen:" in told.stdout
+    kept = json.loads((folder / "metrics.json").read_text())["attributes"]
+    for found in kept.values():
+        nucleus = found["attributes"]["nucleus_shape"]
+        assert nucleus["macro_f1"] > nucleus["constant"] + 0.1, "the drawn nuclei are told apart"
+    photo, _ = draw_photo(["neutrophil"], seed=77, width=160, height=160, red_cell_px=40.0)
+    seen = classifier.predict(photo).attributes
+    assert set(seen) == set(ATTRIBUTES)
+    heat = heatmap(classifier, photo, attribute="nucleus_shape")
+    assert heat.max() == pytest.approx(1, abs=0.05)
+    said = "attribute 'size': give one of cell_shape"
+    assert said in refusal(ValueError, heatmap, classifier, photo, attribute="size")
+    both = {"label": "monocyte", "attribute": "nucleus_shape"}
+    assert "no label beside it" in refusal(ValueError, heatmap, classifier, photo, **both)
+    logits, maps = classifier.run(classifier.framed(photo)[0].crop[None], ["attributes", "attribute_map"])
+    np.testing.assert_allclose(maps.mean(axis=(1, 2)), logits, atol=1e-3)
+
+
+def test_keras_has_the_types_alone_and_finetuning_says_no_attributes(checkpoint, labs, tmp_path):
+    folder, data = checkpoint
+    assert Classifier.from_pretrained(folder).load_keras().output.shape[1] in (4, 5)
+    tuned = run_here(
+        "training.finetune", folder, "--cells", labs[0], "--lab", "mine", "--epochs", "1",
+        "--run", tmp_path / "run", "--out", tmp_path / "tuned", *data,
+    )  # fmt: skip
+    assert tuned.returncode == 0, tuned.stderr
+    assert Classifier.from_pretrained(tmp_path / "tuned").spec.attributes == {}
+
+
+def test_a_checkpoint_or_data_without_attributes_is_told(smoke_checkpoint, checkpoint):
+    told = run_here("training.attributes", smoke_checkpoint, "--data", "synthetic:40")
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "sees no attributes: its recipe has fit.attributes = 0" in told.stderr
+    told = run_here("training.attributes", checkpoint[0], "--data", "synthetic:40")
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "no attributes: --pbc and --labs must be given" in told.stderr
