@@ -149,6 +149,7 @@ evaluate: setup
 	  $(BIN)/python -m training.evaluate leukoscope/pretrained --lab $$lab || exit; \
 	done
 	$(BIN)/python -m training.rejection leukoscope/pretrained
+	$(BIN)/python -m training.attributes leukoscope/pretrained
 	$(BIN)/python -m training.altered leukoscope/pretrained
 	threshold=$$($(BIN)/python -c 'from leukoscope import Classifier; print(Classifier.from_pretrained("leukoscope/pretrained").spec.thresholds.cell)') && \
 	  $(BIN)/python -m training.locating.score leukoscope/pretrained/locator.onnx --threshold $$threshold \

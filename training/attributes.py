@@ -17,7 +17,6 @@ import numpy as np
 
 from leukoscope.attributes import ATTRIBUTES, parts
 from leukoscope.calibration import softmax
-from leukoscope.checkpoint import METRICS_FILE, read_json, write_json
 from leukoscope.errors import LeukoscopeError
 from training.sources import DataError
 
@@ -151,47 +150,52 @@ def asked(classifier, rows) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(found), seen
 
 
+def count(classifier, examples) -> dict[str, dict]:
+    """`scores` of a checkpoint on the cells of WBCAtt's test part that its types were not learned from either, and on
+    the whole of it."""
+    from training.data import labels_of
+
+    own = np.asarray(examples["attributes_split"])
+    taught = examples.select(np.flatnonzero((own != "") & (own != "test")))
+    rows = examples.select(np.flatnonzero(own == "test"))
+    logits, seen = asked(classifier, rows)
+    rows = rows.select(seen)
+    types, named, new = labels_of(rows), numbers(rows), np.asarray(rows["split"]) == "test"
+    usual = labels_of(taught), numbers(taught)
+    return {
+        name: scores(logits[keep], types[keep], named[keep], usual, classifier.spec.attributes)
+        for name, keep in (("unseen", new), ("whole test part", np.ones(len(new), bool)))
+    }
+
+
 def main(argv: list[str] | None = None) -> int:
-    from leukoscope.classifier import Classifier
-    from training.data import add_data_arguments, examples_of, labels_of
+    from leukoscope.checkpoint import read_spec
+    from training.card import CardError, add_counts
+    from training.data import add_data_arguments, examples_of
 
     parser = argparse.ArgumentParser(
         prog="python -m training.attributes",
         description="Score what a checkpoint sees in PBC's cells against WBCAtt, and keep it in its metrics.json.",
     )
-    parser.add_argument("checkpoint", type=Path, help="checkpoint folder")
+    parser.add_argument("checkpoint", type=Path, help="checkpoint folder, scored by training.evaluate before")
     add_data_arguments(parser)
     args = parser.parse_args(argv)
     try:
-        classifier = Classifier.from_pretrained(args.checkpoint)
-        if not classifier.spec.attributes:
+        if not read_spec(args.checkpoint).attributes:
             raise DataError(f"{args.checkpoint} sees no attributes: its recipe has fit.attributes = 0")
         examples = examples_of(args, kinds=["photo"])
-        own = np.asarray(examples["attributes_split"])
-        if not (own == "test").any():
+        if "test" not in set(examples["attributes_split"]):
             raise DataError(f"no attributes: --pbc and --labs must be given, and {TABLE} lie in the latter")
-    except (DataError, LeukoscopeError) as error:
+        found = add_counts(args.checkpoint, "attributes", lambda classifier: count(classifier, examples))
+    except (CardError, DataError, LeukoscopeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    taught_rows = examples.select(np.flatnonzero((own != "") & (own != "test")))
-    taught = labels_of(taught_rows), numbers(taught_rows)
-    rows = examples.select(np.flatnonzero(own == "test"))
-    logits, seen = asked(classifier, rows)
-    rows = rows.select(seen)
-    new = np.asarray(rows["split"]) == "test"
-    found = {}
-    for name, keep in (("unseen", new), ("whole test part", np.ones(len(new), bool))):
-        found[name] = scores(
-            logits[keep], labels_of(rows)[keep], numbers(rows)[keep], taught, classifier.spec.attributes
-        )
-        print(f"\n{name}: {found[name]['n']:,} cells, mean macro-F1 {found[name]['macro_f1']:.3f}")
+    for part, result in found.items():
+        print(f"{part}: {result['n']:,} cells, mean macro-F1 {result['macro_f1']:.3f}")
         print(f"{'':<28}{'macro-F1':>9}{'constant':>9}{'usual':>8}{'said':>8}{'right':>8}")
-        for attribute, row in found[name]["attributes"].items():
+        for attribute, row in result["attributes"].items():
             told = f"{row['macro_f1']:>9.3f}{row['constant']:>9.3f}{row['usual']:>8.3f}"
             print(f"{attribute:<28}{told}{row['said']:>8.1%}{row['right']:>8.1%}")
-    path = args.checkpoint / METRICS_FILE
-    metrics = read_json(path) if path.exists() else {}
-    write_json(path, metrics | {"attributes": found})
     return 0
 
 

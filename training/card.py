@@ -82,6 +82,7 @@ def render_card(checkpoint: Path, repo_id: str, *, dataset: str | None = None, t
             rows=_rows(metrics),
             unseen=unseen_labs(spec),
             results=_by_type(metrics),
+            attributes=metrics.get("attributes", {}),
             version=__version__,
         )
     except (jinja2.UndefinedError, KeyError) as error:

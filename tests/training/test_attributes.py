@@ -79,6 +79,8 @@ def checkpoint(labs, tmp_path_factory):
     assert trained.returncode == 0, trained.stderr
     exported = run_here("training.export", root / "run", root / "checkpoint", *data)
     assert exported.returncode == 0, exported.stderr
+    scored = run_here("training.evaluate", root / "checkpoint", *data, "--lab", "barcelona")
+    assert scored.returncode == 0, scored.stderr
     return root / "checkpoint", data
 
 
