@@ -64,8 +64,8 @@ class Prediction:
     cut: whether the box reaches the edge of the picture, so that part of the cell may be missing.
     unfamiliarity: 0-1, how little it looks like any of the four types; 0 without a cell.
     reason: why no white cell was found, where the picture is the reason, such as a black one; else None.
-    attributes: what is seen in the cell, by the names of `leukoscope.attributes.ATTRIBUTES`; empty without a cell, and
-        for a model that was not taught them.
+    attributes: what is seen in the cell, by the names of `leukoscope.attributes.ATTRIBUTES`; empty without a cell, for
+        a model that was not taught them, and in a count that was kept in a file. Not compared, nor shown by `repr`.
     """
 
     label: str | None
@@ -76,7 +76,7 @@ class Prediction:
     cut: bool = False
     unfamiliarity: float = 0.0
     reason: str | None = None
-    attributes: dict[str, Attribute] = field(default_factory=dict)
+    attributes: dict[str, Attribute] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Classifier:

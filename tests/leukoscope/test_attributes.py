@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from leukoscope import CELL_TYPES, wording
 from leukoscope.attributes import (
@@ -23,6 +24,7 @@ from leukoscope.cells import CELLS
 from leukoscope.checkpoint import read_spec, write_spec
 from leukoscope.classifier import Classifier, Prediction, no_cell
 from leukoscope.errors import CheckpointError
+from leukoscope.synthetic import draw_photo
 
 EVEN = dict.fromkeys(ATTRIBUTES, 0.0)
 
@@ -166,3 +168,17 @@ def test_an_answer_carries_what_is_seen_also_through_json(classifier):
         assert seen.sure == (seen.probability >= classifier.spec.attributes[name])
     plain = json.loads(json.dumps(asdict(answer)))["attributes"]["nucleus_shape"]
     assert plain == asdict(answer.attributes["nucleus_shape"])
+
+
+def test_what_is_seen_is_the_same_whichever_way_a_picture_comes_in(classifier, tmp_path):
+    photo, _ = draw_photo(["eosinophil", "lymphocyte"], seed=4)
+    path = tmp_path / "photo.png"
+    Image.fromarray(photo).save(path)
+    first, second = ([one.attributes for one in classifier.scan(source)] for source in (photo, path))
+    assert first == second
+    assert len(first) == 2
+    assert [classifier.predict(photo).attributes] == first[:1]
+    (batch,) = classifier.scan_batch([path.read_bytes()])
+    assert [one.attributes for one in batch] == first
+    for cells in classifier.scan_batch([path] * 2, workers=2):
+        assert [one.attributes for one in cells] == first
