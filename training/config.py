@@ -72,6 +72,7 @@ class Network(Section):
     filters: Annotated[list[int], Field(min_length=1)]  # of each scale
     depth: list[Annotated[int, Field(ge=0)]] = []  # of kind "residual": blocks at each scale
     stride: Annotated[int, Field(ge=1, le=4)] = 1  # of kind "residual": of the first convolution
+    half_turn: bool = False  # of kind "residual": answer from the crop and its half turn, as the mean of both
     dense: list[int] = []
     dropout: list[Fraction]
     l2: Annotated[float, Field(ge=0.0)] = 0.0

@@ -87,7 +87,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
     """
     import keras
 
-    from training.networks import NORMALISATION, build
+    from training.networks import NORMALISATION, answering, build, types_alone
 
     config = read_config(run / "config.toml")
     if not (run / KEPT_FILE).exists():
@@ -95,6 +95,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
     lent = _lent_verdicts(config, verdicts, run / LOCATOR_FILE)
     model = build(config)  # float32, whatever the run trained in
     model.load_weights(run / KEPT_FILE)
+    model = answering(model, config)
 
     train_rows, val_rows = training_rows(config, examples)
     framing, cells = framing_of(config), first_cells(config, run)
@@ -106,8 +107,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
         folder = Path(workshop) / "checkpoint"
         folder.mkdir()
         # The types alone: what is fine-tuned for them sees attributes no longer as it was taught to.
-        types = keras.Model(model.input, model.get_layer("logits").output, name=model.name)
-        keras.saving.save_model(types, folder / "keras", zipped=False)
+        keras.saving.save_model(types_alone(model), folder / "keras", zipped=False)
         for name in KERAS_FILES:
             shutil.move(folder / "keras" / name, folder / name)
         shutil.rmtree(folder / "keras")
@@ -247,15 +247,13 @@ def run_onnx(path: Path, crops: np.ndarray, output: str = "logits") -> np.ndarra
 
 def parity(model, path: Path, crops: np.ndarray) -> float:
     """Largest difference of a type's probability between Keras and ONNX Runtime over framed crops."""
-    import keras
     from scipy.special import softmax
 
     from leukoscope.preprocess import normalise
-    from training.networks import NORMALISATION
+    from training.networks import NORMALISATION, types_alone
 
     ours = softmax(run_onnx(path, crops), axis=1)
-    types = keras.Model(model.input, model.get_layer("logits").output)
-    keras_ = softmax(types.predict(normalise(crops, NORMALISATION), batch_size=64, verbose=0), axis=1)
+    keras_ = softmax(types_alone(model).predict(normalise(crops, NORMALISATION), batch_size=64, verbose=0), axis=1)
     return float(np.abs(ours - keras_).max())
 
 

@@ -17,14 +17,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import sys
 from collections import Counter
 from pathlib import Path
 from warnings import catch_warnings, simplefilter
 
 from leukoscope.cells import CELL_TYPES
-from leukoscope.checkpoint import KERAS_FILES, LOCATOR_FILE
+from leukoscope.checkpoint import LOCATOR_FILE
 from leukoscope.errors import LeukoscopeError
 from training.config import Config, ConfigError, checked, recorded, to_toml
 from training.data import add_data_arguments, examples_of, labels_of, only_cell_types, where
@@ -164,6 +163,7 @@ def finetune(
     from leukoscope.classifier import Classifier
     from training.evaluate import ask, scores
     from training.export import export
+    from training.networks import build
 
     before = Classifier.from_pretrained(checkpoint)
     lab = cells["lab"][0]
@@ -176,7 +176,10 @@ def finetune(
     config = with_parts(config, examples, lab)
     open_run(run, to_toml(config), config, examples, checkpoint / LOCATOR_FILE)
     if not (run / START_FILE).exists():
-        shutil.copyfile(checkpoint / KERAS_FILES[-1], run / START_FILE)
+        start = build(config)
+        start.set_weights(before.load_keras().get_weights())  # their order is the same with a half turn and without
+        start.save_weights(run / "partial.weights.h5")
+        os.replace(run / "partial.weights.h5", run / START_FILE)
     train(config, examples, run)
     export(run, out, examples)
     after = Classifier.from_pretrained(out)

@@ -72,6 +72,7 @@ def checkpoint(labs, tmp_path_factory):
     """A checkpoint that was taught attributes, through the commands."""
     root = tmp_path_factory.mktemp("seeing")
     recipe = SMOKE.replace('labs = ["synthetic"]', 'labs = ["barcelona"]').replace('"smoke"', '"seeing"')
+    recipe = recipe.replace("dropout = [0.1]", "dropout = [0.1]\nhalf_turn = true")
     (root / "seeing.toml").write_text(recipe.replace("patience = 0", "patience = 0\nattributes = 0.5"))
     pbc, folder = labs
     data = ["--data", "synthetic:40", "--pbc", pbc, "--labs", folder]
