@@ -238,7 +238,7 @@ def _downloads(classifier: Classifier, count: RunningCount) -> None:
 
 def _cells(count: RunningCount) -> None:
     """The cells as a table whose last column a person may change."""
-    st.subheader("Cells", anchor=False)
+    st.header("Cells", anchor=False)
     apart = sum(cell.undecided for cell in count.differential.cells)
     which = st.segmented_control(
         "Which cells", [UNDECIDED, ALL], default=UNDECIDED if apart else ALL, required=True, key="which_cells"
