@@ -123,6 +123,8 @@ def test_a_slide_with_twenty_doubtful_cells_and_a_click_on_clear(visit, desk, tm
     assert (result.counted, result.corrected, result.tally.undecided) == (60, 20, 0)
     assert hand.count == told("60 photos of a slide, 20 cells doubtful, to a CSV")
 
+    # Each part of the page is drawn by itself: the table a moment after the sentences.
+    seen.becomes(lambda: {name: int(row[0]) for name, row in seen.table().items()}, dict(result.counts))
     before, hand = seen.table(), Hand(seen.page)
     seen.page.once("dialog", lambda dialog: dialog.accept())
     seen.page.locator("#files").get_by_label("Clear").click()
