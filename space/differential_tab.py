@@ -42,6 +42,7 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
                 elem_id="files",
             )
             dozen = files.move_resource_to_block_cache(DRAWN_PHOTOS)
+            uploads.own.add(Path(dozen).resolve())  # another visitor may be about to count it
             with gr.Row():
                 drawn = gr.Button("Try it with 12 drawn photos", size="sm", elem_id="drawn", min_width=150)
                 stop = gr.Button("Stop", size="sm", elem_id="stop", interactive=False, min_width=90)

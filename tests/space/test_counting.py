@@ -101,6 +101,14 @@ def test_a_file_of_two_pages_goes_with_the_second(uploads):
     uploads.forget("never seen")
 
 
+def test_the_pages_own_file_stays_when_a_visitor_leaves(uploads):
+    file = put(uploads, "drawn.zip", b"drawn")
+    uploads.own.add(uploads.path(file))
+    uploads.read(file, "one")
+    uploads.forget("one")
+    assert uploads.read(file, "other") == b"drawn"
+
+
 def test_many_pages_at_once(uploads):
     files = [put(uploads, f"{i}.png", bytes([i]), str(i)) for i in range(20)]
 
