@@ -215,9 +215,9 @@ def results_html(results: dict[str, Any]) -> str:
     return (
         f"<section><h2>Results</h2>{''.join(tables)}"
         "<p>Balanced accuracy is the mean of the four types' recalls. Confident is the share of labels that stand, and "
-        "below it how many of these are right. All is scored by training/evaluate.py, with 95 % intervals of a "
-        "bootstrap over slides, or over fields of the smear where no slide is known: copies of a photo are no new "
-        "evidence.</p></section>"
+        "below it how many of these are right. All is scored by training/evaluate.py, with 95 % confidence intervals "
+        "of a bootstrap over slides, or over fields of the smear where no slide is known: copies of a photo are no "
+        "new evidence.</p></section>"
     )
 
 

@@ -28,8 +28,8 @@ WIDTH, FOOT = 210 - 2 * MARGIN, 297 - 18
 LABELS = 30  # room for names, left of the chart and of the pictures
 GREY = 90
 COLUMNS = (
-    *((42, "Type", "L"), (18, "Cells", "R"), (24, "Share", "R"), (36, "95 % interval", "R")),
-    *((30, "Adults", "R"), (30, "Against adults", "R")),
+    *((36, "Type", "L"), (17, "Cells", "R"), (22, "Share", "R"), (46, "95 % confidence interval", "R")),
+    *((28, "Adults", "R"), (31, "Against adults", "R")),
 )
 
 THUMBNAIL, ROW = 13, 16

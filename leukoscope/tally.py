@@ -76,15 +76,15 @@ class Tally:
 
     def table(self) -> str:
         """The lines as text to read in a terminal, and the sentences below."""
-        interval = "95 % interval" if self.settled else "least - most"
-        lines = [f"{'':<12}{'cells':>8}{'share':>9}{interval:>16}{'adults':>12}"]
+        interval = "95 % confidence interval" if self.settled else "least - most"
+        lines = [f"{'':<12}{'cells':>8}{'share':>9}{interval:>26}{'adults':>12}"]
         for row in self.rows():
             share, limits = (f"{row.percent:.1f} %", f"{row.low:.1f} - {row.high:.1f} %") if row.total else ("-", "-")
             if not self.settled:
                 share, limits = "open", f"{row.least:.1f} - {row.most:.1f} %"
             adults = f"{row.reference[0]:g} - {row.reference[1]:g} %"
             flag = f"  {row.flag}" if row.total and self.settled else ""
-            lines.append(f"{row.cell_type:<12}{row.count:>8,}{share:>9}{limits:>16}{adults:>12}{flag}")
+            lines.append(f"{row.cell_type:<12}{row.count:>8,}{share:>9}{limits:>26}{adults:>12}{flag}")
         return "\n".join([*lines, "", *self.sentences()])
 
     def sentences(self) -> list[str]:

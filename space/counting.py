@@ -49,11 +49,12 @@ class Photo:
 class Count:
     """What a page remembers of its count. It never changes: each step gives a new one.
 
-    files: photos of each upload, by where the upload lies.
+    files: photos of each upload, by where the upload lies. given: the uploads, as Gradio hands them over unread.
     """
 
     files: dict[str, tuple[Photo, ...]] = field(default_factory=dict)
     differential: Differential = field(default_factory=Differential)
+    given: tuple[dict, ...] = ()
 
     @property
     def photos(self) -> list[Photo]:
@@ -189,6 +190,21 @@ def _assembled(files: dict[str, tuple[Photo, ...]], before: Count) -> Count:
         if cell.corrected and cell.photo in differential.photos:
             differential = differential.reclassify(cell.photo, cell.number, cell.corrected)
     return Count(files, differential)
+
+
+def taken_out(before: Count, now: Count) -> int:
+    """How many photos of a count went with uploads that a later one has no more; 0 if that one has new uploads."""
+    had, has = ({str(file.get("path")) for file in count.given} for count in (before, now))
+    return max(0, len(before.differential.photos) - len(now.differential.photos)) if has < had else 0
+
+
+def brought_back(before: Count, now: Count) -> Count:
+    """A count whose photos were taken out of it, as it was; what was decided since on the others stands."""
+    differential = before.differential
+    for cell in now.differential.cells:
+        if cell.photo in differential.photos:
+            differential = differential.reclassify(cell.photo, cell.number, cell.corrected)
+    return replace(before, differential=differential)
 
 
 def cell_at(count: Count, index: object) -> CountedCell | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -28,6 +29,7 @@ BUSY = "Busy: {ahead} others are ahead of you, and no more can wait. Try again i
 def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> None:
     """Build the tab; `model` is the name that stands on the report."""
     remembered = gr.State(Count())
+    whole = gr.State(None)  # the count before photos were taken out of it
     download = gr.JSON(visible=False)
     nothing = Count()
     with gr.Row():
@@ -40,6 +42,7 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
                 elem_id="files",
             )
             dozen = files.move_resource_to_block_cache(DRAWN_PHOTOS)
+            uploads.own.add(Path(dozen).resolve())  # another visitor may be about to count it
             with gr.Row():
                 drawn = gr.Button("Try it with 12 drawn photos", size="sm", elem_id="drawn", min_width=150)
                 stop = gr.Button("Stop", size="sm", elem_id="stop", interactive=False, min_width=90)
@@ -52,6 +55,7 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
                 label="Count copies of a photo, too", value=False, container=False, elem_id="copies", min_width=150
             )
             status = gr.HTML(markup.progress_html(), apply_default_css=False, elem_id="status")
+            back = gr.Button("Bring the photos back", size="sm", visible=False, elem_id="back")
             sentences = gr.HTML(
                 charts.sentences_html(nothing.differential), apply_default_css=False, elem_id="sentences"
             )
@@ -81,7 +85,7 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
     numbers = [remembered, table, chart, sentences]
 
     def count(
-        sent: list[dict] | None, before: Count | None, count_copies: object, request: gr.Request
+        sent: list[dict] | None, before: Count | None, full: Count | None, count_copies: object, request: gr.Request
     ) -> Iterator[dict]:
         before = before or nothing
         session = request.session_hash
@@ -108,8 +112,13 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
                 yield {status: markup.progress_html(words, (done + 0.5) / total)}
         words = drawn_words + ("Stopped; what was read is counted. " if uploads.stopped(session) else "")
         uploads.stop(session)
+        result = replace(result, given=tuple(sent))
+        full = full or before
+        lost = counting.taken_out(full, result)
         yield {
             **_numbers(result),
+            whole: full if lost else None,
+            back: gr.Button(f"Bring {lost} photo{'' if lost == 1 else 's'} back", visible=lost > 0),
             status: markup.done_html(result.unreadable, result.differential, words, result.copies)
             + wording.stacks_html(result.stacks),
             gallery: markup.gallery_html(
@@ -156,6 +165,12 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
             return gr.skip()
         return [files.move_resource_to_block_cache(DRAWN_PHOTOS)]  # anew: it goes with the page that counted it
 
+    def bring_back(now: Count | None, full: Count | None) -> tuple:
+        """Undo: with its files in their field again the count is made anew, of what was read already."""
+        if full is None:
+            return gr.skip(), gr.skip()
+        return counting.brought_back(full, now or nothing), list(full.given)
+
     def stop_count(request: gr.Request) -> None:
         uploads.stop(request.session_hash)
 
@@ -163,8 +178,8 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
     counted = gr.on(
         [files.change, copies.change],
         count,
-        [files, remembered, copies],
-        [*numbers, status, gallery, panel, stop, drawn, csv, pdf],
+        [files, remembered, whole, copies],
+        [*numbers, whole, status, back, gallery, panel, stop, drawn, csv, pdf],
         preprocess=False,
         trigger_mode="multiple",  # one after the other: each goes on from what the one before it read
         show_progress="minimal",
@@ -178,6 +193,7 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
     quiet = {"show_progress": "hidden"} | private
     stop.click(stop_count, concurrency_limit=None, **quiet)
     drawn.click(draw, files, files, preprocess=False, **quiet)
+    back.click(bring_back, [remembered, whole], [remembered, files], postprocess=False, **quiet)
     # One at a time, in their order: a decision goes on from the one before it.
     ordered = {"trigger_mode": "multiple", "concurrency_id": "decide", "concurrency_limit": 1} | quiet
     kept = gallery.decide(decide, remembered, numbers, **ordered)

@@ -23,6 +23,7 @@ class Uploads:
     def __init__(self, folder: str | Path) -> None:
         """Folder: Gradio's upload folder."""
         self.folder = Path(folder).resolve()
+        self.own: set[Path] = set()  # the page's own files, which stay when a visitor who was shown them leaves
         self._held: dict[str, set[Path]] = defaultdict(set)
         self._counting: set[str | None] = set()
         self._lock = threading.Lock()
@@ -71,7 +72,7 @@ class Uploads:
         with self._lock:
             mine = self._held.pop(session, set())
             shared = set().union(*self._held.values())
-            for path in mine - shared:
+            for path in mine - shared - self.own:
                 path.unlink(missing_ok=True)
 
     def start(self, session: str | None) -> None:

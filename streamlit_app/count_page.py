@@ -49,7 +49,8 @@ def choose_session() -> RunningCount:
         st.caption("Kept in memory, until this page is closed.")
         return _count_in_memory()
     here = Path(folder)
-    st.session_state.setdefault("session_name", new_name(here))
+    if "session_name" not in st.session_state:
+        st.session_state["session_name"] = new_name(here)
     st.button("New count", key="new_count", on_click=lambda: _name_count(new_name(here)), icon=":material/add:")
     earlier = kept_names(here)
     if earlier:
@@ -238,7 +239,7 @@ def _downloads(classifier: Classifier, count: RunningCount) -> None:
 
 def _cells(count: RunningCount) -> None:
     """The cells as a table whose last column a person may change."""
-    st.subheader("Cells", anchor=False)
+    st.header("Cells", anchor=False)
     apart = sum(cell.undecided for cell in count.differential.cells)
     which = st.segmented_control(
         "Which cells", [UNDECIDED, ALL], default=UNDECIDED if apart else ALL, required=True, key="which_cells"

@@ -18,6 +18,11 @@ STYLE = (
 .lk h2 { letter-spacing: 0; }
 ul.lk-bars { margin: 0; padding: 0; }
 ul.lk-bars li { font-size: inherit; }
+.lk-picture { margin: 0; }
+.lk-picture img { width: 100%; border-radius: 8px; }
+.lk-picture figcaption { font-size: .85rem; }
+/* Streamlit's grey is too faint to read. */
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * { color: inherit; opacity: 1; }
 """
 )
 

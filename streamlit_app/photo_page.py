@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from html import escape
+
+import numpy as np
 import streamlit as st
 
 from leukoscope import Classifier, ImageError, Prediction, about, draw, wording
@@ -12,6 +15,7 @@ from leukoscope.photos import SUFFIXES, digest_of
 from leukoscope.synthetic import draw_photo
 
 TYPES = sorted(SUFFIXES)
+SHOWN_SIDE = 1400  # px; longer pictures are shown smaller
 WAITING = wording.message_html("No picture yet", "Choose one, or a drawing. The answer appears here.", "Waiting")
 
 
@@ -41,8 +45,8 @@ def photo_page(classifier: Classifier) -> None:
     with left:
         chosen = _choose(predictions, digest_of(data))
         prediction = predictions[chosen] if predictions else no_cell(image)
-        shown = draw.draw_cells(image, predictions, chosen)
-        st.image(shown, caption=wording.picture_text(prediction, len(predictions)), width="stretch")
+        shown = draw.shrunk(draw.draw_cells(image, predictions, chosen), SHOWN_SIDE)
+        st.html(picture_html(shown, wording.picture_text(prediction, len(predictions))))
         if note := page_note(data):
             st.caption(wording.sentence(note))
     with right:
@@ -50,9 +54,18 @@ def photo_page(classifier: Classifier) -> None:
         if predictions:
             heated = CLASS_MAP in classifier.outputs and st.toggle("Show where the model looked", key="heat")
             cut, text = enlarged(classifier, image, predictions, chosen, heated)
-            st.image(cut, caption=text, width=220)
+            st.html(picture_html(cut, text))
     if cards := wording.cards_html(prediction):
         st.html(cards)
+
+
+def picture_html(image: np.ndarray, text: str) -> str:
+    """RGB uint8 (H, W, 3) as a picture with words: Streamlit's own has none for those who cannot see it."""
+    words = escape(text)
+    return (
+        f'<figure class="lk lk-picture"><img src="{draw.data_uri(image)}" alt="{words}">'
+        f'<figcaption aria-hidden="true">{words}</figcaption></figure>'
+    )
 
 
 def _picture() -> bytes | None:

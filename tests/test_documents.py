@@ -470,3 +470,13 @@ def test_the_citation_is_of_this_version():
     assert f"## {leukoscope.__version__}" in (ROOT / "CHANGELOG.md").read_text()
     assert "10.17632/snkd93bnjr.1" in {reference.get("doi") for reference in cited["references"]}
     assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+
+
+def test_how_long_uploads_are_kept_is_the_same_everywhere():
+    (seconds,) = re.findall(r"^KEEP_SECONDS = (\d+)", (ROOT / "space/app.py").read_text(), re.MULTILINE)
+    longest = f"{int(seconds) // 60 + 1} minutes"  # old files are looked for once a minute
+    for name in ("README.md", "space/README.md", "docs/reliability.md"):
+        text = " ".join((ROOT / name).read_text().split())
+        told = re.findall(r"(?:within|after) (\d+ minutes|the hour|an hour)", text)
+        assert longest in told, name
+        assert not {"the hour", "an hour"} & set(told), name

@@ -224,6 +224,9 @@ def grouped_folds(examples, folds: int, seed: int) -> list[tuple[np.ndarray, np.
 
     Returns:
         For each fold, (training indices, validation indices) into `examples`; of one fold nothing is held out.
+
+    Raises:
+        DataError: if no type has as many photos as there are to be folds.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -231,8 +234,11 @@ def grouped_folds(examples, folds: int, seed: int) -> list[tuple[np.ndarray, np.
         return [(np.arange(len(examples)), np.arange(0))]
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     _, first, photo_of = np.unique(examples["photo"], return_index=True, return_inverse=True)
-    groups = np.asarray(examples["slide"])[first]
-    split = splitter.split(np.zeros(len(first)), labels_of(examples)[first], groups)
+    labels, groups = labels_of(examples)[first], np.asarray(examples["slide"])[first]
+    most = max(np.bincount(labels))
+    if most < folds:
+        raise DataError(f"data.folds: {folds} folds need as many photos of a type; the data has {most} at most")
+    split = splitter.split(np.zeros(len(first)), labels, groups)
     return [tuple(np.flatnonzero(np.isin(photo_of, part)) for part in parts) for parts in split]
 
 

@@ -9,8 +9,8 @@
 
 Adds the result to CHECKPOINT/metrics.json and draws CHECKPOINT/figures/<result>/. Every number stands there for
 all pictures and without those of doubtful label, for images and for the photos they are copies of. Intervals are
-95 % percentile intervals of a bootstrap that draws whole slides, or fields where no slide is known: copies, overlapping
-photos and cells of one smear are no new evidence.
+95 % confidence intervals (percentiles) of a bootstrap that draws whole slides, or fields where no slide is known:
+copies, overlapping photos and cells of one smear are no new evidence.
 """
 
 from __future__ import annotations

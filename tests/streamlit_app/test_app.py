@@ -4,6 +4,7 @@ import datetime
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -52,6 +53,12 @@ def page(at: AppTest) -> str:
     return "\n".join(element.proto.body for element in at.get("html"))
 
 
+def picture(at: AppTest, words: str) -> str:
+    """The address of the picture whose words begin so."""
+    (address,) = re.findall(rf'<img src="([^"]+)" alt="{re.escape(words)}', page(at))
+    return address
+
+
 def counted(at: AppTest, file: Path, photos: int) -> Differential:
     """The count in a session file, once it holds so many photos."""
     end = time.monotonic() + 60
@@ -84,18 +91,16 @@ def test_an_upload_gets_label_bars_verdict_and_role(app, classifier):
 
 
 def test_another_cell_is_chosen_and_the_heatmap_switched_on(app, classifier):
-    picture = jpeg(draw_photo(["neutrophil", "lymphocyte", "eosinophil"], seed=5, width=640, height=480)[0], 95)
-    app.file_uploader(key="picture").upload("smear.jpg", picture, "image/jpeg").run()
-    predictions = classifier.scan(picture)
+    photo = jpeg(draw_photo(["neutrophil", "lymphocyte", "eosinophil"], seed=5, width=640, height=480)[0], 95)
+    app.file_uploader(key="picture").upload("smear.jpg", photo, "image/jpeg").run()
+    predictions = classifier.scan(photo)
     assert len(predictions) == 3
     (chosen,) = [box for box in app.selectbox if str(box.key).startswith("chosen_cell")]
     chosen.set_value(2).run()
     assert wording.verdict_html(predictions[2], about.trust_note(classifier)) in page(app)
-    images = [image for image in app.get("image") if "Cell 3 of 3" in image.proto.imgs[0].caption]
-    plain = images[0].proto.imgs[0].url
+    plain = picture(app, "Cell 3 of 3")
     app.toggle(key="heat").set_value(True).run()
-    images = [image for image in app.get("image") if "It glows" in image.proto.imgs[0].caption]
-    assert images[0].proto.imgs[0].url != plain
+    assert picture(app, "Cell 3 of 3, enlarged. It glows") != plain
 
 
 @pytest.mark.parametrize(
@@ -118,6 +123,11 @@ def test_a_picture_without_a_cell_says_so(app):
     app.file_uploader(key="picture").upload("blank.png", blank.getvalue(), "image/png").run()
     assert "No white cell found" in page(app)
     assert "The picture is blank" in page(app)
+
+
+def test_the_first_words_hold_on_a_phone_too(app):
+    assert "Choose one, or a drawing." in page(app)
+    assert "on the left" not in page(app), "where it stands above"
 
 
 def test_the_camera_and_the_drawing_answer_too(app, classifier):
@@ -259,11 +269,13 @@ def test_photos_of_the_slide_before_are_not_counted_unless_somebody_says_so(app,
 
 def test_every_visitor_and_every_new_count_has_a_name_of_its_own(app, tmp_path):
     names = [AppTest.from_file(str(APP), default_timeout=120).run().text_input(key="session_name").value]
-    app.button(key="new_count").click().run()
-    names.append(app.text_input(key="session_name").value)
+    for _ in range(2):
+        app.button(key="new_count").click().run()
+        names.append(app.text_input(key="session_name").value)
+        app.run()  # what is merely shown anew takes no name
     today = datetime.date.today().isoformat()
-    assert len(set(names)) == 2
-    assert all(name.startswith(f"{today} ") for name in names)
+    first, *others = [int(name.removeprefix(f"{today} ")) for name in names]
+    assert others == [first + 1, first + 2]
     assert "is a new count" in str([caption.value for caption in app.caption])
     assert not app.info
 
@@ -271,13 +283,13 @@ def test_every_visitor_and_every_new_count_has_a_name_of_its_own(app, tmp_path):
 def test_another_photo_brings_its_own_cells_to_choose_from(app, classifier):
     one = jpeg(draw_photo(["neutrophil", "lymphocyte"], seed=5, width=480, height=360)[0], 95)
     other = jpeg(draw_photo(["monocyte", "eosinophil"], seed=9, width=480, height=360)[0], 95)
-    for picture in (one, other):
-        app.file_uploader(key="picture").upload("smear.jpg", picture, "image/jpeg").run()
-        found = classifier.scan(picture)
+    for photo in (one, other):
+        app.file_uploader(key="picture").upload("smear.jpg", photo, "image/jpeg").run()
+        found = classifier.scan(photo)
         assert len(found) > 1
         (chosen,) = [box for box in app.selectbox if str(box.key).startswith("chosen_cell")]
         assert chosen.options == [f"Cell {n}: {wording.short(p)}" for n, p in enumerate(found, 1)]
-        assert f"on each of {len(found)} white cells" in str(app.get("image")[0].proto.imgs[0].caption)
+        assert picture(app, f"Your picture with a box on each of {len(found)} white cells")
 
 
 # --- the model -------------------------------------------------------------------------------------------

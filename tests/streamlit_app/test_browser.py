@@ -15,7 +15,7 @@ from leukoscope import wording
 from leukoscope.differential import Differential
 from leukoscope.draw import jpeg
 from leukoscope.synthetic import draw_cell, draw_photo
-from tests.space.conftest import stop_app
+from tests.space.conftest import faults, stop_app
 from tests.streamlit_app.conftest import ROOT, BenchVisit, start_bench
 
 PHOTOS = ROOT / "space" / "examples" / "twelve_drawn_photos.zip"
@@ -67,10 +67,12 @@ def test_upload_read_label_and_bars_then_a_differential(bench, browser, classifi
     page.close()
 
 
-def test_a_cell_is_reclassified_in_the_table(bench, browser):
+@pytest.mark.parametrize("width", [1280, 360], ids=["desktop", "phone"])
+def test_a_cell_is_reclassified_in_the_table(bench, browser, width):
     seen = BenchVisit(browser, bench.url)
     page = seen.page
-    seen.name_count("by hand")
+    seen.name_count(f"by hand {width}")
+    page.set_viewport_size({"width": width, "height": 760})
     seen.tab("Differential")
     seen.upload("Photos of one smear", PHOTOS)
     expect(page.get_by_text("1 file done.", exact=True)).to_be_visible()
@@ -79,7 +81,7 @@ def test_a_cell_is_reclassified_in_the_table(bench, browser):
     page.wait_for_timeout(1500)  # the table is built anew
     grid = page.get_by_test_id("stDataFrame")
     grid.scroll_into_view_if_needed()
-    file = bench.sessions / "by hand.jsonl"
+    file = bench.sessions / f"by hand {width}.jsonl"
     before = session_file.read(file).differential
     box = grid.bounding_box()
     # The grid is a canvas: the first row's second column, beside the cell's picture, opened as a person does.
@@ -95,6 +97,30 @@ def test_a_cell_is_reclassified_in_the_table(bench, browser):
     assert after.corrected == 1
     assert after.not_counted == 1
     expect(page.locator(".lk-table tfoot td").first).to_have_text(str(after.counted))
+    page.close()
+
+
+STREAMLITS = "presentation-role-conflict"  # minor: of its own field for files
+
+
+@pytest.mark.parametrize("width", [1280, 360], ids=["desktop", "phone"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_and_a_phone_needs_no_sideways_scroll(bench, browser, width, dark):
+    seen = BenchVisit(browser, bench.url, width, dark, height=760)
+    page = seen.page
+    for stage in ("empty", "filled"):
+        for name in ("One photo", "Differential", "About"):
+            seen.tab(name)
+            page.wait_for_timeout(500)
+            assert faults(page, STREAMLITS) == [], (stage, name)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (stage, name)
+        if stage == "empty":
+            seen.tab("One photo")
+            page.get_by_text("A drawing", exact=True).click()
+            expect(page.get_by_text("cells were found")).to_be_visible()
+            seen.tab("Differential")
+            seen.upload("Photos of one smear", PHOTOS)
+            expect(page.get_by_test_id("stDataFrame")).to_be_visible()
     page.close()
 
 

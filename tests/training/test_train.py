@@ -100,7 +100,7 @@ def test_killed_mid_epoch_it_goes_on_and_ends_as_if_never_stopped(smoke_config, 
 def test_a_recipe_that_is_shipped_trains_on_drawn_cells_and_each_next_command_is_whole(tmp_path):
     text = (ROOT / "training" / "configs" / "default.toml").read_text()
     for before, after in (
-        ("epochs = 50", "epochs = 1"),
+        ("epochs = 30", "epochs = 1"),
         ("steps = 100", "steps = 2"),
         ("batch = 64", "batch = 8"),
         ("empty = 1400", "empty = 8"),
@@ -110,7 +110,10 @@ def test_a_recipe_that_is_shipped_trains_on_drawn_cells_and_each_next_command_is
     recipe = tmp_path / "default.toml"
     recipe.write_text(text)
     assert "barcelona" in text, "it names labs that drawn cells are not of"
-    done = run_module("training.train", recipe, "--data", "synthetic:40", "--out", tmp_path / "run")
+    few = run_module("training.train", recipe, "--data", "synthetic:40", "--out", tmp_path / "few")
+    assert few.returncode == 2
+    assert few.stderr.splitlines()[-1].endswith("10 folds need as many photos of a type; the data has 8 at most")
+    done = run_module("training.train", recipe, "--data", "synthetic:80", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     for module in ("training.export", "training.evaluate"):
         (line,) = re.findall(r"^next: python -m (.*)$", done.stdout, re.MULTILINE)
