@@ -150,6 +150,7 @@ evaluate: setup
 	done
 	$(BIN)/python -m training.rejection leukoscope/pretrained
 	$(BIN)/python -m training.attributes leukoscope/pretrained
+	$(BIN)/python -m training.by_eye --score leukoscope/pretrained --json training/results/by_eye.json
 	$(BIN)/python -m training.altered leukoscope/pretrained
 	threshold=$$($(BIN)/python -c 'from leukoscope import Classifier; print(Classifier.from_pretrained("leukoscope/pretrained").spec.thresholds.cell)') && \
 	  $(BIN)/python -m training.locating.score leukoscope/pretrained/locator.onnx --threshold $$threshold \

@@ -276,11 +276,14 @@ def test_recipes_are_compared_as_measured():
         cells = f"{row['n']:,}", found, balanced, *sure(row | fitted[lab])
         assert row_of("default", IN_SHORT[lab], *cells) in lines, trial
         assert set(row["also"]) == set(SCORED_ONLY)
+        row = trials["one-way-up", trial]
+        cells = f"{row['n']:,}", percent(row["found"]), with_interval(row, "balanced_accuracy"), *sure(row)
+        assert row_of("one-way-up", IN_SHORT[lab], *cells) in lines, trial
     for trial in ("without-bccd", "without-barcelona"):
         row = trials["rules", trial]
         cells = f"{row['n']:,}", "–", f"{row['balanced_accuracy']:.3f}", *sure(row)
         assert row_of("rules", IN_SHORT[UNSEEN[trial]], *cells) in lines, trial
-    assert len([line for line in lines if line.startswith("| ")]) == 1 + len(measured) + 2
+    assert len([line for line in lines if line.startswith("| ")]) == 1 + 2 * len(measured) + 2
     missing = [IN_SHORT[lab] for trial, lab in UNSEEN.items() if trial not in measured]
     said = f"Not measured yet with the recipe as it is: models without {', '.join(missing)}."
     assert (said in lines) == bool(missing)

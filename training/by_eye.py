@@ -14,12 +14,13 @@ import argparse
 import csv
 import hashlib
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from leukoscope.attributes import ATTRIBUTES
 from leukoscope.cells import CELL_TYPES
+from leukoscope.checkpoint import write_json
 from leukoscope.classifier import Classifier
 from leukoscope.draw import crop
 from leukoscope.errors import LeukoscopeError
@@ -71,28 +72,30 @@ def draw(examples, rows: list[int], folder: Path) -> list[Path]:
     return files
 
 
-def agreement(classifier: Classifier, examples) -> dict[str, dict[str, tuple[float, float, int]]]:
-    """Lab -> attribute -> (share seen alike, share of the most frequent value, cells)."""
+def agreement(classifier: Classifier, examples) -> dict[str, dict[str, dict[str, float]]]:
+    """Lab -> attribute -> how many cells, share seen alike, and share of the value that was read most often."""
     with open(TABLE, newline="") as file:
-        read = {row["photo"]: row for row in csv.DictReader(file)}
-    photos = examples["photo"]
-    rows = [row for row, photo in enumerate(photos) if photo in read]
+        read = {row.pop("photo"): row for row in csv.DictReader(file)}
+    rows = [row for row, photo in enumerate(examples["photo"]) if photo in read]
     if len(rows) < len(read):
         raise DataError(f"{len(read) - len(rows)} of the {len(read)} cells that were read are not there: pass --labs")
     part = examples.select(rows)
-    answers = list(classifier.predict_batch(pictures(part)))
-    found: dict[str, dict[str, tuple[float, float, int]]] = {}
-    for lab in OF_EACH_TYPE:
-        own = [i for i, name in enumerate(part["lab"]) if name == lab and answers[i].attributes]
-        for name in ATTRIBUTES:
-            pairs = [(read[part[i]["photo"]].get(name), answers[i].attributes[name].value) for i in own]
-            pairs = [pair for pair in pairs if pair[0]]
-            if pairs:
-                eye = [by_eye for by_eye, _ in pairs]
-                alike = sum(by_eye == seen for by_eye, seen in pairs) / len(pairs)
-                constant = max(map(eye.count, eye)) / len(eye)
-                found.setdefault(lab, {})[name] = (alike, constant, len(pairs))
-    return found
+    found: dict[str, dict[str, list[tuple[str, str]]]] = {}
+    for photo, lab, answer in zip(part["photo"], part["lab"], classifier.predict_batch(pictures(part)), strict=True):
+        for name, by_eye in read[photo].items():
+            if answer.attributes:
+                found.setdefault(lab, {}).setdefault(name, []).append((by_eye, answer.attributes[name].value))
+    return {
+        lab: {
+            name: {
+                "cells": len(pairs),
+                "alike": sum(by_eye == seen for by_eye, seen in pairs) / len(pairs),
+                "constant": Counter(by_eye for by_eye, _ in pairs).most_common(1)[0][1] / len(pairs),
+            }
+            for name, pairs in attributes.items()
+        }
+        for lab, attributes in found.items()
+    }
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -101,6 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("out", nargs="?", type=Path, metavar="OUT", help="folder for the sheets")
     parser.add_argument("--score", type=Path, metavar="CHECKPOINT", help="hold this checkpoint against what was read")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="with --score: keep the numbers here, too")
     add_data_arguments(parser)
     args = parser.parse_args(argv)
     if (args.out is None) == (args.score is None):
@@ -115,9 +119,13 @@ def main(argv: list[str] | None = None) -> int:
         classifier = Classifier.from_pretrained(args.score)
         if not classifier.spec.attributes:
             raise DataError(f"{args.score} sees no attributes")
-        for lab, attributes in agreement(classifier, examples).items():
-            for name, (alike, constant, count) in attributes.items():
-                print(f"{lab:<10}{name:<28}{count:>4} cells  alike {alike:>6.1%}  constant {constant:>6.1%}")
+        found = agreement(classifier, examples)
+        for lab, attributes in found.items():
+            for name, row in attributes.items():
+                shares = f"alike {row['alike']:>6.1%}  constant {row['constant']:>6.1%}"
+                print(f"{lab:<10}{name:<28}{row['cells']:>4} cells  {shares}")
+        if args.json:
+            write_json(args.json, found)
     except (DataError, LeukoscopeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
