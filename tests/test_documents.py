@@ -70,6 +70,9 @@ RUN_BY = {
     "python -m training.compare": "tests/training/test_compare.py::"
     "test_a_trial_that_is_done_runs_again_only_if_told_to",
     "python -m training.verdicts": "tests/training/test_verdicts.py::test_the_command_writes_what_an_export_takes",
+    "python -m training.attributes": "tests/training/test_attributes.py::test_a_taught_checkpoint_sees_and_is_scored",
+    "python -m training.by_eye": "tests/training/test_attributes.py::"
+    "test_cells_to_read_are_chosen_by_name_alone_and_drawn_without_their_types",
     "python -m training.audit": "tests/training/test_audit.py::test_the_sheet_shows_the_first_of_the_table",
     "python -m training.altered": "tests/training/test_altered.py::test_each_way_is_asked_of_each_cell",
     "python -m training.finetune": "tests/training/test_finetune.py::"
@@ -308,6 +311,22 @@ def test_every_lab_is_as_measured_and_stands_before_test():
             assert row_of(kind.replace("_", " "), SETS[name], f"{row['n']:,}", f"{row['auroc']:.3f}") in kinds, kind
     assert len(kinds) == 2 + sum(len(result["unfamiliarity"]) for result in scored.values())
     assert README.index("<!-- unseen -->") < README.index("<!-- labs -->") < README.index("| **default** (embedded)")
+
+
+def test_attributes_are_as_measured():
+    page = (ROOT / "docs" / "attributes.md").read_text()
+    found = json.loads((EMBEDDED / METRICS_FILE).read_text())["attributes"]
+    for part in found.values():
+        assert f"{part['n']:,} cells, mean macro-F1 {part['macro_f1']:.3f}" in page
+        for name, row in part["attributes"].items():
+            numbers = (f"{row[key]:.3f}" for key in ("macro_f1", "constant", "usual"))
+            assert row_of(name.replace("_", " "), *numbers, percent(row["said"]), percent(row["right"])) in page, name
+    by_eye = json.loads((ROOT / "training/results/by_eye.json").read_text())
+    assert {lab: row["nucleus_shape"]["cells"] for lab, row in by_eye.items()} == {"raabin": 60, "lisc": 40}
+    for lab, attributes in by_eye.items():
+        for name, row in attributes.items():
+            shares = percent(row["alike"]), percent(row["constant"])
+            assert row_of(IN_SHORT[lab], name.replace("_", " "), str(row["cells"]), *shares) in page, name
 
 
 def test_pictures_without_a_white_cell_are_counted_as_measured():

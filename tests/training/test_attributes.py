@@ -222,3 +222,64 @@ def test_a_checkpoint_or_data_without_attributes_is_told(smoke_checkpoint, check
     told = run_here("training.attributes", checkpoint[0], "--data", "synthetic:40")
     assert (told.returncode, told.stdout) == (2, "")
     assert "no attributes: --pbc and --labs must be given" in told.stderr
+
+
+def test_cells_to_read_are_chosen_by_name_alone_and_drawn_without_their_types(monkeypatch, checkpoint, tmp_path):
+    """Two labs of drawn cells stand for Raabin and LISC."""
+    from training import by_eye
+
+    folder = tmp_path / "labs"
+    folder.mkdir()
+    rows = []
+    for lab, split in (("raabin", ""), ("lisc", "")):
+        for number in range(16):
+            name = f"{lab}-{number}.png"
+            cv2.imwrite(str(folder / name), draw_photo([CELL_TYPES[number % 4]], seed=number, width=160, height=160)[0])
+            rows.append({"file": name, "lab": lab, "cell": CELL_TYPES[number % 4], "slide_group": split, "field": ""})
+    write(folder / "labs.csv", rows)
+    examples = load_examples("synthetic:40", labs=folder, kinds=["photo"])
+    said = refusal(DataError, by_eye.chosen, examples)
+    assert said == "the data lacks cells of raabin or lisc: pass --labs"
+    monkeypatch.setattr(by_eye, "OF_EACH_TYPE", {"lisc": 2})
+    chosen = by_eye.chosen(examples)
+    assert sorted(np.asarray(examples["label"])[chosen]) == [0, 0, 1, 1, 2, 2, 3, 3]
+    data = ["--data", "synthetic:40", "--pbc", "", "--labs", folder]
+    drawn = run_here("training.by_eye", tmp_path / "sheets", *data)
+    assert drawn.returncode == 0, drawn.stderr
+    assert [file.name for file in (tmp_path / "sheets").iterdir()] == ["by-eye-1.png"]
+
+    monkeypatch.setattr(by_eye, "TABLE", tmp_path / "read.csv")
+    answers = [Classifier.from_pretrained(checkpoint[0]).predict(folder / examples[i]["photo"]) for i in chosen]
+    read = [
+        {"photo": examples[i]["photo"], "nucleus_shape": one.attributes["nucleus_shape"].value}
+        for i, one in zip(chosen, answers, strict=True)
+        if one.attributes
+    ]
+    write(tmp_path / "read.csv", read)
+    scored = run_here("training.by_eye", "--score", checkpoint[0], "--json", tmp_path / "found.json", *data)
+    assert scored.returncode == 0, scored.stderr
+    found = json.loads((tmp_path / "found.json").read_text())["lisc"]["nucleus_shape"]
+    assert found["alike"] == 1
+    assert found["cells"] == len(read)
+    assert run_here("training.by_eye", "--score", checkpoint[0], "--data", "synthetic:40").returncode == 2
+
+
+def read_by_eye() -> list[dict[str, str]]:
+    from training.by_eye import TABLE
+
+    with open(TABLE, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_was_read_is_of_known_values():
+    from training.by_eye import OF_EACH_TYPE
+
+    rows = read_by_eye()
+    assert len(rows) == len(CELL_TYPES) * sum(OF_EACH_TYPE.values())
+    for row in rows:
+        del row["photo"]
+        assert all(value in ATTRIBUTES[name] for name, value in row.items())
+
+
+def test_what_was_read_is_of_cells_that_are_there(labs_folder):
+    assert all((labs_folder / row["photo"]).is_file() for row in read_by_eye())
