@@ -54,6 +54,10 @@ def labs(tmp_path_factory):
     return pbc, labs
 
 
+def drawn_cell(number: int) -> np.ndarray:
+    return draw_photo([CELL_TYPES[number % 4]], seed=number, width=160, height=160, red_cell_px=40.0)[0]
+
+
 def write(path, rows) -> None:
     with open(path, "w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
@@ -234,7 +238,7 @@ def test_cells_to_read_are_chosen_by_name_alone_and_drawn_without_their_types(mo
     for lab, split in (("raabin", ""), ("lisc", "")):
         for number in range(16):
             name = f"{lab}-{number}.png"
-            cv2.imwrite(str(folder / name), draw_photo([CELL_TYPES[number % 4]], seed=number, width=160, height=160)[0])
+            cv2.imwrite(str(folder / name), drawn_cell(number))
             rows.append({"file": name, "lab": lab, "cell": CELL_TYPES[number % 4], "slide_group": split, "field": ""})
     write(folder / "labs.csv", rows)
     examples = load_examples("synthetic:40", labs=folder, kinds=["photo"])
