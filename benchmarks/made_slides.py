@@ -61,7 +61,8 @@ def write_tiff(path: Path, levels: Sequence[Level], um_per_px: float | None = UM
                         file.write(data + b"\0" * (len(data) % 2))
                     offsets.append(places[id(data)])
                     counts.append(len(data))
-            pointer = _directory(file, pointer, level, tile, offsets, counts, um_per_px if number == 0 else None, number)
+            microns = um_per_px if number == 0 else None
+            pointer = _directory(file, pointer, level, tile, offsets, counts, microns, number)
 
 
 def _directory(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -167,13 +167,14 @@ def share(
 
 
 def here(
-    classifier: Classifier, answerer: Answerer, ranges: Sequence[Sequence[int]], workers: int
-) -> Iterator[Answer]:
+    classifier: Classifier, answerer: Answerer, ranges: Sequence[Sequence[int]], workers: int | None = None
+) -> Generator[Answer]:
     """The answers to all tiles, by processes of this machine; one works in this process.
 
     Raises:
         LeukoscopeError: if a process died.
     """
+    workers = min(workers or 1, len(ranges))
     if workers <= 1:
         yield from (answerer(classifier, tile) for some in ranges for tile in some)
         return

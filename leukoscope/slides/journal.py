@@ -1,7 +1,7 @@
 """What a scan of a slide has done so far, a line a tile: whoever is killed, the next run goes on with the other tiles.
 
-    {"format": 1, "slide": ..., "model": ..., "plan": {...}}         of what the lines below hold
-    {"tile": 7, "cells": [[score, box, label, probabilities, confidence, verdict, unfamiliarity, cut], ...]}
+{"format": 1, "slide": ..., "model": ..., "plan": {...}}         of what the lines below hold
+{"tile": 7, "cells": [[score, box, label, probabilities, confidence, verdict, unfamiliarity, cut], ...]}
 """
 
 from __future__ import annotations

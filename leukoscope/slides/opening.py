@@ -112,7 +112,7 @@ class Slide:
                 if tile > MOST_TILE:
                     raise SlideError(f"tiles of {tile:,} px at level {level}, where {MOST_TILE:,} px are the most")
         sizes = zip(handle.level_dimensions, handle.level_downsamples, strict=True)
-        return tuple(Level(*size, step) for size, step in sizes)
+        return tuple(Level(width, height, step) for (width, height), step in sizes)
 
     @cached_property
     def digest(self) -> str:
@@ -157,12 +157,17 @@ class Slide:
             self._open = None
 
     def __enter__(self) -> Slide:
+        """The slide itself."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the file."""
         self.close()
 
     def __getstate__(self) -> dict[str, object]:
+        """Sent without the open file."""
         return {**self.__dict__, "_open": None}
 
 

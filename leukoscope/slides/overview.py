@@ -62,7 +62,8 @@ class Overview:
     @property
     def score(self) -> np.ndarray:
         """How good a place to count each tile is, 0-1."""
-        return self.layer * self.white * self.focus
+        score: np.ndarray = self.layer * self.white * self.focus
+        return score
 
     def best_first(self) -> list[int]:
         """The tiles that are worth counting in, the best first."""

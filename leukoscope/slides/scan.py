@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ CELLS = 200
 """White cells that are answered, unless told otherwise."""
 JOURNAL = "tiles.jsonl"
 
-Engine = Callable[[Classifier, Answerer, Sequence[Sequence[int]], int], Iterator[Answer]]
+Engine = Callable[[Classifier, Answerer, Sequence[Sequence[int]], int | None], Generator[Answer]]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def scan_slide(
     out: str | os.PathLike[str] | None = None,
     cells: int | None = CELLS,
     region: tuple[int, int, int, int] | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     engine: Engine = here,
     seen: Callable[[Progress], object] = lambda progress: None,
     told: Callable[[str], object] = lambda note: None,
@@ -98,7 +98,7 @@ def scan_slide(
         cells: tiles are taken best first until so many cells are answered; those of the last tile all count. None: all
             tiles, good places or not.
         region: x, y, width and height of the part to answer, px of level 0; None: all.
-        workers: processes that share the work.
+        workers: processes that share the work; None: one, or with Ray one a processor of the cluster.
         engine: `here`, or `leukoscope.slides.on_ray.engine` of a cluster.
         seen: hears after each tile how far it is.
         told: hears each note as soon as it is known.
@@ -139,9 +139,7 @@ def scan_slide(
     if bad and len(bad) == len(tiles):
         raise SlideError(f"none of its {len(tiles):,} tiles can be read: {next(iter(bad.values()))}")
     if cells is not None and order and len(found) < cells:
-        note(
-            f"only {len(found):,} white cells where red cells lie in one layer, in focus: --all counts everywhere"
-        )
+        note(f"only {len(found):,} white cells where red cells lie in one layer, in focus: --all counts everywhere")
     if bad:
         tile, reason = next(iter(bad.items()))
         x, y, *_ = how.at_level_0(how.core(tile)[:2] * 2)
@@ -162,7 +160,7 @@ def _fill(
     cells: int | None,
     classifier: Classifier,
     answerer: Answerer,
-    workers: int,
+    workers: int | None,
     engine: Engine,
     seen: Callable[[Progress], object],
 ) -> None:
@@ -175,7 +173,7 @@ def _fill(
     if not missing or (cells is not None and count >= cells):
         return
     ranges = in_ranges(missing, RANGE if cells is None else 1)
-    with closing(engine(classifier, answerer, ranges, min(workers, len(ranges)))) as answers:
+    with closing(engine(classifier, answerer, ranges, workers)) as answers:
         for answer in answers:
             journal.add(answer)
             done += 1

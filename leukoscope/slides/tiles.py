@@ -146,7 +146,7 @@ def once_each(plan: Plan, cells: Iterable[Found]) -> list[Found]:
     near: list[Found] = []
     for cell in cells:
         box = _box(cell) / plan.step
-        (kept if plan.holds(cell.tile, box, -EITHER) else near).append(cell)
+        (kept if plan.holds(cell.tile, box.tolist(), -EITHER) else near).append(cell)
     near.sort(key=lambda cell: (-cell.score, cell.tile, cell.prediction.box))
     boxes, tiles = np.array([_box(cell) for cell in near]).reshape(-1, 4), np.array([cell.tile for cell in near])
     stays = np.ones(len(near), bool)
