@@ -37,7 +37,7 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """A drawn part of a slide, RGB uint8 (BLOCK, BLOCK, 3), and the (type, box) of its white cells."""
+    """A drawn part of a slide, RGB uint8 (S, S, 3), S the same for all of a slide, and the (type, box) of its white cells."""
 
     pixels: np.ndarray
     cells: tuple[tuple[str, tuple[int, int, int, int]], ...] = ()
@@ -137,10 +137,11 @@ def write_slide(
         um_per_px: of level 0; None: the slide does not say.
         steps: how many times smaller each level is; the first is 1.
     """
-    width, height = size or (layout.shape[1] * BLOCK, layout.shape[0] * BLOCK)
+    whole_side = blocks[0].pixels.shape[0]
+    width, height = size or (layout.shape[1] * whole_side, layout.shape[0] * whole_side)
     levels = []
     for step in steps:
-        side = BLOCK // step
+        side = whole_side // step
         small = [np.asarray(Image.fromarray(block.pixels).reduce(step)) for block in blocks]
         if side % TILE == 0:
             per = side // TILE
@@ -169,11 +170,12 @@ def cells_of(
     blocks: Sequence[Block], layout: np.ndarray, size: tuple[int, int] | None = None
 ) -> list[tuple[str, tuple[int, int, int, int]]]:
     """(type, box at level 0) of every white cell of a slide that lies in it whole."""
-    width, height = size or (layout.shape[1] * BLOCK, layout.shape[0] * BLOCK)
+    side = blocks[0].pixels.shape[0]
+    width, height = size or (layout.shape[1] * side, layout.shape[0] * side)
     found = []
     for (row, column), block in np.ndenumerate(layout):
         for name, (x0, y0, x1, y1) in blocks[int(block)].cells:
-            box = (x0 + column * BLOCK, y0 + row * BLOCK, x1 + column * BLOCK, y1 + row * BLOCK)
+            box = (x0 + column * side, y0 + row * side, x1 + column * side, y1 + row * side)
             if box[2] <= width and box[3] <= height:
                 found.append((name, box))
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -142,7 +143,7 @@ class Slide:
             part = self._handle().read_region((round(box.x * step), round(box.y * step)), level, box[2:])
         except (openslide.OpenSlideError, OSError) as error:
             self.close()
-            raise SlideError(f"{error or 'a tile of the file is broken'}") from None
+            raise SlideError(f"a tile of the file is broken: {error}") from None
         picture: Image.Image = part.convert("RGB")
         seen = part.getchannel("A").resize((-(-box.width // SEEN), -(-box.height // SEEN)), Image.Resampling.NEAREST)
         if seen.getextrema()[0] < 255:
@@ -184,7 +185,7 @@ def is_slide(path: str | os.PathLike[str]) -> bool:
         return True
     Image.init()
     try:
-        with Image.open(file, formats=("TIFF",)) as picture:  # its header alone is read
+        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=("TIFF",)) as picture:  # its header
             return picture.width * picture.height > MAX_PIXELS
     except Image.DecompressionBombError:
         return True

@@ -5,7 +5,8 @@ The score of a tile is the product of three parts, each 0-1, and of none that te
 layer   Red cells side by side: of the tile's pixels, at low power, 35 to 85 % are covered (less is glass or the thin
         edge, more is thick), and few are darker than one layer is, as where cells lie over each other.
 white   Some white cells: nuclei absorb red light, which red cells let through. The area of what does, in nuclei of
-        50 µm²; one is enough for 1, none gives 0.2, so that a dense place has no more than a common one.
+        50 µm²; one is enough for 1, none gives 0.2, so that a dense place has no more than a common one. Without a
+        pyramid it is 1: a window says little of its tile.
 focus   How much fine detail a window in the tile's middle shows, against the sharpest tenth of the windows. Only the
         best tiles by the first two are looked at so; the others have none and come last.
 """
@@ -33,7 +34,7 @@ LEAST = 0.1  # score of a tile that is worth counting in
 
 COVERED = 0.12  # optical density, natural, in green: a third of a red cell's
 DARKER = 1.7  # times one layer's density: cells over each other
-NUCLEUS = 0.35  # optical density in red; a red cell has half of that, three layers not more
+NUCLEUS = 0.5  # optical density in red; a red cell has a third of that, one with a platelet on it somewhat less
 NUCLEUS_AREA = 50.0  # µm²
 NO_WHITE = 0.2
 SHARP_ENOUGH = 0.5  # of the sharpest tenth
@@ -100,10 +101,13 @@ def look(slide: Slide, plan: Plan) -> Overview:
 
 @dataclass(frozen=True)
 class _Parts:
-    """Of each tile: densities (n, 2) in red and green of its places at low power, and the area of a place, µm²."""
+    """Of each tile: densities (n, 2) in red and green of its places at low power.
+
+    area: of a place, µm²; None if the places are a small part of the tile, which says nothing of its white cells.
+    """
 
     densities: list[np.ndarray]
-    area: float
+    area: float | None
 
 
 def _pixels(bounds: Box, step: float) -> float:
@@ -182,12 +186,8 @@ def _by_windows(slide: Slide, plan: Plan) -> tuple[np.ndarray, float, _Parts]:
         else empty
         for t in range(plan.count)
     ]
-    window = (WINDOW * plan.microns) ** 2
-    # A window that shows no nucleus says little of its tile: what it shows stands for all of it.
-    whole = (SIDE * plan.microns) ** 2 / window
-    area = whole * window / max(1, next(iter(len(d) for d in densities if len(d))))
     scale = max(plan.area.width / picture.shape[1], plan.area.height / picture.shape[0]) * plan.step
-    return picture, scale, _Parts(densities, area)
+    return picture, scale, _Parts(densities, None)
 
 
 def _glass(slide: Slide, low: int, area: Box) -> np.ndarray:
@@ -222,7 +222,7 @@ def _layer_and_white(parts: _Parts) -> tuple[np.ndarray, np.ndarray]:
         over = float(((density[:, 1] > DARKER * one_layer) & ~nucleus).mean())
         spread = np.interp(share, [0.05, 0.35, 0.85, 0.97], [0, 1, 1, 0])
         layer[tile] = spread * np.interp(over, [0.1, 0.5], [1, 0])
-        cells = float(nucleus.sum()) * parts.area / NUCLEUS_AREA
+        cells = float(nucleus.sum()) * parts.area / NUCLEUS_AREA if parts.area else 1.0
         white[tile] = NO_WHITE + (1 - NO_WHITE) * min(1.0, cells)
     return layer, white
 
