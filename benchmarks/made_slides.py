@@ -37,7 +37,7 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """A drawn part of a slide, RGB uint8 (S, S, 3), S the same for all of a slide, and the (type, box) of its white cells."""
+    """A drawn part of a slide, RGB uint8 (S, S, 3), as large as all of a slide, and its white cells' (type, box)."""
 
     pixels: np.ndarray
     cells: tuple[tuple[str, tuple[int, int, int, int]], ...] = ()

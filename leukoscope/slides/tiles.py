@@ -22,7 +22,8 @@ ANSWERED_AT = 0.25  # µm a pixel at most: a neutrophil of 13 µm is as wide the
 SIDE = 3072  # px from one tile to the next: a multiple of the file's own tiles, so that few are decoded twice
 MARGIN = 12.8  # µm around a core: half of a cell that is 20 µm wide, and somewhat more
 LEAST_MARGIN = 64  # px
-EITHER = 3.0  # µm; so near a seam both tiles keep a cell
+EITHER = 3.0  # µm; so near a seam both tiles keep a cell ...
+NEAR = 3 * EITHER  # ... and so near may one lie for its own tile that the other still keeps: they see it a little apart
 FINER = 1.01  # a level's step may be rounded by so much
 
 
@@ -146,7 +147,7 @@ def once_each(plan: Plan, cells: Iterable[Found]) -> list[Found]:
     near: list[Found] = []
     for cell in cells:
         box = _box(cell) / plan.step
-        (kept if plan.holds(cell.tile, box.tolist(), -EITHER) else near).append(cell)
+        (kept if plan.holds(cell.tile, box.tolist(), -NEAR) else near).append(cell)
     near.sort(key=lambda cell: (-cell.score, cell.tile, cell.prediction.box))
     boxes, tiles = np.array([_box(cell) for cell in near]).reshape(-1, 4), np.array([cell.tile for cell in near])
     stays = np.ones(len(near), bool)

@@ -17,44 +17,43 @@ def kinds(request, blocks, tmp_path_factory):
     """A slide of tiles of one kind each: glass, one layer, thick, blurred, one layer again, and what it looks like."""
     five = [*blocks, made_slides.glass_block(side=1024), made_slides.thick_block(blocks[0])]
     five.append(made_slides.blurred_block(blocks[0]))
-    row = np.repeat([3, 0, 4, 5, 1], PER_TILE)
+    row = np.repeat([3, 3, 0, 4, 5, 1], PER_TILE)
     path = tmp_path_factory.mktemp("kinds") / "kinds.tif"
     made_slides.write_slide(path, five, np.tile(row, (PER_TILE, 1)), steps=request.param)
     with pytest.MonkeyPatch.context() as patch, Slide(path) as slide:
         patch.setattr(overview, "MOST_LOW", 4_000_000)  # so that level 0 is as far from being one as on a real slide
         how = plan(slide, 0.1)
-        assert (how.columns, how.rows) == (5, 1)
-        yield look(slide, how), how
+        assert (how.columns, how.rows) == (6, 1)
+        yield look(slide, how), how, len(slide.levels) == 1
 
 
 def test_one_layer_in_focus_is_best_and_glass_thick_and_blurred_are_not_taken(kinds):
-    seen, _ = kinds
-    glass, layer, thick, blurred, again = seen.score
+    seen, *_ = kinds
+    glass, _, layer, thick, blurred, again = seen.score
     assert min(layer, again) > 0.6
     assert max(glass, thick, blurred) < LEAST
-    assert set(seen.best_first()) == {1, 4}
+    assert set(seen.best_first()) == {2, 5}
 
 
 def test_each_part_of_the_score_tells_what_it_is_for(kinds):
-    seen, _ = kinds
-    pyramid = seen.picture.shape[1] > 500
+    seen, _, windows = kinds  # of a slide without a pyramid a window a tile is seen
     assert seen.layer[0] == 0
-    assert seen.layer[2] < 0.3
-    assert seen.layer[3] > 0.5  # blurred, but one layer
-    assert seen.focus[3] < 0.2
-    assert seen.white[0] == (NO_WHITE if pyramid else 1)
-    assert seen.white[1] == seen.white[4] == 1
+    assert seen.layer[3] < 0.3
+    assert seen.layer[4] > 0.5  # blurred, but one layer
+    assert seen.focus[4] < 0.2
+    assert seen.white[0] == (1 if windows else NO_WHITE)
+    assert seen.white[2] == seen.white[5] == 1
 
 
 def test_the_picture_shows_the_slide_and_the_score_lies_over_it(kinds):
-    seen, how = kinds
+    seen, how, _ = kinds
     width = seen.picture.shape[1]
-    assert width * seen.scale == pytest.approx(5 * 3 * 1024, rel=0.02)
-    assert abs(seen.picture[:, : width // 6].mean(axis=(0, 1)) - made_slides.GLASS.glass).max() < 6
+    assert width * seen.scale == pytest.approx(6 * 3 * 1024, rel=0.02)
+    assert abs(seen.picture[:, : width // 4].mean(axis=(0, 1)) - made_slides.GLASS.glass).max() < 6
     over = scored(seen, how)
     assert over.shape == seen.picture.shape
-    assert (over[:, : width // 6] == seen.picture[:, : width // 6]).all()
-    assert (over[:, width // 4] != seen.picture[:, width // 4]).any()
+    assert (over[:, : width // 4] == seen.picture[:, : width // 4]).all()
+    assert (over[:, width * 5 // 12] != seen.picture[:, width * 5 // 12]).any()
 
 
 def test_a_type_is_not_preferred(blocks, tmp_path):
