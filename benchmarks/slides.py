@@ -24,6 +24,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,14 +67,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--slides", type=int, default=40, help="of the last part; default 40")
     parser.add_argument("--size", type=int, nargs=2, default=SIZE, metavar=("W", "H"), help="px; default 40000 30000")
     parser.add_argument("--workers", type=int, default=2, help="processes; default 2")
+    parser.add_argument("--work", type=Path, help="folder that keeps what is drawn, for another run; default: none")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("slides.json"))
     args = parser.parse_args(argv)
     results = json.loads(args.out.read_text()) if args.out.exists() else {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "slide.tif"
+        work = args.work or folder
+        work.mkdir(parents=True, exist_ok=True)
         if set(args.only) - {"drawn"}:
-            large_slide(path, tuple(args.size))
+            large_slide(path, tuple(args.size), work)
         for part in args.only:
             load = os.getloadavg()[0]
             if part == "speed":
@@ -83,16 +87,26 @@ def main(argv: list[str] | None = None) -> int:
             elif part == "ray":
                 row = on_ray(path, folder)
             else:
-                row = drawn(folder, args.slides, args.workers)
+                row = drawn(folder, args.slides, args.workers, work)
             results[part] = row | {"load_before": round(load, 1), "load_after": round(os.getloadavg()[0], 1)}
             print(part, json.dumps(results[part], indent=1), flush=True)
             args.out.write_text(json.dumps(results, indent=1) + "\n")
     return 0
 
 
-def large_slide(path: Path, size: tuple[int, int]) -> None:
+def kept_block(work: Path, types: Sequence[str], seed: int) -> Block:
+    """A drawn block, or the same from an earlier run."""
+    file = work / f"{SIDE}-{seed}-{'-'.join(types)}.npz"
+    if not file.exists():
+        block = made_slides.drawn_block(types, seed=seed, side=SIDE)
+        np.savez(file, pixels=block.pixels, boxes=np.array([box for _, box in block.cells]).reshape(-1, 4))
+    with np.load(file) as kept:
+        return Block(kept["pixels"], tuple(zip(types, map(tuple, kept["boxes"].tolist()), strict=True)))
+
+
+def large_slide(path: Path, size: tuple[int, int], work: Path) -> None:
     """Draw a slide: thick at its left, one layer in the middle with a part out of focus, glass at its right."""
-    fields = [made_slides.drawn_block(types, seed=number, side=SIDE) for number, types in enumerate(SPARSE)]
+    fields = [kept_block(work, types, number) for number, types in enumerate(SPARSE)]
     blocks = [*fields, made_slides.glass_block(side=SIDE), made_slides.thick_block(fields[0])]
     blocks.append(made_slides.blurred_block(fields[1]))
     rows, columns = -(-size[1] // SIDE), -(-size[0] // SIDE)
@@ -214,7 +228,7 @@ def on_ray(path: Path, folder: Path) -> dict:
     return times | {"same_rows": rows[0] == rows[1], "cells": len(rows[0]), "times_as_fast_by_clock": round(ratio, 2)}
 
 
-def drawn(folder: Path, count: int, workers: int) -> dict:
+def drawn(folder: Path, count: int, workers: int, work: Path) -> dict:
     """40 slides of other mixtures: after --all, what 200 cells say follows from the same tiles' answers."""
     from leukoscope import Classifier
     from leukoscope.slides import scan_slide
@@ -224,7 +238,7 @@ def drawn(folder: Path, count: int, workers: int) -> dict:
     for number in range(12):
         rng = np.random.default_rng(100 + number)
         shares = rng.dirichlet([1.0, 2.0, 1.0, 3.0])
-        pool.append(made_slides.drawn_block(rng.choice(CELL_TYPES, 6, p=shares).tolist(), seed=number, side=SIDE))
+        pool.append(kept_block(work, rng.choice(CELL_TYPES, 6, p=shares).tolist(), number))
     hits, inside, joint = [], 0, 0
     for number in range(count):
         rng = np.random.default_rng(number)

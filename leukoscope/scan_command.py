@@ -44,7 +44,7 @@ def _unusable(args: argparse.Namespace) -> int:
     if args.engine == "ray":
         return _unusable_on_ray(args)
     if args.out or args.address:
-        return complain("--out and --address are of --engine ray")
+        return complain("--out and --address are of --engine ray, --out of slides, too")
     if not any(Path(path).exists() for path in args.path):
         return complain(f"{visible(', '.join(args.path))}: there is no such file or folder")
     for option, target, valid in (("--csv", args.csv, (".csv", ".tsv", ".txt", "")), ("--pdf", args.pdf, (".pdf", ""))):

@@ -125,22 +125,20 @@ def _at_low_power(slide: Slide, plan: Plan, low: int) -> tuple[np.ndarray, float
     grain = max(1, int(plan.step * SIDE / step / GRAINS / 4))
     per_tile: list[list[np.ndarray]] = [[] for _ in range(plan.count)]
     factor = plan.step / step
-    for top, strip in _strips(slide, low, bounds, step, width, height, shrink):
+    for top, strip in _strips(slide, low, bounds, step, width, height, shrink * grain):
         shown.append(np.asarray(strip.reduce(shrink)))
         levels = np.asarray(strip if grain == 1 else strip.reduce(grain))
         density = np.log(glass / np.maximum(levels[..., :2], 1).astype(np.float32)).clip(0)
         for tile in range(plan.count):
             core = plan.core(tile)
-            y0, y1 = (core.y * factor - bounds.y / step - top) / grain, 0.0
-            y1 = y0 + core.height * factor / grain
-            x0 = (core.x * factor - bounds.x / step) / grain
-            x1 = x0 + core.width * factor / grain
-            rows = slice(max(0, round(y0)), max(0, round(y1)))
-            part = density[rows, max(0, round(x0)) : max(0, round(x1))]
+            x, y = core.x * factor - bounds.x / step, core.y * factor - bounds.y / step - top
+            ends = x, x + core.width * factor, y, y + core.height * factor
+            left, right, above, below = (max(0, round(end / grain)) for end in ends)
+            part = density[above:below, left:right]
             if part.size:
-                per_tile[tile].append(part.reshape(-1, 2))
+                per_tile[tile].append(part.reshape(-1, 2).astype(np.float16))  # of 64 megapixels much
     microns = plan.microns / plan.step * step * grain
-    empty = np.zeros((0, 2), np.float32)
+    empty = np.zeros((0, 2), np.float16)
     parts = _Parts([np.concatenate(some) if some else empty for some in per_tile], microns**2)
     return np.concatenate(shown), step * shrink, parts
 
