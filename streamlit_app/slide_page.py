@@ -13,6 +13,7 @@ from count_page import DEFAULT_FOLDER, FOLDER_VARIABLE, IN_MEMORY, take_edits
 from folder_watch import allowed
 
 from leukoscope import Classifier, Differential, charts, wording
+from leukoscope.about import identity
 from leukoscope.draw import draw_cells, jpeg, jpeg_uri, shrunk
 from leukoscope.errors import NO_OPENSLIDE, LeukoscopeError, SlideError
 from leukoscope.files import write_whole
@@ -101,7 +102,10 @@ def _how_many() -> tuple[int, bool, bool]:
 def _count(classifier: Classifier, path: Path, cells: int | None) -> SlideCount | None:
     """Scan a slide, saying how far it is; None, and why, if it cannot be."""
     kept = os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER
-    folder = None if kept == IN_MEMORY else Path(kept, "slides", f"{path.parent.name}-{path.name}")
+    name = (
+        f"{path.parent.name}-{path.name}-{identity(classifier)['graph'][:8]}"  # answers of two models are no one count
+    )
+    folder = None if kept == IN_MEMORY else Path(kept, "slides", name)
     bar = st.progress(0.0, "Looking at the slide from afar …")
 
     def seen(progress: Progress) -> None:
