@@ -80,10 +80,12 @@ def look(slide: Slide, plan: Plan) -> Overview:
     """
     bounds = slide.bounds
     low = next((k for k, level in enumerate(slide.levels) if _pixels(bounds, level.step) <= MOST_LOW), None)
-    if low is None or (len(slide.levels) == 1 and _pixels(bounds, 1) > MOST_LOW):
-        picture, scale, parts = _by_windows(slide, plan)
-    else:
+    try:
+        if low is None:
+            raise SlideError("there is no level that is coarse enough")
         picture, scale, parts = _at_low_power(slide, plan, low)
+    except SlideError:
+        picture, scale, parts = _by_windows(slide, plan)
     layer, white = _layer_and_white(parts)
     focus = np.zeros(plan.count)
     chosen = [int(k) for k in np.argsort(-layer * white, kind="stable")[:MOST_SHARP] if layer[k] * white[k] >= LEAST]

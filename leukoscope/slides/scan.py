@@ -104,10 +104,15 @@ def scan_slide(
         told: hears each note as soon as it is known.
 
     Raises:
-        SlideError: if it is no slide, nothing of it can be read, or `out` holds another's answers.
+        SlideError: if it is no slide, nothing of it can be read, `out` holds another's answers, or the model finds no
+            cells.
         LeukoscopeError: if a worker died.
         ImportError: if OpenSlide is not installed.
     """
+    try:
+        _ = classifier.locator
+    except ValueError as error:
+        raise SlideError(str(error)) from None
     slide = Slide(path)
     notes: list[str] = []
 

@@ -210,6 +210,16 @@ def test_without_microns_and_cells_it_is_told(classifier, tmp_path):
         scan_slide(path, classifier)
 
 
+def test_a_model_that_finds_no_cells_is_told(drawn):
+    class Whole:
+        @property
+        def locator(self):
+            raise ValueError("model 'reference' looks at the whole picture and finds no cells in it")
+
+    with pytest.raises(SlideError, match="looks at the whole picture"):
+        scan_slide(drawn.path, Whole())
+
+
 def test_forty_thousand_by_thirty_thousand_pixels_are_counted_in(drawn, classifier, tmp_path):
     path = tmp_path / "large.tif"
     layout = np.tile(drawn.layout, (8, 6))[:30, :40]
