@@ -13,7 +13,7 @@ from tests.slides.test_scan import rows
 
 
 class Here:
-    """What of Ray the engine asks for, without a node: actors live in this process and work when they are waited for."""
+    """What of Ray the engine asks for, without a node: actors live here, and work when they are waited for."""
 
     exceptions = SimpleNamespace(RayError=ConnectionError)
 
