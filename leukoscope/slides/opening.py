@@ -145,8 +145,8 @@ class Slide:
             self.close()
             raise SlideError(f"a tile of the file is broken: {error}") from None
         picture: Image.Image = part.convert("RGB")
-        seen = part.getchannel("A").resize((-(-box.width // SEEN), -(-box.height // SEEN)), Image.Resampling.NEAREST)
-        if seen.getextrema()[0] < 255:
+        seen = part.resize((-(-box.width // SEEN), -(-box.height // SEEN)), Image.Resampling.NEAREST)
+        if seen.getchannel("A").getextrema()[0] < 255:
             picture = Image.composite(picture, Image.new("RGB", part.size, GLASS), part.getchannel("A"))
         return picture
 
