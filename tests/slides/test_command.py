@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -69,16 +70,21 @@ def test_what_is_no_slide_is_told(tmp_path, capsys):
     assert "two slides have the name a.svs" in capsys.readouterr().err
 
 
-def test_a_killed_command_goes_on(drawn, tmp_path, capsys):
+def test_a_killed_command_goes_on_and_leaves_no_process(drawn, tmp_path, capsys):
     out = tmp_path / "out"
-    words = ["scan", str(drawn.path), "--all", "--workers", "1", "--out", str(out)]
+    words = ["scan", str(drawn.path), "--all", "--workers", "2", "--out", str(out)]
     kept = out / drawn.path.name / JOURNAL
     run = subprocess.Popen([sys.executable, "-m", "leukoscope", *words], stderr=subprocess.DEVNULL)
     end = time.monotonic() + 300
     while time.monotonic() < end and not (kept.exists() and kept.read_bytes().count(b"\n") >= 3):
         time.sleep(0.005)
+    workers = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
+    assert len(workers) >= 2
+    while time.monotonic() < end and any(Path(f"/proc/{worker}").exists() for worker in workers):
+        time.sleep(0.05)
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
     done = kept.read_bytes().split(b"\n")[1:-1]
     assert 2 <= len(done) < 6
     assert main([*words, "--json"]) == 0
