@@ -35,10 +35,10 @@ def test_a_slide_is_counted_and_shown_and_decisions_are_kept(bench, drawn, class
     assert any("answered at level 0 of 3" in caption.value.lower() for caption in page.caption)
     html = "".join(element.proto.body for element in page.get("html"))
     assert "Differential of white cells" in html
-    assert len(page.get("imgs")) == 1
+    assert len(page.get("image")) == 1
     page.selectbox(key="slide_tile").select_index(0).run()
     assert not page.exception
-    assert len(page.get("imgs")) == 2
+    assert len(page.get("image")) == 2
     _, count = page.session_state["slide_count"]
     first = count.differential.cells[0]
     count.decide(first.photo, first.number, "monocyte")
