@@ -153,10 +153,11 @@ def _show(count: SlideCount) -> None:
 def _tile(count: SlideCount) -> None:
     """One tile as it was answered, with its cells."""
     scan = count.scan
-    names = {tile: f"tile {tile + 1}" for tile in scan.tiles}
-    tile = st.selectbox("Look at a tile", list(names), format_func=names.get, index=None, key="slide_tile")
-    if tile is None:
+    names = {f"Tile {tile + 1}": tile for tile in scan.tiles}
+    name = st.selectbox("Look at a tile", list(names), index=None, key="slide_tile")
+    if name is None:
         return
+    tile = names[name]
     window = scan.plan.window(tile)
     try:
         image = np.asarray(scan.slide.read(window, scan.plan.level))

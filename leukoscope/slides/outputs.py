@@ -24,8 +24,8 @@ from leukoscope.differential import Differential
 from leukoscope.draw import jpeg, png
 from leukoscope.files import write_whole
 from leukoscope.report import NO_NOTES, Notes, write_report
-from leukoscope.slides import pictures
 from leukoscope.slides.opening import Slide
+from leukoscope.slides.pictures import colour_of, scored, sheet, taken, thumbnails
 from leukoscope.slides.scan import SlideScan
 
 
@@ -44,17 +44,17 @@ def write_outputs(scan: SlideScan, folder: Path, notes: Notes = NO_NOTES) -> lis
     left: list[str] = []
     counted.write_csv(folder / "cells.csv")
     write_whole(folder / "cells.geojson", geojson(counted, scan.slide, scan.plan.microns / scan.plan.step).encode())
-    shown = pictures.taken(scan)
+    shown = taken(scan)
     write_whole(folder / "overview.png", png(shown))
-    write_whole(folder / "score.png", png(pictures.scored(scan.overview, scan.plan)))
-    write_whole(folder / "sheet.jpg", jpeg(pictures.sheet(scan.slide, scan.plan, counted), 88))
+    write_whole(folder / "score.png", png(scored(scan.overview, scan.plan)))
+    write_whole(folder / "sheet.jpg", jpeg(sheet(scan.slide, scan.plan, counted), 88))
     if find_spec("pyarrow"):
         write_whole(folder / "cells.parquet", parquet(scan, counted))
     else:
         left.append("no cells.parquet without pyarrow: pip install 'leukoscope[slides]'")
     if find_spec("fpdf"):
         page = io.BytesIO()
-        small = pictures.thumbnails(scan.slide, scan.plan, counted)
+        small = thumbnails(scan.slide, scan.plan, counted)
         write_report(page, counted, small, model=scan.model, made_on=date.today(), notes=notes, overview=shown)
         write_whole(folder / "report.pdf", page.getvalue())
     else:
@@ -125,9 +125,9 @@ def _class(cell: CountedCell) -> tuple[list[str], list[int]]:
     """The class of a cell as QuPath has it: its type; or its nearest type and that it is to be reviewed."""
     p = cell.prediction
     if cell.corrected:
-        return [cell.corrected.capitalize()], list(pictures.colour_of(cell.type, "confident"))
+        return [cell.corrected.capitalize()], list(colour_of(cell.type, "confident"))
     if p.verdict == "confident":
-        return [(p.label or "").capitalize()], list(pictures.colour_of(p.label, p.verdict))
+        return [(p.label or "").capitalize()], list(colour_of(p.label, p.verdict))
     if p.verdict == "review":
-        return [(p.label or "").capitalize(), "to review"], list(pictures.colour_of(None, ""))
-    return ["Unfamiliar"], list(pictures.colour_of(None, ""))
+        return [(p.label or "").capitalize(), "to review"], list(colour_of(None, ""))
+    return ["Unfamiliar"], list(colour_of(None, ""))
