@@ -12,7 +12,9 @@ anew, not forked: a fork of a process with threads may hang. A script that asks 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -84,9 +86,17 @@ def run(
 def _start(source: Source) -> None:
     global _classifier
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked; it ends the workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     from leukoscope.classifier import Classifier
 
     _classifier = Classifier(source, threads=1)
+
+
+def _end_with_parent() -> None:
+    """End with the process that asked, were it killed: a worker would wait for its next chunk for ever."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _work(job: Callable[[Any, list[Any]], list[Any]], items: list[Any]) -> list[Any]:

@@ -29,7 +29,7 @@ from leukoscope.errors import CheckpointError
 from leukoscope.graphs import open_graph, open_locator
 from leukoscope.hub import Source, find, upload
 from leukoscope.images import ImageSource, read_image
-from leukoscope.locate import Cell
+from leukoscope.locate import Cell, Locator
 from leukoscope.preprocess import frame, normalise
 from leukoscope.process import prepare
 
@@ -231,9 +231,18 @@ class Classifier:
         Raises:
             ValueError: for a model that looks at the whole picture.
         """
+        return self.locator.locate(image)
+
+    @property
+    def locator(self) -> Locator:
+        """What finds the white cells.
+
+        Raises:
+            ValueError: for a model that looks at the whole picture.
+        """
         if self._locator is None:
             raise ValueError(f"model {self.spec.name!r} looks at the whole picture and finds no cells in it")
-        return self._locator.locate(image)
+        return self._locator
 
     def framed_cell(self, image: np.ndarray, cell: Cell) -> Framed:
         """What the network sees of one cell of a photo, RGB uint8 (H, W, 3)."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from leukoscope.errors import ImageError
 
 MOST_WORKERS = 256
+MOST_CELLS = 1_000_000
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
   leukoscope scan smear/                             print the differential
   leukoscope scan smear/ --csv cells.csv             keep every cell; stopped, the same command goes on
   leukoscope scan smear/ --csv cells.csv --pdf report.pdf --annotated drawn/
+  leukoscope scan slide.svs --out answers/           a whole slide: 200 cells where it is best (leukoscope[slides])
   leukoscope scan study/ --engine ray --out answers/               on every processor of this machine, to Parquet
   leukoscope scan s3://bucket/study --engine ray --address auto --out s3://bucket/answers      on a cluster
 
@@ -83,6 +85,10 @@ Links are followed. Hidden files and folders are passed over, and so is what --a
 
 A photo is known by its bytes: renamed, moved or copied it counts once, and a line says so. FILE of --csv belongs to
 one model. A file of an earlier version, without hashes and model, knows its photos by name.
+
+A whole slide (.svs .ndpi .mrxs .scn .vms .vmu .bif .svslide, a TIFF too large for a photo, or whatever --cells, --all
+or --region is given for) is looked at from afar; tiles are answered best first until there are --cells N. DIR of --out
+gets CSV, Parquet, GeoJSON for QuPath, pictures and a report of each; stopped, the same command goes on.
 
 Files that cannot be read are listed at the end. Exit status 0 also if some could not be read, 3 if none could, 2 if
 an argument or the model cannot be used, 130 if interrupted. Not a medical device: for teaching and research.""",
@@ -110,7 +116,22 @@ an argument or the model cannot be used, 130 if interrupted. Not a medical devic
     scan.add_argument("--annotated", metavar="DIR", help="write each photo with its cells drawn in")
     scan.add_argument("--json", action="store_true", help="print the count and every cell as JSON, nothing else")
     scan.add_argument("--engine", choices=("local", "ray"), default="local", help="ray needs leukoscope[cluster]")
-    scan.add_argument("--out", metavar="DIR", help="with --engine ray: folder or URL that the tables are written to")
+    scan.add_argument(
+        "--out",
+        metavar="DIR",
+        help="of slides: folder that gets one a slide; with --engine ray: folder or URL that tables are written to",
+    )
+    scan.add_argument(
+        "--cells",
+        type=_cells,
+        metavar="N",
+        help="of a slide: white cells to answer, the best places first; default 200",
+    )
+    scan.add_argument(
+        "--all", action="store_true", help="of a slide: answer all of it, the thick and the bare parts too"
+    )
+    region = "of a slide: the part to answer, px of its level 0"
+    scan.add_argument("--region", type=_region, metavar="X,Y,W,H", help=region)
     here = "of a Ray cluster, or auto: that of this machine; default: start Ray here"
     scan.add_argument("--address", metavar="ADDRESS", help=here)
     _add_workers(scan)
@@ -222,6 +243,20 @@ def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_WORKERS}, not {text!r}")
     return int(text)
+
+
+def _cells(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_CELLS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_CELLS:,}, not {text!r}")
+    return int(text)
+
+
+def _region(text: str) -> tuple[int, int, int, int]:
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 4 or not all(part.isdecimal() for part in parts) or not int(parts[2]) or not int(parts[3]):
+        raise argparse.ArgumentTypeError(f"must be X,Y,W,H in whole px, such as 0,0,4000,3000, not {text!r}")
+    x, y, width, height = map(int, parts)
+    return x, y, width, height
 
 
 def _line(name: str, prediction: Prediction) -> str:

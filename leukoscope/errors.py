@@ -2,11 +2,13 @@
 
 LeukoscopeError
   ImageError          a picture that cannot be used
+  SlideError          a whole slide, or a part of one, that cannot be used
   CheckpointError     a checkpoint folder that cannot be used
   ModelUnavailable    a model that cannot be had from the Hub
 """
 
 NO_RAY = "the engine ray is not installed: pip install 'leukoscope[cluster]'"
+NO_OPENSLIDE = "whole slides need OpenSlide: pip install 'leukoscope[slides]'"
 
 
 class LeukoscopeError(Exception):
@@ -15,6 +17,10 @@ class LeukoscopeError(Exception):
 
 class ImageError(LeukoscopeError, ValueError):
     """A picture that cannot be used; the message says why and is safe to show to a visitor."""
+
+
+class SlideError(LeukoscopeError, ValueError):
+    """A whole slide, or a part of one, that cannot be used; the message says why."""
 
 
 class CheckpointError(LeukoscopeError, ValueError):

@@ -81,7 +81,7 @@ class Locator:
         step = max(1, round(max(height, width) / COPY_SIDE))
         boxes, scores, widest = np.empty((0, 4)), np.empty(0), np.inf
         while True:
-            seen, sure = self._found(np.asarray(picture.reduce(step)))
+            seen, sure = self.found(np.asarray(picture.reduce(step)))
             sides = (seen[:, 2:] - seen[:, :2]).max(axis=1)
             seen, sure, sides = seen[sides < widest], sure[sides < widest], sides[sides < widest]
             finer, small = step // 2, sides < SMALL_CELL
@@ -108,8 +108,8 @@ class Locator:
 
         return sorted(cells, key=prominence, reverse=True)
 
-    def _found(self, copy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Boxes (N, 4) of a copy, px of it, and their scores (N,)."""
+    def found(self, copy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What is seen at one scale alone: boxes float (N, 4) of a copy, RGB uint8 (H, W, 3), px, and scores (N,)."""
         height, width = copy.shape[:2]
         filled = np.full((1, -(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE, 3), FILL, np.uint8)
         filled[0, :height, :width] = copy

@@ -46,13 +46,7 @@ def cells_to_show(differential: Differential) -> list[CountedCell]:
 
 def groups(differential: Differential) -> list[tuple[str, str, int, list[CountedCell]]]:
     """(title, colour, number of cells, those to show) of each type, of what is undecided and what is none of them."""
-    groups: list[tuple[str, str, Callable[[CountedCell], bool]]] = [
-        (name.capitalize(), CELLS[name].colour, partial(_counts_as, name)) for name in CELL_TYPES
-    ]
-    groups.append(("Undecided", "#777777", lambda c: c.undecided))
-    groups.append(("None of the four", "#777777", lambda c: c.corrected == NOT_COUNTED))
-    order = sorted(differential.cells, key=lambda cell: cell.prediction.confidence)
-    filled = [(title, colour, cells) for title, colour, belongs in groups if (cells := list(filter(belongs, order)))]
+    filled = _filled(differential)
     rows = [1] * len(filled)
     while sum(rows) < ROWS:
         crowd, index = max(((len(g[2]) / rows[i], i) for i, g in enumerate(filled)), default=(0, 0))
@@ -60,6 +54,26 @@ def groups(differential: Differential) -> list[tuple[str, str, int, list[Counted
             break
         rows[index] += 1
     return [(*g[:2], len(g[2]), _even(g[2], PER_ROW * n)) for g, n in zip(filled, rows, strict=True)]
+
+
+def sampled(differential: Differential, most: int) -> list[tuple[str, str, int, list[CountedCell]]]:
+    """As `groups`, but with all cells, or of more than `most` the same share of each group, evenly."""
+    filled = _filled(differential)
+    share = min(1.0, most / max(1, len(differential.cells)))
+    return [
+        (title, colour, len(cells), _even(cells, max(1, round(share * len(cells))))) for title, colour, cells in filled
+    ]
+
+
+def _filled(differential: Differential) -> list[tuple[str, str, list[CountedCell]]]:
+    """(title, colour, cells from unsure to sure) of each group that has any."""
+    groups: list[tuple[str, str, Callable[[CountedCell], bool]]] = [
+        (name.capitalize(), CELLS[name].colour, partial(_counts_as, name)) for name in CELL_TYPES
+    ]
+    groups.append(("Undecided", "#777777", lambda c: c.undecided))
+    groups.append(("None of the four", "#777777", lambda c: c.corrected == NOT_COUNTED))
+    order = sorted(differential.cells, key=lambda cell: cell.prediction.confidence)
+    return [(title, colour, cells) for title, colour, belongs in groups if (cells := list(filter(belongs, order)))]
 
 
 def _counts_as(name: str, cell: CountedCell) -> bool:

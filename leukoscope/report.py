@@ -54,6 +54,7 @@ def write_report(
     model: str,
     made_on: date,
     notes: Notes = NO_NOTES,
+    overview: np.ndarray | None = None,
 ) -> None:
     """Write the page.
 
@@ -64,6 +65,7 @@ def write_report(
         model: which model answered.
         made_on: the day that stands on the page.
         notes: what a person says of the sample.
+        overview: of a slide, RGB uint8 (H, W, 3): a second page shows where its cells were taken.
 
     Raises:
         ImportError: if fpdf2 is not installed.
@@ -89,6 +91,10 @@ def write_report(
     _sentences(page, differential)
     _thumbnails(page, differential, thumbnails)
     _foot(page)
+    if overview is not None:
+        page.add_page()
+        _overview(page, overview)
+        _foot(page)
     content = bytes(page.output())
     if hasattr(target, "write"):
         target.write(content)
@@ -288,6 +294,20 @@ def _caption(cell: CountedCell) -> str:
     if cell.prediction.verdict == "confident":
         return percent(cell.prediction.confidence)
     return f"{cell.prediction.label}?" if cell.prediction.verdict == "review" else "unfamiliar"
+
+
+def _overview(page: FPDF, overview: np.ndarray) -> None:
+    page.set_font("helvetica", "B", 12)
+    page.cell(WIDTH, 8, "Where the cells were taken", **_NEXT)
+    height, width = overview.shape[:2]
+    scale = min(WIDTH / width, (FOOT - page.get_y() - 14) / height)
+    words = "The slide with the tiles that were answered and a dot for each white cell"
+    page.image(io.BytesIO(jpeg(overview, 90)), MARGIN, page.get_y(), scale * width, scale * height, alt_text=words)
+    page.set_y(page.get_y() + scale * height + 2)
+    page.set_font("helvetica", "", 8)
+    page.set_text_color(GREY)
+    page.cell(WIDTH, 4, f"{words}, in the colour of its type; grey where it is undecided.", **_NEXT)
+    page.set_text_color(0)
 
 
 def _foot(page: FPDF) -> None:

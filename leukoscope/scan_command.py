@@ -1,4 +1,4 @@
-"""The command `leukoscope scan`: photos in, a count out, here or on a cluster."""
+"""The command `leukoscope scan`: photos in, a count out, here or on a cluster; slides: see `slide_command`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ MOST_NAMED = 20  # bad pictures of a study; all are in its table
 def scan(args: argparse.Namespace) -> int:
     """Do what the arguments of `leukoscope scan` say, and give the exit status."""
     from leukoscope.errors import LeukoscopeError
+    from leukoscope.slide_command import asks_for_slides, scan_slides
 
     try:
+        if asks_for_slides(args):
+            return scan_slides(args)
         return _unusable(args) or (_scan_to_parquet if args.engine == "ray" else _scan_photos)(args)
     except KeyboardInterrupt:
-        on = "with --csv FILE it could go on from here"
-        how = "the same command goes on after the last photo" if args.csv or args.out else on
+        on = "with --csv FILE, of slides with --out DIR, it could go on from here"
+        how = "the same command goes on after the last photo or tile" if args.csv or args.out else on
         print(f"\nleukoscope: interrupted; {how}", file=sys.stderr)
         return INTERRUPTED
     except (LeukoscopeError, OSError) as error:
@@ -41,7 +44,7 @@ def _unusable(args: argparse.Namespace) -> int:
     if args.engine == "ray":
         return _unusable_on_ray(args)
     if args.out or args.address:
-        return complain("--out and --address are of --engine ray")
+        return complain("--out and --address are of --engine ray, --out of slides, too")
     if not any(Path(path).exists() for path in args.path):
         return complain(f"{visible(', '.join(args.path))}: there is no such file or folder")
     for option, target, valid in (("--csv", args.csv, (".csv", ".tsv", ".txt", "")), ("--pdf", args.pdf, (".pdf", ""))):

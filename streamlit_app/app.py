@@ -11,6 +11,7 @@ from folder_watch import watch_folder
 from look import head, icon
 from model_chooser import choose_model
 from photo_page import photo_page
+from slide_page import slide_page
 
 from leukoscope import about
 from leukoscope.cells import NOT_A_MEDICAL_DEVICE
@@ -29,11 +30,13 @@ with st.sidebar:
     classifier = choose_model()
     count = choose_session()
     watching = watch_folder(classifier, count)
-photo_tab, count_tab, about_tab = st.tabs(["One photo", "Differential", "About"])
+photo_tab, count_tab, slide_tab, about_tab = st.tabs(["One photo", "Differential", "A slide", "About"])
 with photo_tab:
     photo_page(classifier)
 with count_tab:
     count_page(classifier, count, watching)
+with slide_tab:
+    slide_page(classifier)
 with about_tab:
     results = about.own_results(classifier)
     st.html(

@@ -48,11 +48,12 @@ def members(cls: ast.ClassDef) -> list[str]:
 def listing() -> str:
     """The page."""
     lines = [HEAD, "## `leukoscope`", "", ", ".join(f"`{name}`" for name in leukoscope.__all__), ""]
-    for file in sorted((ROOT / "leukoscope").glob("*.py")):
+    for file in sorted((ROOT / "leukoscope").rglob("*.py"), key=lambda file: file.with_suffix("").parts):
         tree = ast.parse(file.read_text())
         if file.stem.startswith("__") or not public(tree.body):
             continue
-        lines += [f"## `leukoscope.{file.stem}`", "", summary(tree), ""]
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        lines += [f"## `{module}`", "", summary(tree), ""]
         for node in public(tree.body):
             if isinstance(node, ast.FunctionDef):
                 lines.append(f"- `{signature(node)}`: {summary(node)}")

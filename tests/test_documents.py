@@ -44,6 +44,11 @@ PROGRAMS = ("make", "python", "leukoscope", "hf", "export", "pip", "streamlit")
 
 # Commands that need data, hours, a browser or a Hub: the test that runs each, with drawn cells or a Hub of its own.
 RUN_BY = {
+    "leukoscope scan slide.svs": "tests/slides/test_command.py::"
+    "test_a_slide_is_scanned_and_another_that_is_broken_told",
+    "pip install 'leukoscope[slides]'": "tests/slides/test_opening.py::"
+    "test_without_openslide_one_line_says_how_to_get_it",
+    "python -m benchmarks.slides": "tests/slides/test_benchmark.py::test_each_part_is_measured_on_a_small_slide",
     "leukoscope scan study/ --engine ray": "tests/leukoscope/test_cluster.py::"
     "test_the_command_line_prints_the_same_count_and_goes_on_with_what_is_missing",
     "leukoscope scan s3://": "tests/leukoscope/test_cluster.py::"

@@ -1,0 +1,210 @@
+"""A tile -> its white cells, and many tiles shared among processes, each of which goes on beside the tile it has done.
+
+The scale is known, so that cells are looked for on one copy of a tile, at `LOOKED_FOR_AT` µm a pixel, and not on finer
+and finer ones as in a photo. Neighbours go to the same process, which still has the file's tiles that they share.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from leukoscope import bulk
+from leukoscope.classifier import Classifier
+from leukoscope.errors import LeukoscopeError, SlideError
+from leukoscope.locate import Cell
+from leukoscope.preprocess import MOST_FIELD
+from leukoscope.slides.opening import Box, Slide
+from leukoscope.slides.tiles import EITHER, Found, Plan, plan
+
+LOOKED_FOR_AT = 0.4  # µm a pixel: on BCCD's photos as many cells are found as on finer copies, on LISC's fewer others
+WIDTH = 13.0  # µm, what a white cell of a smear has in the middle: told by it where a slide names no microns
+SAMPLED = 1024  # px of level 0
+MOST_SAMPLES = 60
+ENOUGH = 12  # cells
+AHEAD = 2  # tiles that a process has: one that it does, one that waits
+RANGE = 4  # tiles of a row that go to one process
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a tile: its cells, or why there are none."""
+
+    tile: int
+    cells: tuple[Found, ...] = ()
+    bad: str = ""
+
+
+@dataclass
+class Answerer:
+    """Answers tiles of one slide. It may be sent to other processes."""
+
+    slide: Slide
+    plan: Plan
+
+    def __call__(self, classifier: Classifier, tile: int) -> Answer:
+        """The cells of a tile that are its own, or why it cannot be read."""
+        window = self.plan.window(tile)
+        try:
+            picture = self.slide.read(window, self.plan.level)
+        except SlideError as error:
+            return Answer(tile, bad=str(error))
+        kept = []
+        for cell in located(classifier, picture, self.plan.microns):
+            box = [edge + corner for edge, corner in zip(cell.box, window[:2] * 2, strict=True)]
+            if self.plan.holds(tile, box, EITHER):
+                kept.append((cell, box))
+        predictions = classifier.answer([classifier.framed_cell(*_around(picture, cell)) for cell, _ in kept])
+        whole = self.slide.levels[self.plan.level]
+        cells = [
+            Found(
+                tile,
+                cell.score,
+                replace(
+                    prediction,
+                    box=self.plan.at_level_0(box),
+                    cut=box[0] <= 0 or box[1] <= 0 or box[2] >= whole.width or box[3] >= whole.height,
+                ),
+            )
+            for (cell, box), prediction in zip(kept, predictions, strict=True)
+        ]
+        return Answer(tile, tuple(cells))
+
+
+def located(classifier: Classifier, picture: Image.Image, microns: float) -> list[Cell]:
+    """The white cells of a picture whose scale is known, px of it.
+
+    Args:
+        classifier: whose locator looks.
+        picture: RGB.
+        microns: of a pixel, µm.
+    """
+    width, height = picture.size
+    small = [max(1, round(side * microns / LOOKED_FOR_AT)) for side in (width, height)]
+    scales = np.array([width / small[0], height / small[1]] * 2)
+    copy = picture.resize((small[0], small[1]), Image.Resampling.BILINEAR, reducing_gap=1.0)
+    boxes, scores = classifier.locator.found(np.asarray(copy))
+    whole = np.clip(np.rint(boxes * scales), 0, [width, height] * 2).astype(int)
+    return [Cell((x0, y0, x1, y1), s) for (x0, y0, x1, y1), s in zip(whole.tolist(), scores.tolist(), strict=True)]
+
+
+def _around(picture: Image.Image, cell: Cell) -> tuple[np.ndarray, Cell]:
+    """As much of a picture as may be framed of a cell, and the cell in it: the whole would be copied."""
+    x0, y0, x1, y1 = cell.box
+    room = int(MOST_FIELD * max(x1 - x0, y1 - y0) / 2) + 2
+    left, top = max(0, x0 - room), max(0, y0 - room)
+    part = picture.crop((left, top, min(picture.width, x1 + room), min(picture.height, y1 + room)))
+    return np.asarray(part), Cell((x0 - left, y0 - top, x1 - left, y1 - top), cell.score)
+
+
+def scale_by_cells(classifier: Classifier, slide: Slide) -> float:
+    """µm a pixel of level 0, told by the cells' own width, where the slide does not say.
+
+    Raises:
+        SlideError: if too few white cells are found to tell.
+    """
+    from leukoscope.slides.overview import look
+
+    guess = plan(slide, 0.25)  # the score does not need the true scale to rank
+    order = look(slide, guess).best_first() or list(range(guess.count))
+    sides: list[int] = []
+    for tile in order[:MOST_SAMPLES]:
+        core = guess.core(tile)
+        box = Box(core.x + (core.width - SAMPLED) // 2, core.y + (core.height - SAMPLED) // 2, SAMPLED, SAMPLED)
+        try:
+            cells = classifier.locate(np.asarray(slide.read(box, guess.level)))
+        except SlideError:
+            continue
+        sides += [max(c.box[2] - c.box[0], c.box[3] - c.box[1]) for c in cells if not c.cut((SAMPLED, SAMPLED))]
+        if len(sides) >= ENOUGH:
+            break
+    if len(sides) < ENOUGH / 3:
+        raise SlideError("it does not say how many microns a pixel is, and has too few white cells to tell it by")
+    return WIDTH / (float(np.median(sides)) * guess.step)
+
+
+def in_ranges(tiles: Sequence[int], size: int) -> list[list[int]]:
+    """Tiles in runs of so many."""
+    return [list(tiles[start : start + size]) for start in range(0, len(tiles), size)]
+
+
+def share(
+    ranges: Sequence[Sequence[int]],
+    ask: Sequence[Callable[[int], Any]],
+    ready: Callable[[list[Any]], Sequence[Any]],
+    result: Callable[[Any], Answer],
+) -> Iterator[Answer]:
+    """The answers to all tiles, as they are done.
+
+    Args:
+        ranges: tiles that should go to the same worker.
+        ask: of each worker, what has it do a tile and gives a promise.
+        ready: waits for at least one of some promises, and gives those that are done.
+        result: the answer of a promise that is done.
+    """
+    waiting = deque(deque(some) for some in ranges if some)
+    hands: list[deque[int]] = [deque() for _ in ask]
+    promises: dict[Any, int] = {}
+    while True:
+        for worker, hand in enumerate(hands):
+            while sum(owner == worker for owner in promises.values()) < AHEAD and (hand or waiting):
+                if not hand:
+                    hand = hands[worker] = waiting.popleft()
+                promises[ask[worker](hand.popleft())] = worker
+        if not promises:
+            return
+        for promise in ready(list(promises)):
+            del promises[promise]
+            yield result(promise)
+
+
+def here(
+    classifier: Classifier, answerer: Answerer, ranges: Sequence[Sequence[int]], workers: int | None = None
+) -> Generator[Answer]:
+    """The answers to all tiles, by processes of this machine; one works in this process.
+
+    Raises:
+        LeukoscopeError: if a process died.
+    """
+    workers = min(workers or 1, len(ranges))
+    if workers <= 1:
+        yield from (answerer(classifier, tile) for some in ranges for tile in some)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    pools = [ProcessPoolExecutor(1, spawn, _start, (classifier.source, answerer)) for _ in range(workers)]
+
+    def ready(promises: list[Any]) -> list[Any]:
+        return sorted(wait(promises, return_when=FIRST_COMPLETED).done, key=promises.index)
+
+    try:
+        asks = [lambda tile, pool=pool: pool.submit(_answer, tile) for pool in pools]
+        yield from share(ranges, asks, ready, lambda promise: promise.result())
+    except BrokenProcessPool:
+        raise LeukoscopeError(
+            "a worker process ended on its own, perhaps for want of memory: try fewer workers"
+        ) from None
+    finally:
+        for pool in pools:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+_answerer: Any = None  # of a worker, whose classifier is bulk's
+
+
+def _start(source: Any, answerer: Answerer) -> None:
+    global _answerer
+    bulk._start(source)
+    _answerer = answerer
+
+
+def _answer(tile: int) -> Answer:
+    answer: Answer = _answerer(bulk._classifier, tile)
+    return answer
