@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leukoscope.attributes import ATTRIBUTES, parts
+from leukoscope.attributes import ATTRIBUTES, WIDTH, parts
 from leukoscope.calibration import softmax
 from leukoscope.errors import LeukoscopeError
 from training.sources import DataError
@@ -23,6 +23,7 @@ from training.sources import DataError
 TABLE = "attributes.csv"
 RIGHT = 0.97  # of the values that are said, on cells held out
 UNNAMED = -1
+NEVER = -20.0  # logit of a value that was not taught
 
 
 def add_attributes(rows: list[dict], folder: Path) -> None:
@@ -69,6 +70,52 @@ def attributes_taught(config, rows, count: int) -> np.ndarray | None:
     found[: len(rows)] = numbers(rows)
     found[: len(rows)][np.asarray(rows["attributes_split"]) == "test"] = UNNAMED
     return found
+
+
+# --- the head --------------------------------------------------------------------------------------------
+
+
+def fit_head(model, crops: np.ndarray, named: np.ndarray) -> None:
+    """Fit the attributes' layer of a trained network once more, on its finished features.
+
+    Of the cells in a batch few are PBC's, and the loss is the type's for the most part: it makes features that show
+    attributes, but leaves the last layer half taught. A regression on all of PBC's taught cells ends that in seconds,
+    and changes no type.
+
+    Args:
+        model: with layers `features` and `attributes`; the latter's weights are set.
+        crops: of cells whose attributes are known, uint8 (N, S, S, 3); each is taken as it is and turned by a quarter.
+        named: their attributes, int (N, 10).
+    """
+    import keras
+    from sklearn.linear_model import LogisticRegression
+
+    from leukoscope.preprocess import normalise
+    from training.networks import NORMALISATION
+
+    ways = [crops, np.rot90(crops, 1, (1, 2))]
+    features = keras.Model(model.input, model.get_layer("features").output)
+    seen = [features.predict(normalise(np.ascontiguousarray(way), NORMALISATION), 64, verbose=0) for way in ways]
+    found = np.concatenate(seen).astype(np.float64)
+    mean, scale = found.mean(axis=0), found.std(axis=0) + 1e-6
+    kernel, bias = np.zeros((found.shape[1], WIDTH)), np.full(WIDTH, NEVER)
+    for columns, truth in zip(parts(np.arange(WIDTH)).values(), np.tile(named, (len(ways), 1)).T, strict=True):
+        taught = np.unique(truth)
+        if len(taught) == 1:
+            bias[columns[taught]] = 0.0
+            continue
+        fitted = LogisticRegression(max_iter=1000).fit((found - mean) / scale, truth)
+        two = len(taught) == 2  # then the fit speaks of the second alone
+        weights = np.stack([np.zeros_like(mean), fitted.coef_[0]]) if two else fitted.coef_
+        offsets = np.array([0.0, fitted.intercept_[0]]) if two else fitted.intercept_
+        kernel[:, columns[taught]] = (weights / scale).T
+        bias[columns[taught]] = offsets - (weights / scale) @ mean
+    model.get_layer("attributes").set_weights([kernel, bias])
+
+
+def taught_rows(rows):
+    """The training rows whose attributes are taught."""
+    return rows.select(np.flatnonzero(np.isin(rows["attributes_split"], ("train", "val"))))
 
 
 # --- scores ----------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ from leukoscope.checkpoint import (
     write_spec,
 )
 from leukoscope.errors import CheckpointError
-from training.attributes import fit_sure, fitting_rows, numbers
+from training.attributes import fit_head, fit_sure, fitting_rows, numbers, taught_rows
 from training.config import Config, ConfigError, in_precision, read_config, recorded
 from training.data import NONE, add_data_arguments, data_words, examples_of, is_drawn, targets_of
 from training.sources import DRAWN, DataError
@@ -99,6 +99,9 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
 
     train_rows, val_rows = training_rows(config, examples)
     framing, cells = framing_of(config), first_cells(config, run)
+    if config.fit.attributes and len(seen := taught_rows(train_rows)):
+        crops, seen = framed(seen, framing, 0, "attributes'", cells)
+        fit_head(model, crops, numbers(seen))
     val_crops, val_rows = framed(val_rows, framing, 0, "validation", cells)
     val_labels = targets_of(val_rows)
 
@@ -123,8 +126,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
             raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
 
         sure = {}
-        if config.fit.attributes:
-            rows = fitting_rows(examples)
+        if config.fit.attributes and len(rows := fitting_rows(examples)):
             crops, rows = framed(rows, framing, 0, "attributes'", cells)
             sure = fit_sure(run_onnx(folder / ONNX_FILE, crops, "attributes"), numbers(rows))
         if lent:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from leukoscope import CELL_TYPES, Classifier
-from leukoscope.attributes import ATTRIBUTES, WIDTH
+from leukoscope.attributes import ATTRIBUTES, WIDTH, parts
 from leukoscope.explain import heatmap
+from leukoscope.preprocess import normalise
 from leukoscope.synthetic import draw_photo
 from tests.refusal import refusal
 from tests.training.conftest import SMOKE, run_here
@@ -287,3 +288,35 @@ def test_what_was_read_is_of_known_values():
 
 def test_what_was_read_is_of_cells_that_are_there(labs_folder):
     assert all((labs_folder / row["photo"]).is_file() for row in read_by_eye())
+
+
+def test_the_head_is_fitted_on_finished_features_and_changes_no_type():
+    """Of two values, of more, of one alone, and of some that were never taught."""
+    import keras
+
+    from training.attributes import NEVER, fit_head
+    from training.networks import NORMALISATION
+
+    rng = np.random.default_rng(3)
+    picture = keras.Input((16, 16, 3))
+    features = keras.layers.GlobalAveragePooling2D(name="features")(picture)
+    heads = [keras.layers.Dense(width, name=name)(features) for name, width in (("logits", 5), ("attributes", WIDTH))]
+    model = keras.Model(picture, keras.layers.Concatenate()(heads))
+    colours = rng.integers(0, 256, (300, 1, 1, 3))
+    crops = np.broadcast_to(colours, (300, 16, 16, 3)).astype(np.uint8)
+    before = model.predict(normalise(crops, NORMALISATION), verbose=0)[:, :5]
+    named = np.zeros((300, len(ATTRIBUTES)), int)
+    red, third = colours[:, 0, 0, 0] > 128, colours[:, 0, 0, 1] // 86
+    places = {name: place for place, name in enumerate(ATTRIBUTES)}
+    named[:, places["granularity"]] = red
+    named[:, places["cytoplasm_colour"]] = third
+    named[:, places["granule_type"]] = np.where(red, 2, 1)  # 0 and 3 are never named
+    fit_head(model, crops, named)
+    logits = model.predict(normalise(crops, NORMALISATION), verbose=0)
+    np.testing.assert_array_equal(logits[:, :5], before)
+    given = {name: part.argmax(axis=1) for name, part in parts(logits[:, 5:]).items()}
+    assert (given["granularity"] == red).mean() > 0.95
+    assert (given["cytoplasm_colour"] == third).mean() > 0.9
+    assert (given["granule_type"] == np.where(red, 2, 1)).mean() > 0.95
+    assert not given["cell_shape"].any()
+    np.testing.assert_allclose(parts(logits[:, 5:])["granule_type"][:, [0, 3]], NEVER)
