@@ -76,6 +76,7 @@ def first_steps(precision: str, steps: int, seconds: float) -> dict[str, float]:
     import numpy as np
     import tensorflow as tf
 
+    from training.attributes import attributes_taught
     from training.config import CONFIGS, checked, in_precision, read_config
     from training.data import load_examples
     from training.locator import FirstCells, locator_path
@@ -88,7 +89,8 @@ def first_steps(precision: str, steps: int, seconds: float) -> dict[str, float]:
     framing, margin = framing_of(config), config.framing.size // 4
     cells = FirstCells(locator_path(config.locator), config.locator.threshold)
     crops, rows = framed(load_examples(f"synthetic:{DRAWN}", pbc="", labs=""), framing, margin, "drawn", cells)
-    batches = Batches(*with_negatives(crops, rows, config, margin, cells), config)
+    taught = with_negatives(crops, rows, config, margin, cells)
+    batches = Batches(*taught, config, attributes_taught(config, rows, len(taught[0])))
     model = compiled(config, batches.steps)
     clock, work = [time.perf_counter()], [time.process_time()]
     for _, (inputs, labels, weights) in zip(range(steps), batches.epoch(0), strict=False):

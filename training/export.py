@@ -221,7 +221,7 @@ def export_onnx(model, path: Path) -> None:
     heads = {"logits": "class_map", "attributes": "attribute_map"}
     heads = {name: its for name, its in heads.items() if name in {layer.name for layer in model.layers}}
     outputs = {name: model.get_layer(name).output for name in (*heads, *ONNX_OUTPUTS)}
-    if isinstance(model.get_layer("features"), keras.layers.GlobalAveragePooling2D):
+    if outputs["features"].shape[-1] == outputs["feature_map"].shape[-1]:  # then they are its mean
         outputs |= {its: model.get_layer(name)(outputs["feature_map"]) for name, its in heads.items()}
     many = keras.Model(model.input, outputs)
     many(np.zeros((1, *model.input.shape[1:]), np.float32))  # Keras exports only what has been called

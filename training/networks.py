@@ -63,7 +63,8 @@ def answering(model: keras.Model, config: Config) -> keras.Model:
     both = maps(layers.Concatenate(axis=0)([inputs, inputs[:, ::-1, ::-1]]))
     upright, turned = (keras.ops.reshape(both, (2, -1, *both.shape[1:]))[way] for way in range(2))
     x = layers.Average(name="feature_map")([upright, turned[:, ::-1, ::-1]])
-    x = layers.GlobalAveragePooling2D(name="features")(x)
+    # Not as a mean over two axes, which ONNX Runtime adds up in another order for one crop than for many.
+    x = layers.Flatten(name="features")(layers.AveragePooling2D(both.shape[1:3])(x))
     heads = [_like(layer)(x) for layer in model.layers if layer.name in ("logits", "attributes")]
     outputs = heads[0] if len(heads) == 1 else layers.Concatenate(dtype="float32", name=HEADS)(heads)
     answer = keras.Model(inputs, outputs, name=model.name)

@@ -182,3 +182,13 @@ def test_what_is_seen_is_the_same_whichever_way_a_picture_comes_in(classifier, t
     assert [one.attributes for one in batch] == first
     for cells in classifier.scan_batch([path] * 2, workers=2):
         assert [one.attributes for one in cells] == first
+
+
+def test_a_crop_is_answered_the_same_alone_and_among_others(classifier):
+    """To the last bit, whatever the graph gives: no answer may depend on what else was asked."""
+    size = classifier.spec.framing.size
+    crops = np.random.default_rng(0).integers(0, 256, (9, size, size, 3), dtype=np.uint8)
+    for output in classifier.outputs:
+        alone = np.concatenate([classifier.run(crops[i : i + 1], [output])[0] for i in range(len(crops))])
+        for count in (2, 3, 9):
+            np.testing.assert_array_equal(classifier.run(crops[:count], [output])[0], alone[:count], err_msg=output)
