@@ -198,9 +198,7 @@ def _classify(args: argparse.Namespace) -> int:
         if note := _page_note(name):
             print(f"leukoscope: {visible(name)}: {note}", file=sys.stderr)
         if not args.json:
-            print(_line(name, prediction))
-            if text := seen_text(prediction):
-                print(f"  seen in the cell: {text}")
+            print(f"{_line(name, prediction)} {seen_text(prediction)}".rstrip())  # a line a picture
             if more := len(cells[1:]):
                 others = "1 more white cell" if more == 1 else f"{more:,} more white cells"
                 how = f"leukoscope scan {shlex.quote(name)} counts them all"

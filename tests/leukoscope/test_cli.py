@@ -9,6 +9,7 @@ from pypdf import PdfReader
 
 from leukoscope import CELL_TYPES, Classifier, Prediction, __version__, cli, command
 from leukoscope.synthetic import draw_photo
+from leukoscope.wording import seen_text
 
 
 @pytest.fixture
@@ -22,7 +23,10 @@ def test_classify_prints_a_line_a_picture(cell, capsys):
     assert cli.main(["classify", str(cell), str(cell)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith(f"{cell}: {Classifier.from_pretrained().predict(cell).label} ")
+    answer = Classifier.from_pretrained().predict(cell)
+    assert lines[0].startswith(f"{cell}: {answer.label} ")
+    assert seen_text(answer)
+    assert lines[0].endswith(seen_text(answer))
 
 
 def test_a_reader_that_ends_early_is_no_error(cell):
