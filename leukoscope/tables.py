@@ -103,13 +103,21 @@ def slides(out: str) -> list[Slide]:
             slide = sums[row["folder"]]
             slide["photos"] += row["first_sum"]
             slide[row["label"] if row["verdict"] == "confident" else row["verdict"]] += row["count_all"]
+            if row["verdict"] in ("review", "unfamiliar"):
+                slide["nearest", row["label"]] += row["count_all"]
     for batch in _batches(out, BAD, ["folder"]):
         for row in pa.table(batch).group_by("folder").aggregate([([], "count_all")]).to_pylist():
             sums[row["folder"]]["bad"] += row["count_all"]
     return [
         Slide(
             folder,
-            Tally(some["photos"], {name: some[name] for name in CELL_TYPES}, some["review"], some["unfamiliar"]),
+            Tally(
+                some["photos"],
+                {name: some[name] for name in CELL_TYPES},
+                some["review"],
+                some["unfamiliar"],
+                nearest={name: some["nearest", name] for name in CELL_TYPES},
+            ),
             some["bad"],
         )
         for folder, some in sorted(sums.items())
@@ -124,6 +132,7 @@ def total(parts: Iterable[Slide]) -> Slide:
         {name: sum(p.tally.counts[name] for p in parts) for name in CELL_TYPES},
         sum(p.tally.in_review for p in parts),
         sum(p.tally.unfamiliar for p in parts),
+        nearest={name: sum(p.tally.nearest[name] for p in parts) for name in CELL_TYPES},
     )
     return Slide("", tally, sum(p.bad for p in parts))
 

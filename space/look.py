@@ -69,6 +69,7 @@ CSS = (
   #cards { display: none !important; }
   .gradio-container, .gradio-container main { min-height: 0 !important; }
   .lk-stage { max-height: 80mm; }
+  .lk-crop img { width: 150px; height: 150px; }
   .lk-verdict { min-height: 0; }
   .gradio-container, .gradio-container * { color: #000 !important; }
   .lk-fill, .lk-share, .lk-swatch { print-color-adjust: exact; }
