@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from leukoscope.cells import CELL_TYPES
 from leukoscope.classifier import Prediction
@@ -198,7 +199,7 @@ class Differential:
             "notes": self.sentences(),
             "photos": list(self.photos),
             "cells": [
-                {"photo": c.photo, "cell": c.number, **asdict(c.prediction), "corrected": c.corrected, "type": c.type}
+                {"photo": c.photo, "cell": c.number, **_kept(c), "corrected": c.corrected, "type": c.type}
                 for c in self.cells
             ],
         }
@@ -297,3 +298,8 @@ def _read_text(path: str | os.PathLike[str], torn: bool = False) -> str:
         if torn and error.reason == "unexpected end of data":
             return content.decode(errors="replace")
         raise DifferentialError(f"{path} cannot be read: {error}") from None
+
+
+def _kept(cell: CountedCell) -> dict[str, Any]:
+    """What a count keeps of an answer: all but what is seen in the cell, as in a CSV."""
+    return {name: value for name, value in asdict(cell.prediction).items() if name != "attributes"}

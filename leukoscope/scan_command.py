@@ -23,13 +23,14 @@ def scan(args: argparse.Namespace) -> int:
     from leukoscope.errors import LeukoscopeError
     from leukoscope.slide_command import asks_for_slides, scan_slides
 
+    part = "tile" if asks_for_slides(args) else "photo"
     try:
-        if asks_for_slides(args):
+        if part == "tile":
             return scan_slides(args)
         return _unusable(args) or (_scan_to_parquet if args.engine == "ray" else _scan_photos)(args)
     except KeyboardInterrupt:
-        on = "with --csv FILE, of slides with --out DIR, it could go on from here"
-        how = "the same command goes on after the last photo or tile" if args.csv or args.out else on
+        on = f"with {'--out DIR' if part == 'tile' else '--csv FILE'} it could go on from here"
+        how = f"the same command goes on after the last {part}" if args.csv or args.out else on
         print(f"\nleukoscope: interrupted; {how}", file=sys.stderr)
         return INTERRUPTED
     except (LeukoscopeError, OSError) as error:

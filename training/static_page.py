@@ -28,6 +28,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from leukoscope import (
     Classifier,
     about,
@@ -109,7 +111,7 @@ def stage_static_page(folder: Path, model: str | os.PathLike[str] = EMBEDDED, pi
                 for name in archive.namelist():
                     (folder / "examples" / "count" / name).write_bytes(archive.read(name))
         else:
-            shutil.copyfile(file, folder / "examples" / file.name)
+            _lighter(file, folder / "examples")
     for file in (SOURCE / "texts").glob("*.json"):
         shutil.copyfile(file, folder / "texts" / file.name)
     english = json.loads((SOURCE / "texts" / "en.json").read_text())
@@ -120,6 +122,15 @@ def stage_static_page(folder: Path, model: str | os.PathLike[str] = EMBEDDED, pi
     version = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]
     kept = [name for name in files if name not in ("README.md", "sw.js")]
     (folder / "files.js").write_text(f"self.VERSION = {json.dumps(version)};\nself.FILES = {json.dumps(kept)};\n")
+
+
+def _lighter(picture: Path, folder: Path) -> None:
+    """Put a picture into a folder, a PNG as a WebP of the same pixels, which is a quarter smaller."""
+    if picture.suffix != ".png":
+        shutil.copyfile(picture, folder / picture.name)
+        return
+    with Image.open(picture) as image:
+        image.save(folder / f"{picture.stem}.webp", lossless=True, method=6)
 
 
 def _merged(own: dict[str, Any], library: dict[str, Any]) -> dict[str, Any]:

@@ -169,11 +169,11 @@ def test_words_are_the_librarys(engine):
         shares = dict(zip(CELL_TYPES, shares, strict=True))
         label = max(shares, key=shares.get)
         verdict = ("confident", "review", "unfamiliar")[number % 3]
-        seen = {
+        looks = {
             name: Attribute(rng.choice(values), 0.9, rng.random() < 0.7)
             for name, values in (ATTRIBUTES.items() if number % 4 else ())
         }
-        answer = Prediction(label, shares, shares[label], (0, 0, 9, 9), verdict, cut=number % 2 == 0, attributes=seen)
+        answer = Prediction(label, shares, shares[label], (0, 0, 9, 9), verdict, cut=number % 2 == 0, attributes=looks)
         predictions.append(answer)
     none = dict.fromkeys(CELL_TYPES, 0.25)
     predictions.append(Prediction(None, none, 0.0, None, "no_cell"))

@@ -268,7 +268,7 @@ GIVE = """async ([path, name]) => {
 @pytest.mark.parametrize("way", ["paste", "drop"])
 def test_a_picture_may_be_pasted_or_dropped(visit, way):
     seen = visit()
-    seen.page.evaluate(GIVE, ["examples/neutrophil.png", way])
+    seen.page.evaluate(GIVE, ["examples/neutrophil.webp", way])
     seen.headline("Neutrophil")
 
 
@@ -276,7 +276,7 @@ def test_the_camera_gives_a_photo_and_is_let_go(visit):
     """A stream of a drawn cell stands for the device."""
     seen = visit()
     seen.page.evaluate("""async () => {
-      const image = await createImageBitmap(await (await fetch('examples/lymphocyte.png')).blob())
+      const image = await createImageBitmap(await (await fetch('examples/lymphocyte.webp')).blob())
       const still = document.createElement('canvas')
       Object.assign(still, { width: image.width, height: image.height })
       const draw = () => { still.getContext('2d').drawImage(image, 0, 0); requestAnimationFrame(draw) }
