@@ -138,31 +138,31 @@ def sentence(reason: Exception | str) -> str:
 
 def unreadable_html(files: tuple[tuple[str, str], ...]) -> str:
     """The files that could not be read, and why."""
-    if not files:
-        return ""
-    items = "".join(f"<li><strong>{escape(name)}</strong>: {escape(reason)}</li>" for name, reason in files)
-    title = "1 file was not read" if len(files) == 1 else f"{len(files):,} files were not read"
-    return f'<details class="lk lk-unreadable" open><summary>{title}</summary><ul>{items}</ul></details>'
+    titles = "file was not read", "files were not read"
+    return _files_html('"lk lk-unreadable" open', titles, [(name, escape(reason)) for name, reason in files])
 
 
 def copies_html(files: tuple[tuple[str, str], ...]) -> str:
     """The files that are not counted, since their bytes were under another name."""
-    if not files:
-        return ""
-    items = "".join(f"<li><strong>{escape(name)}</strong>: a copy of {escape(first)}</li>" for name, first in files)
-    title = "1 file is a copy" if len(files) == 1 else f"{len(files):,} files are copies"
-    title = f"{title} of others and not counted again"
-    return f'<details class="lk lk-copies"><summary>{title}</summary><ul>{items}</ul></details>'
+    rest = "of others and not counted again"
+    titles = f"file is a copy {rest}", f"files are copies {rest}"
+    return _files_html('"lk lk-copies"', titles, [(name, f"a copy of {escape(first)}") for name, first in files])
 
 
 def stacks_html(files: tuple[tuple[str, int], ...]) -> str:
     """The files of several pictures, (name, how many), of which the first was read."""
+    rest = "several pictures, of which the first was read"
+    titles = f"file holds {rest}", f"files hold {rest}"
+    return _files_html('"lk lk-copies"', titles, [(name, f"{count:,} pictures") for name, count in files])
+
+
+def _files_html(kind: str, titles: tuple[str, str], files: list[tuple[str, str]]) -> str:
+    """A list to open of (name, HTML of what to know of it), titled by what one file or several are; "" without any."""
     if not files:
         return ""
-    items = "".join(f"<li><strong>{escape(name)}</strong>: {count:,} pictures</li>" for name, count in files)
-    title = "1 file holds several pictures" if len(files) == 1 else f"{len(files):,} files hold several pictures"
-    title = f"{title}, of which the first was read"
-    return f'<details class="lk lk-copies"><summary>{title}</summary><ul>{items}</ul></details>'
+    items = "".join(f"<li><strong>{escape(name)}</strong>: {text}</li>" for name, text in files)
+    title = f"{len(files):,} {titles[len(files) > 1]}"
+    return f"<details class={kind}><summary>{title}</summary><ul>{items}</ul></details>"
 
 
 def bars_html(prediction: Prediction | None = None) -> str:

@@ -15,7 +15,7 @@ it, exports it, and asks the checkpoint about photos that it never saw:
 
 The locator is the recipe's, which saw all labs but LISC; with --locators DIR it is DIR/without-LAB.onnx, where that is
 there, trained by `training.locating.train --without LAB`. What was answered to each photo is kept in the run folder,
-answers-LAB.npz, for thresholds to be fitted on. Results go to training/results/comparison.json and comparison.md; a run
+answers-LAB.npz, to be looked at. Results go to training/results/comparison.json and comparison.md; a run
 that was stopped goes on.
 """
 

@@ -71,11 +71,15 @@ def fit(labs: Mapping[str, Answered], right: float = RIGHT, least: float = 0.0) 
     """
     temperature = fit_temperature(labs)
     limit = _unfamiliar_from(labs, temperature)
-    sure = []
-    for own in labs.values():
-        shares, known = probabilities(own.logits, temperature), unfamiliarity(own.logits, temperature) <= limit
-        sure.append((shares.max(axis=1)[known], (shares.argmax(axis=1) == own.labels)[known]))
+    sure = [_of_known(own, temperature, limit) for own in labs.values()]
     return temperature, max(least, fit_confident(sure, right)), limit
+
+
+def _of_known(own: Answered, temperature: float, limit: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of the answers that are not unfamiliar: the probabilities of the types given (N,), and whether these are right
+    (N,)."""
+    shares, known = probabilities(own.logits, temperature), unfamiliarity(own.logits, temperature) <= limit
+    return shares.max(axis=1)[known], (shares.argmax(axis=1) == own.labels)[known]
 
 
 def fit_temperature(labs: Mapping[str, Answered]) -> float:
@@ -142,10 +146,9 @@ def answers_of(checkpoint: Path, photos) -> Answered:
 def as_marked(own: Answered, temperature: float, confident: float, limit: float) -> dict[str, float]:
     """How many of a lab's cells would get a confident answer, and of these how many the right one: n, share and right,
     0-1."""
-    shares = probabilities(own.logits, temperature)
-    marked = (shares.max(axis=1) >= confident) & (unfamiliarity(own.logits, temperature) <= limit)
-    true = shares.argmax(axis=1) == own.labels
-    count, given = len(true) + own.missed, int(marked.sum())
+    confidence, true = _of_known(own, temperature, limit)
+    marked = confidence >= confident
+    count, given = len(own.labels) + own.missed, int(marked.sum())
     return {"n": count, "share": given / count, "right": int(true[marked].sum()) / max(1, given)}
 
 
@@ -203,16 +206,16 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         folders = {trial: checkpoint_folder(args.runs, args.variant, trial) for trial in UNSEEN}
-        missing = [trial for trial in UNSEEN if not folders[trial].is_dir()]
-        if len(missing) > len(UNSEEN) - 2:
+        there = {trial: folder for trial, folder in folders.items() if folder.is_dir()}
+        missing = [trial for trial in UNSEEN if trial not in there]
+        if len(there) < 2:
             raise DataError(
                 f"{args.runs} lacks {', '.join(missing)}: python -m training.compare --variants {args.variant} "
                 f"--trials {' '.join(missing)}; two labs at least are needed"
             )
         examples = examples_of(args, kinds=["photo"])
         labs, recipes = {}, []
-        for trial in (trial for trial in UNSEEN if trial not in missing):
-            folder = folders[trial]
+        for trial, folder in there.items():
             config = recorded(read_spec(folder).trained, str(folder))
             recipes.append(of_the_recipe(config))
             labs[UNSEEN[trial]] = answers_of(folder, held_out(trial, config, examples))
