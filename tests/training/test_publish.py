@@ -441,7 +441,8 @@ answer = [table.column_names, table.features["label"].names, len(table), [p[0, 0
 """
     )
     columns, names, count, reds = answer
-    assert columns == ["image", "label", "photo", "field", "slide", "lab", "split", "kind", "doubt"]
+    usual = ["image", "label", "photo", "field", "slide", "lab", "split", "kind", "doubt"]
+    assert columns == [*usual, "attributes", "attributes_split"]
     assert names[:4] == list(CELL_TYPES)
     assert count == 8
     assert sorted(reds) == [20 * i for i in range(8)]
