@@ -124,7 +124,6 @@ FITTING: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "lymphocyte": {
         "nucleus_shape": ("unsegmented-round", "unsegmented-indented", "irregular"),
-        "granule_type": ("nil", "coarse", "round", "small"),
     },
     "monocyte": {
         "nucleus_shape": ("unsegmented-indented", "unsegmented-round", "irregular", "unsegmented-band"),

@@ -211,3 +211,8 @@ CELLS: dict[str, CellType] = {
     ),
 }
 """The four cards, in the order of `CELL_TYPES`."""
+
+
+def with_article(name: str) -> str:
+    """The name of a type with its article: "an eosinophil", "a monocyte"."""
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

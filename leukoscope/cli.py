@@ -10,7 +10,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from leukoscope.command import BAD_INPUT, MANY, NOT_READ, complain, load, share_work, visible
@@ -123,7 +123,7 @@ an argument or the model cannot be used, 130 if interrupted. Not a medical devic
     )
     scan.add_argument(
         "--cells",
-        type=_cells,
+        type=_up_to(MOST_CELLS),
         metavar="N",
         help="of a slide: white cells to answer, the best places first; default 200",
     )
@@ -159,7 +159,7 @@ class _Version(argparse.Action):
 def _add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
-        type=_count,
+        type=_up_to(MOST_WORKERS),
         metavar="N",
         help=f"processes that share the work; default: one a processor from {MANY} pictures on, else 1; "
         "with --engine ray one a processor of the cluster",
@@ -237,16 +237,15 @@ def _scans(classifier: Classifier, names: list[str], workers: int | None) -> Ite
             yield error
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_WORKERS}, not {text!r}")
-    return int(text)
+def _up_to(most: int) -> Callable[[str], int]:
+    """Takes a whole number from 1 to `most`."""
 
+    def number(text: str) -> int:
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {most:,}, not {text!r}")
+        return int(text)
 
-def _cells(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_CELLS:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_CELLS:,}, not {text!r}")
-    return int(text)
+    return number
 
 
 def _region(text: str) -> tuple[int, int, int, int]:

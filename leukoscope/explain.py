@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from leukoscope.attributes import ATTRIBUTES, parts
-from leukoscope.cells import CELL_TYPES
+from leukoscope.cells import CELL_TYPES, with_article
 from leukoscope.classifier import Classifier, Prediction
 from leukoscope.draw import crop, draw_heatmap
 from leukoscope.images import ImageSource, read_image
@@ -88,7 +88,7 @@ def enlarged(
     text = f"Cell {index + 1} of {len(predictions)}, enlarged."
     if heated and label and CLASS_MAP in classifier.outputs:
         picture = draw_heatmap(picture, crop(heatmap(classifier, image, label, box), box).clip(0, 1))
-        text += f" It glows where the model saw what speaks for {'an' if label[0] in 'aeiou' else 'a'} {label}."
+        text += f" It glows where the model saw what speaks for {with_article(label)}."
     return picture, text
 
 

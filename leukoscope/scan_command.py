@@ -23,9 +23,10 @@ def scan(args: argparse.Namespace) -> int:
     from leukoscope.errors import LeukoscopeError
     from leukoscope.slide_command import asks_for_slides, scan_slides
 
-    part = "tile" if asks_for_slides(args) else "photo"
+    part = "photo"
     try:
-        if part == "tile":
+        if asks_for_slides(args):
+            part = "tile"
             return scan_slides(args)
         return _unusable(args) or (_scan_to_parquet if args.engine == "ray" else _scan_photos)(args)
     except KeyboardInterrupt:

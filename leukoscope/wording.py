@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 
 from leukoscope.attributes import contradictions, looks
-from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE, CellType
+from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE, CellType, with_article
 from leukoscope.classifier import Prediction
 from leukoscope.counted import NOT_COUNTED
 from leukoscope.references import REFERENCES
@@ -130,7 +130,7 @@ def seen_text(prediction: Prediction) -> str:
     if prediction.label and prediction.verdict != "unfamiliar" and (odd := contradictions(prediction.label, seen)):
         unlike = looks({name: seen[name] for name in odd})
         against = ", ".join(f"{part.lower()} ({words})" for part, words in unlike.items())
-        said.append(f"Unusual for {'an' if prediction.label[0] in 'aeiou' else 'a'} {prediction.label}: {against}.")
+        said.append(f"Unusual for {with_article(prediction.label)}: {against}.")
     return " ".join(said)
 
 

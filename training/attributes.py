@@ -183,29 +183,16 @@ def scores(logits: np.ndarray, types: np.ndarray, named: np.ndarray, taught, sur
     return result
 
 
-def asked(classifier, rows) -> tuple[np.ndarray, np.ndarray]:
-    """Ask a model about PBC's cells: logits of the attributes (M, `WIDTH`), and which rows they are of, int (M,)."""
-    from tqdm import tqdm
-
-    from leukoscope.classifier import Framed
-    from training.data import pictures
-
-    framed = [classifier.principal(picture) for picture in tqdm(pictures(rows), "asking", len(rows), leave=False)]
-    seen = np.array([i for i, cell in enumerate(framed) if isinstance(cell, Framed)])
-    crops = [framed[i].crop for i in seen]
-    found = [classifier.run(np.stack(crops[i : i + 64]), ["attributes"])[0] for i in range(0, len(crops), 64)]
-    return np.concatenate(found), seen
-
-
 def count(classifier, examples) -> dict[str, dict]:
     """`scores` of a checkpoint on the cells of WBCAtt's test part that its types were not learned from either, and on
     the whole of it."""
     from training.data import labels_of
+    from training.evaluate import graph_output
 
     own = np.asarray(examples["attributes_split"])
     taught = examples.select(np.flatnonzero((own != "") & (own != "test")))
     rows = examples.select(np.flatnonzero(own == "test"))
-    logits, seen = asked(classifier, rows)
+    logits, seen = graph_output(classifier, rows, "attributes", "asking")
     rows = rows.select(seen)
     types, named, new = labels_of(rows), numbers(rows), np.asarray(rows["split"]) == "test"
     usual = labels_of(taught), numbers(taught)

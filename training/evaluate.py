@@ -91,6 +91,29 @@ def ask(classifier, examples) -> Answers:
     return Answers(labels_of(examples), *map(np.array, zip(*given, strict=True)), slide, photo, doubt != "")
 
 
+def graph_output(classifier, examples, output: str, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """What the graph itself gives for the most prominent cell of every row, with a progress bar.
+
+    Args:
+        classifier: the model.
+        examples: the rows.
+        output: of the graph, such as "logits".
+        what: stands before the bar.
+
+    Returns:
+        The output (M, ...), and which rows it is of, int (M,): those in which a white cell was found.
+    """
+    from tqdm import tqdm
+
+    from leukoscope.classifier import Framed
+
+    framed = [classifier.principal(picture) for picture in tqdm(pictures(examples), what, len(examples))]
+    seen = np.array([i for i, cell in enumerate(framed) if isinstance(cell, Framed)], int)
+    crops = [framed[i].crop for i in seen]
+    parts = [classifier.run(np.stack(crops[i : i + 64]), [output])[0] for i in range(0, len(crops), 64)]
+    return np.concatenate(parts), seen
+
+
 def by_photo(answers: Answers) -> Answers:
     """One answer a photo: the type that most of its copies were given, of equals the more confident.
 

@@ -33,7 +33,7 @@ from leukoscope.checkpoint import read_spec, write_json
 from leukoscope.errors import LeukoscopeError
 from training.compare import RESULTS, UNSEEN, checkpoint_folder, held_out
 from training.config import Config, ConfigError, in_precision, recorded
-from training.data import NONE, add_data_arguments, examples_of, labels_of, only_cell_types, pictures, where
+from training.data import NONE, add_data_arguments, examples_of, labels_of, only_cell_types, where
 from training.sources import DataError
 
 VERDICTS_FILE = RESULTS / "verdicts.json"
@@ -130,17 +130,12 @@ def fit_confident(sure: Sequence[tuple[np.ndarray, np.ndarray]], right: float) -
 
 def answers_of(checkpoint: Path, photos) -> Answered:
     """Ask the model of a trial about photos that it was not trained on, but for those whose label is doubtful."""
-    from tqdm import tqdm
+    from leukoscope.classifier import Classifier
+    from training.evaluate import graph_output
 
-    from leukoscope.classifier import Classifier, Framed
-
-    classifier = Classifier.from_pretrained(checkpoint)
     asked = where(only_cell_types(photos), doubt="")
-    framed = [classifier.principal(picture) for picture in tqdm(pictures(asked), checkpoint.name, len(asked))]
-    seen = [i for i, cell in enumerate(framed) if isinstance(cell, Framed)]
-    crops = [framed[i].crop for i in seen]
-    logits = [classifier.logits(np.stack(crops[i : i + 64])) for i in range(0, len(crops), 64)]
-    return Answered(np.concatenate(logits), labels_of(asked)[seen], len(framed) - len(seen))
+    logits, seen = graph_output(Classifier.from_pretrained(checkpoint), asked, "logits", checkpoint.name)
+    return Answered(logits, labels_of(asked)[seen], len(asked) - len(seen))
 
 
 def as_marked(own: Answered, temperature: float, confident: float, limit: float) -> dict[str, float]:

@@ -105,7 +105,7 @@ def test_every_value_has_words_and_every_rule_names_values():
     assert set(FITTING) == set(CELL_TYPES)
     for fitting in FITTING.values():
         for name, values in fitting.items():
-            assert 0 < len(values) < len(ATTRIBUTES[name]) or name == "granule_type"
+            assert 0 < len(values) < len(ATTRIBUTES[name])
             assert set(values) <= set(ATTRIBUTES[name])
 
 
