@@ -37,17 +37,18 @@ const parsed = (bytes) => JSON.parse(new TextDecoder().decode(bytes));
 /** Load and prove the model. Gives {name, graph, worst}: the largest difference from the golden picture's answer. */
 async function start() {
   page = parsed(await fetched("page.json"));
-  const names = ["classifier.json", "model.onnx", "locator.onnx", "golden.png", "golden.json"];
-  const [settings, classifier, finder, picture, golden] = await Promise.all(names.map(provenFile));
-  spec = parsed(settings);
   // A page that is not isolated from others has no shared memory, and so no threads.
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
   ort.env.logLevel = "error";
-  const options = { executionProviders: ["wasm"] };
-  [model, locator] = [
-    await ort.InferenceSession.create(classifier, options),
-    await ort.InferenceSession.create(finder, options),
-  ];
+  // The small graph opens the runtime while the large one is still on its way.
+  const opened = async (name, before) => {
+    const [graph] = await Promise.all([provenFile(name), before]);
+    return ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
+  };
+  const finder = opened("locator.onnx");
+  const parts = [finder, opened("model.onnx", finder), ...["classifier.json", "golden.png", "golden.json"].map(provenFile)];
+  const [small, large, settings, picture, golden] = await Promise.all(parts);
+  [locator, model, spec] = [small, large, parsed(settings)];
   const { predictions } = await scanned(await decode(picture, page.limits));
   const expected = parsed(golden);
   const found = predictions[0] ?? noCell(blank(1, 1, 3), spec.labels, page.blank);

@@ -175,13 +175,13 @@ def test_answers_come_soon(browser, staged, tmp_path):
         before, began = spent(browser), time.monotonic()
         seen.page.get_by_role("button", name="Neutrophil").click()
         seen.headline("Neutrophil")
-        first.append(min(spent(browser) - before, time.monotonic() - began))
+        first.append(min(spent_since(browser, before), time.monotonic() - began))
         for _ in range(5):
             seen.scan("photo.jpg")  # the engine is begun, and what runs often is compiled
         before = spent(browser)
         for _ in range(PHOTOS):
             seen.scan("photo.jpg")
-        photo.append((spent(browser) - before) / PHOTOS)
+        photo.append(spent_since(browser, before) / PHOTOS)
         seen.context.close()
     site.stop()
     print(f"first answer {min(first):.2f} s, a photo {1000 * min(photo):.0f} ms")
@@ -189,12 +189,17 @@ def test_answers_come_soon(browser, staged, tmp_path):
     assert min(photo) <= PHOTO_SECONDS, photo
 
 
-def spent(browser) -> float:
-    """Seconds of processors that the pages of a browser have taken."""
+def spent(browser) -> dict[int, float]:
+    """Seconds of processors that each of a browser's renderers has taken."""
     session = browser.new_browser_cdp_session()
     processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
     session.detach()
-    return sum(process["cpuTime"] for process in processes if process["type"] == "renderer")
+    return {process["id"]: process["cpuTime"] for process in processes if process["type"] == "renderer"}
+
+
+def spent_since(browser, before: dict[int, float]) -> float:
+    """The most that one of them took since: the page's own, for the browser draws its own menus in others."""
+    return max(seconds - before.get(one, 0.0) for one, seconds in spent(browser).items())
 
 
 # --- everybody -------------------------------------------------------------------------------------------
