@@ -57,7 +57,7 @@ demo: .venv/demo.stamp
 	$(BIN)/python space/app.py
 
 browser-demo: .venv/demo.stamp
-	$(BIN)/python -m training.static_page --serve
+	$(BIN)/python -m training.publishing.static_page --serve
 
 .venv/streamlit.stamp: .venv/bin/python streamlit_app/requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r streamlit_app/requirements.txt
@@ -136,9 +136,9 @@ scale: setup
 # The locator goes into its place first: every example is framed by it. Until the last export replaces the checkpoint as a
 # whole, the model there does not load, since its locator is another.
 train: setup
-	$(BIN)/python -m training.locating.train training/configs/locator.toml --out $(RUNS)/locator
+	$(BIN)/python -m training.locating.train training/recipe/configs/locator.toml --out $(RUNS)/locator
 	$(BIN)/python -m training.locating.export $(RUNS)/locator leukoscope/pretrained/locator.onnx
-	$(BIN)/python -m training.train training/configs/default.toml --out $(RUNS)/default
+	$(BIN)/python -m training.train training/recipe/configs/default.toml --out $(RUNS)/default
 	$(BIN)/python -m training.export $(RUNS)/default leukoscope/pretrained --verdicts training/results/verdicts.json
 	$(MAKE) evaluate
 
@@ -148,16 +148,16 @@ evaluate: setup
 	for lab in barcelona raabin munich_marrow lisc; do \
 	  $(BIN)/python -m training.evaluate leukoscope/pretrained --lab $$lab || exit; \
 	done
-	$(BIN)/python -m training.rejection leukoscope/pretrained
-	$(BIN)/python -m training.attributes leukoscope/pretrained
-	$(BIN)/python -m training.by_eye --score leukoscope/pretrained --json training/results/by_eye.json
-	$(BIN)/python -m training.altered leukoscope/pretrained
+	$(BIN)/python -m training.studies.rejection leukoscope/pretrained
+	$(BIN)/python -m training.attributes.scores leukoscope/pretrained
+	$(BIN)/python -m training.attributes.by_eye --score leukoscope/pretrained --json training/results/by_eye.json
+	$(BIN)/python -m training.studies.altered leukoscope/pretrained
 	threshold=$$($(BIN)/python -c 'from leukoscope import Classifier; print(Classifier.from_pretrained("leukoscope/pretrained").spec.thresholds.cell)') && \
 	  $(BIN)/python -m training.locating.score leukoscope/pretrained/locator.onnx --threshold $$threshold \
 	  --json training/results/locator.json
 
 train-reference: setup
-	$(BIN)/python -m training.train training/configs/reference.toml --out $(RUNS)/reference
+	$(BIN)/python -m training.train training/recipe/configs/reference.toml --out $(RUNS)/reference
 	$(BIN)/python -m training.export $(RUNS)/reference $(RUNS)/reference-checkpoint
 	$(BIN)/python -m training.evaluate $(RUNS)/reference-checkpoint
 

@@ -105,9 +105,9 @@ def test_no_module_of_the_library_is_too_long_to_be_read():
 
 def test_answering_loads_no_framework():
     script = (
-        "import sys; from leukoscope import Classifier; from leukoscope.synthetic import draw_cell;"
+        "import sys; from leukoscope import Classifier; from leukoscope.drawn.synthetic import draw_cell;"
         "c = Classifier.from_pretrained(); picture = draw_cell('neutrophil', seed=0); p = c.predict(picture);"
-        "from leukoscope import draw, explain, report, scanning;"
+        "from leukoscope.scanning import scan; from leukoscope.showing import draw, explain, report;"
         "explain.enlarged(c, picture, [p], 0, heated=True); draw.png(draw.draw_cells(picture, [p]));"
         f"print(sorted({HEAVY!r} & set(sys.modules)))"
     )

@@ -24,10 +24,11 @@ from pathlib import Path
 
 import numpy as np
 
-from leukoscope.cells import CELL_TYPES, CELLS
-from leukoscope.checkpoint import FIGURES_FOLDER, HISTORY_FILE, METRICS_FILE, ONNX_FILE, sha256, write_json
+from leukoscope.biology.cells import CELL_TYPES, CELLS
 from leukoscope.errors import CheckpointError
-from training.data import (
+from leukoscope.model.checkpoint import FIGURES_FOLDER, HISTORY_FILE, METRICS_FILE, ONNX_FILE, sha256, write_json
+from training.data.sources import LABELS
+from training.data.table import (
     KINDS,
     DataError,
     add_data_arguments,
@@ -36,7 +37,6 @@ from training.data import (
     pictures,
     where,
 )
-from training.sources import LABELS
 
 NO_CELL = len(CELL_TYPES)  # column of the confusion matrix for pictures in which no white cell was found
 BINS = 15

@@ -22,13 +22,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from leukoscope import Classifier
-from leukoscope.checkpoint import CARD_FILE, FILE_PATTERNS, copy_checkpoint, files_of
 from leukoscope.errors import LeukoscopeError
-from leukoscope.hub import commit_folder, hub_refusals, upload
-from training.card import CardError, render_card, render_data_card
-from training.data import load_examples, push_examples, where
-from training.sources import DataError
-from training.static_page import runtime_folder, stage_static_page
+from leukoscope.model.checkpoint import CARD_FILE, FILE_PATTERNS, copy_checkpoint, files_of
+from leukoscope.model.hub import commit_folder, hub_refusals, upload
+from training.data.sources import DataError
+from training.data.table import load_examples, push_examples, where
+from training.publishing.card import CardError, render_card, render_data_card
+from training.publishing.static_page import runtime_folder, stage_static_page
 
 ROOT = Path(__file__).parents[1]
 SPACE_FILES = ("README.md", "requirements.txt", "examples", *sorted(f.name for f in (ROOT / "space").glob("*.py")))

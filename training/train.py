@@ -1,7 +1,7 @@
 """Train a network.
 
-    python -m training.train training/configs/default.toml      # as long as it says after its first steps
-    python -m training.train training/configs/reference.toml
+    python -m training.train training/recipe/configs/default.toml      # as long as it says after its first steps
+    python -m training.train training/recipe/configs/reference.toml
 
 The run folder (runs/<name>) gets config.toml, the locator, history.csv, tensorboard/, the weights to keep so far and
 the state to go on from; beside it lies what the locator found in the pictures. Stop it at any moment, with Ctrl-C or
@@ -29,16 +29,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from leukoscope.cells import CELL_TYPES
-from leukoscope.checkpoint import LOCATOR_FILE, sha256
-from leukoscope.preprocess import Framing, frame, normalise
-from training.attributes import attributes_taught
-from training.config import Config, ConfigError, checked, in_precision, read_config, to_toml
-from training.data import add_data_arguments, data_words, examples_of, is_drawn
-from training.locator import FirstCells, locator_path
-from training.precision import native_bfloat16, resolved
-from training.replicas import DistributeError
-from training.sources import DRAWN, LABELS, OTHER_CELLS, DataError, doubted_photos
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.model.checkpoint import LOCATOR_FILE, sha256
+from leukoscope.smear.preprocess import Framing, frame, normalise
+from training.data.attributes import attributes_taught
+from training.data.sources import DRAWN, LABELS, OTHER_CELLS, DataError, doubted_photos
+from training.data.table import add_data_arguments, data_words, examples_of, is_drawn
+from training.recipe.config import Config, ConfigError, checked, in_precision, read_config, to_toml
+from training.recipe.locator import FirstCells, locator_path
+from training.recipe.precision import native_bfloat16, resolved
+from training.recipe.replicas import DistributeError
 
 KEPT_FILE = "kept.weights.h5"
 START_FILE = "start.weights.h5"  # if it is there, of the run folder: weights to start from, instead of random ones
@@ -60,7 +60,7 @@ def training_rows(config: Config, examples):
     Photos whose label is doubted are left out of the training rows alone, if the settings say so: what is held out
     stays as published, so that a score does not rise for having its hard photos taken away.
     """
-    from training.data import drop_fields_of, grouped_folds, labels_of, where
+    from training.data.table import drop_fields_of, grouped_folds, labels_of, where
 
     unknown = set(config.data.others) - set(OTHER_CELLS)
     if unknown:
@@ -116,7 +116,7 @@ def framed(examples, framing: Framing, margin: int, what: str, cells: FirstCells
     Args:
         examples: the rows.
         framing: how.
-        margin: px of surroundings on each side, see `leukoscope.preprocess.frame`.
+        margin: px of surroundings on each side, see `leukoscope.smear.preprocess.frame`.
         what: they are, to be shown.
         cells: finds the cell to frame; None for kind "photo".
 
@@ -129,7 +129,7 @@ def framed(examples, framing: Framing, margin: int, what: str, cells: FirstCells
     """
     from tqdm import tqdm
 
-    from training.data import decoded, sources
+    from training.data.table import decoded, sources
 
     cv2.setNumThreads(1)  # a photo a core: threads within one small photo cost more than they give
 
@@ -172,8 +172,8 @@ def with_negatives(
     Returns:
         The crops, uint8 (N, S, S, 3); what each is taught as, int (N,); its lab, or "empty" (N,).
     """
-    from training.data import NONE, targets_of
-    from training.negatives import empty_crops
+    from training.data.negatives import empty_crops
+    from training.data.table import NONE, targets_of
 
     targets, labs = targets_of(rows), np.asarray(rows["lab"])
     if not (config.data.empty and cells):
@@ -200,7 +200,7 @@ def first_cells(config: Config, run: Path) -> FirstCells | None:
 
 def taught(labels: np.ndarray, classes: int, attributes: np.ndarray | None) -> np.ndarray:
     """Types, int (N,), and attributes, int (N, 10), if they are taught -> what the network should give, float32."""
-    from training.heads import one_hot
+    from training.recipe.heads import one_hot
 
     types = np.eye(classes, dtype=np.float32)[labels]
     return types if attributes is None else np.concatenate([types, one_hot(attributes)], axis=1)
@@ -253,8 +253,8 @@ class Batches:
         return order[:total] if self.config.fit.steps else order[: len(self.labels)]
 
     def _batch(self, epoch: int, step: int, order: np.ndarray):
-        from training.augment import augment
-        from training.networks import NORMALISATION
+        from training.recipe.augment import augment
+        from training.recipe.networks import NORMALISATION
 
         size = self.config.framing.size
         rng = np.random.default_rng([self.config.seed, epoch, step])
@@ -364,7 +364,7 @@ def load_state(folder: Path):
     """(epochs done, compiled model, averaged weights or None), or None if no epoch was completed."""
     import keras
 
-    import training.heads  # noqa: F401 - its loss is known by name
+    import training.recipe.heads  # noqa: F401 - its loss is known by name
 
     state = latest_state(folder)
     if not state:
@@ -418,8 +418,8 @@ def compiled(config: Config, steps: int, replicas: int = 1):
     """A fresh network with its optimizer and loss."""
     import keras
 
-    from training.heads import HeadsLoss, TypeAccuracy
-    from training.networks import build
+    from training.recipe.heads import HeadsLoss, TypeAccuracy
+    from training.recipe.networks import build
 
     keras.config.set_dtype_policy(resolved(config.fit.precision))
     model = build(config, synchronized=replicas > 1)
@@ -459,7 +459,7 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
         config: the settings.
         examples: the table of pictures.
         folder: the run folder.
-        distribute: several devices to share each batch, see `training.replicas`; None: one device.
+        distribute: several devices to share each batch, see `training.recipe.replicas`; None: one device.
 
     Returns:
         The file with the weights to keep (see `kept_epoch`), averaged ones if the run averages.
@@ -470,9 +470,9 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
     import tensorflow as tf
     from tqdm import tqdm
 
-    from training.data import targets_of
-    from training.networks import NORMALISATION
-    from training.replicas import Replicas
+    from training.data.table import targets_of
+    from training.recipe.networks import NORMALISATION
+    from training.recipe.replicas import Replicas
 
     config = in_precision(config, precision_of(folder, config))
     replicas = Replicas(distribute)
@@ -597,7 +597,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m training.train",
         description="Train a network, or go on with a run that was stopped.",
     )
-    parser.add_argument("config", type=Path, help="settings, such as training/configs/default.toml")
+    parser.add_argument("config", type=Path, help="settings, such as training/recipe/configs/default.toml")
     add_data_arguments(parser)
     parser.add_argument("--out", type=Path, metavar="RUN", help="run folder; default runs/<name in the settings>")
     parser.add_argument(

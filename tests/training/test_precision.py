@@ -7,9 +7,9 @@ import re
 import pytest
 
 from tests.training.conftest import SMOKE, run_module
-from training import precision
-from training.config import CONFIGS, in_precision, read_config, to_toml
-from training.data import load_examples
+from training.data.table import load_examples
+from training.recipe import precision
+from training.recipe.config import CONFIGS, in_precision, read_config, to_toml
 from training.train import RunError, changes_since, compiled, expected, load_state, open_run, precision_of
 
 NEW = "processor\t: 0\nmodel name\t: New\nflags\t\t: fpu avx2 avx512f avx512_bf16 rdpid\n\nflags\t\t: fpu\n"

@@ -17,14 +17,14 @@ import pytest
 from PIL import Image
 
 from leukoscope import Classifier
-from leukoscope.checkpoint import LOCATOR_FILE, sha256
-from leukoscope.images import read_image
-from leukoscope.preprocess import Framing, frame
+from leukoscope.model.checkpoint import LOCATOR_FILE, sha256
+from leukoscope.pictures.images import read_image
+from leukoscope.smear.preprocess import Framing, frame
 from tests.training.conftest import ROOT, SMOKE, drawn_alone, run_here, run_module
-from training.config import ConfigError, read_config
-from training.data import NONE, load_examples, sources, targets_of
-from training.locator import FirstCells, locator_path
-from training.sources import DataError
+from training.data.sources import DataError
+from training.data.table import NONE, load_examples, sources, targets_of
+from training.recipe.config import ConfigError, read_config
+from training.recipe.locator import FirstCells, locator_path
 from training.train import (
     KEPT_FILE,
     Batches,

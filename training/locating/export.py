@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from leukoscope.errors import CheckpointError
-from leukoscope.graphs import open_locator
-from training.config import ConfigError
+from leukoscope.model.graphs import open_locator
 from training.locating.recipe import read_recipe
 from training.locating.run import CONFIG, WEIGHTS
+from training.recipe.config import ConfigError
 from training.train import RunError
 
 INPUT, OUTPUT = "photo", "cells"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.locating.pictures import Picture
+from training.locating.fields.pictures import Picture
 from training.locating.recipe import Recipe
 from training.train import RunError
 

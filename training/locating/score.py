@@ -26,14 +26,14 @@ import cv2
 import numpy as np
 
 from leukoscope.errors import CheckpointError, ImageError
-from leukoscope.graphs import open_locator
-from leukoscope.images import read_image
-from leukoscope.locate import Cell, Locator, covers
-from training.boxes import annotations, contradicted, intersection_over_union, match
-from training.labs import SCORED_ONLY, annotated_boxes, lab_rows
-from training.locating.pictures import Picture, add_folder_arguments, all_pictures, folders_of
-from training.rejection import patches
-from training.sources import DataError
+from leukoscope.model.graphs import open_locator
+from leukoscope.pictures.images import read_image
+from leukoscope.smear.locate import Cell, Locator, covers
+from training.data.boxes import annotations, contradicted, intersection_over_union, match
+from training.data.labs import SCORED_ONLY, annotated_boxes, lab_rows
+from training.data.sources import DataError
+from training.locating.fields.pictures import Picture, add_folder_arguments, all_pictures, folders_of
+from training.studies.rejection import patches
 
 Annotated = tuple[str, np.ndarray, list]  # a photo's name, it as RGB uint8 (H, W, 3), and its boxes, px
 
@@ -157,8 +157,8 @@ def fields(folder: Path, locator: Locator, draw: Path | None = None) -> dict:
 
 
 def red_cells_alone(root: Path, locator: Locator) -> dict:
-    """Patches of red cells, as they are and altered as `training.altered` does: in how many a white cell is found."""
-    from training.altered import OTHERS
+    """Patches of red cells, as they are and as `training.studies.altered` alters them: how many show a white cell?"""
+    from training.studies.altered import OTHERS
 
     counts = {"patches": 0, "as_they_are": 0, "altered": 0, "altered_with_cell": 0}
     stand_in = Cell((0, 0, 200, 200), 1.0)
