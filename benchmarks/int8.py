@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     from leukoscope.model.checkpoint import ONNX_FILE
     from leukoscope.smear.preprocess import normalise
     from training.data.table import labels_of, load_examples, pictures, where
-    from training.recipe.precision import processor
+    from training.fitting.precision import processor
 
     classifier = Classifier.from_pretrained(args.checkpoint)
     examples = load_examples(args.data, pbc="", labs="")

@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.elsewhere import MASKS
-from training.recipe.precision import processor
+from training.fitting.precision import processor
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_suffix(".json")
@@ -124,8 +124,9 @@ def weights() -> list:
     import keras
 
     from training.data.table import load_examples
+    from training.fitting.loop import train
+    from training.fitting.run_folder import KEPT_FILE, open_run, read_history
     from training.recipe.config import CONFIGS, checked, in_precision, read_config, to_toml
-    from training.train import KEPT_FILE, open_run, read_history, train
 
     settings = read_config(CONFIGS / "default.toml").model_dump()
     settings["data"] |= {"labs": ["synthetic"], "kind": "photo", "others": [], "empty": 0}

@@ -45,19 +45,10 @@ from training.attributes.scores import fit_sure
 from training.data.attributes import fitting_rows, numbers, taught_rows
 from training.data.sources import DRAWN, DataError
 from training.data.table import NONE, add_data_arguments, data_words, examples_of, is_drawn, targets_of
+from training.fitting.examples import first_cells, framed, framing_of, on_all, training_rows
+from training.fitting.run_folder import KEPT_FILE, RunError, precision_of, read_history
 from training.recipe.config import Config, ConfigError, in_precision, read_config, recorded
-from training.studies.verdicts import Answered, VerdictsError, fit, read_verdicts
-from training.train import (
-    KEPT_FILE,
-    RunError,
-    first_cells,
-    framed,
-    framing_of,
-    on_all,
-    precision_of,
-    read_history,
-    training_rows,
-)
+from training.scoring.thresholds import Answered, VerdictsError, fit, read_verdicts
 
 PARITY_CROPS = 256
 PARITY_TOLERANCE = 1e-4  # of a probability

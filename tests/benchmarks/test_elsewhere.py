@@ -26,7 +26,7 @@ def test_a_mask_reaches_the_libraries():
 import contextlib, io, json
 import cv2
 import numpy as np
-from training.recipe.precision import native_bfloat16
+from training.fitting.precision import native_bfloat16
 held = io.StringIO()
 with contextlib.redirect_stdout(held):
     np.show_runtime()

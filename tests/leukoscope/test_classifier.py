@@ -154,9 +154,9 @@ def test_training_and_serving_see_the_same_tensor(classifier, monkeypatch):
     """What training feeds its network unaugmented equals, bit for bit, what serving feeds the graph."""
     from leukoscope.smear.preprocess import normalise
     from training.data.table import load_examples, pictures
-    from training.recipe.locator import FirstCells
+    from training.fitting.examples import framed
+    from training.fitting.locator import FirstCells
     from training.recipe.networks import NORMALISATION
-    from training.train import framed
 
     examples = load_examples("synthetic:20")
     spec = classifier.spec

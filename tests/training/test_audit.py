@@ -16,11 +16,12 @@ from training.data import sources
 from training.data.overlap import same_cell, shift_between
 from training.data.sources import DataError, doubted_photos, synthetic, to_dataset
 from training.data.table import load_examples
+from training.fitting.examples import training_rows
+from training.fitting.run_folder import RunError, changes_since, open_run
 from training.recipe.config import CONFIGS, checked, read_config, to_toml
 from training.studies import audit, findings
 from training.studies.audit import FOLDS, ask_all, checkpoint_folder, contradictions, issues, judge, run_folder
 from training.studies.findings import Finding, draw, read, write
-from training.train import RunError, changes_since, open_run, training_rows
 
 TRIALS = (*FOLDS, "without-bccd")
 

@@ -18,9 +18,10 @@ from tests.training.test_train import kept_weights
 from training.data.sources import DataError
 from training.data.table import load_examples, where
 from training.finetune import ENOUGH, cells_of, finetune, finetuning, warnings, with_parts
+from training.fitting.examples import training_rows
+from training.fitting.run_folder import read_history, save_state
 from training.recipe.config import recorded
 from training.studies.own_lab import drawn_cells
-from training.train import read_history, save_state, training_rows
 
 LAMP = (1.0, 0.72, 0.5)  # another white balance: the smoke checkpoint does not divide it out
 DATA = ("--data", "synthetic:80", "--pbc", "", "--labs", "")

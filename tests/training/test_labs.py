@@ -13,9 +13,9 @@ from training.data.boxes import ANNOTATION_FOLDER
 from training.data.labs import annotated_boxes, held_out, lab_rows, labs_folder_rows
 from training.data.sources import PHOTO_FOLDER, DataError, photo_table
 from training.data.table import grouped_folds, load_examples, summary, where
+from training.fitting.examples import training_rows
 from training.locating.fields.pictures import annotated_photos, kept_small, single_cells
 from training.recipe.config import ConfigError, checked
-from training.train import training_rows
 
 COLUMNS = ("file", "lab", "cell", "slide_group", "field", "official_split")
 

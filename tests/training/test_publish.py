@@ -20,6 +20,7 @@ from tests.hub.fixtures import IMPATIENT
 from tests.hub.server import Fault
 from training.publish import stage_model
 from training.publishing.card import CardError, render_card, unseen_labs
+from training.scoring.metrics import MetricsError
 
 pytest_plugins = ["tests.hub.fixtures"]
 ROOT = Path(__file__).parents[2]
@@ -158,10 +159,10 @@ def test_metrics_of_other_weights_or_none_are_refused(tmp_path):
     folder = shutil.copytree(EMBEDDED, tmp_path / "c")
     metrics = json.loads((folder / "metrics.json").read_text())
     (folder / "metrics.json").write_text(json.dumps(metrics | {"model_sha256": "0" * 64}))
-    with pytest.raises(CardError, match="belongs to other weights"):
+    with pytest.raises(MetricsError, match="belongs to other weights"):
         stage_model(folder, REPO, tmp_path / "out")
     (folder / "metrics.json").unlink()
-    with pytest.raises(CardError, match=r"metrics\.json is missing: run python -m training\.evaluate"):
+    with pytest.raises(MetricsError, match=r"metrics\.json is missing: run python -m training\.evaluate"):
         stage_model(folder, REPO, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

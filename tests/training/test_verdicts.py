@@ -13,16 +13,17 @@ from leukoscope.model.checkpoint import read_spec
 from tests.training.conftest import run_here
 from training.data.table import load_examples, pictures
 from training.recipe.config import read_config
-from training.studies import verdicts
-from training.studies.verdicts import (
+from training.scoring.thresholds import (
     Answered,
     VerdictsError,
+    as_marked,
     fit,
     fit_confident,
     fit_temperature,
     of_the_recipe,
     read_verdicts,
 )
+from training.studies import verdicts
 
 
 def answered(rng, count: int, temperature: float = 1.0, classes: int = 4) -> Answered:
@@ -66,7 +67,7 @@ def test_what_is_fitted_keeps_what_it_promises():
     strange = [np.mean(unfamiliarity(own.logits, temperature) > limit) for own in labs.values()]
     assert np.mean(strange) == pytest.approx(0.02, abs=1e-3)
     for own in labs.values():
-        row = verdicts.as_marked(own, temperature, confident, limit)
+        row = as_marked(own, temperature, confident, limit)
         assert row["n"] == len(own.labels) + own.missed
         assert row["right"] >= 0.97
         assert 0 < row["share"] < 1

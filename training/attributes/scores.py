@@ -30,7 +30,7 @@ def fit_sure(logits: np.ndarray, named: np.ndarray) -> dict[str, float]:
         logits: of cells held out, (N, `WIDTH`).
         named: what people saw in them, int (N, 10).
     """
-    from training.studies.verdicts import fit_confident
+    from training.scoring.thresholds import fit_confident
 
     sure = {}
     for (name, part), truth in zip(parts(logits).items(), named.T, strict=True):
@@ -83,7 +83,7 @@ def count(classifier, examples) -> dict[str, dict]:
     """`scores` of a checkpoint on the cells of WBCAtt's test part that its types were not learned from either, and on
     the whole of it."""
     from training.data.table import labels_of
-    from training.evaluate import graph_output
+    from training.scoring.answers import graph_output
 
     own = np.asarray(examples["attributes_split"])
     taught = examples.select(np.flatnonzero((own != "") & (own != "test")))
@@ -101,7 +101,7 @@ def count(classifier, examples) -> dict[str, dict]:
 def main(argv: list[str] | None = None) -> int:
     from leukoscope.model.checkpoint import read_spec
     from training.data.table import add_data_arguments, examples_of
-    from training.publishing.card import CardError, add_counts
+    from training.scoring.metrics import MetricsError, add_counts
 
     parser = argparse.ArgumentParser(
         prog="python -m training.attributes.scores",
@@ -117,7 +117,7 @@ def main(argv: list[str] | None = None) -> int:
         if "test" not in set(examples["attributes_split"]):
             raise DataError(f"no attributes: --pbc and --labs must be given, and {TABLE} lie in the latter")
         found = add_counts(args.checkpoint, "attributes", lambda classifier: count(classifier, examples))
-    except (CardError, DataError, LeukoscopeError) as error:
+    except (MetricsError, DataError, LeukoscopeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     for part, result in found.items():

@@ -30,13 +30,13 @@ import numpy as np
 from leukoscope.errors import ImageError
 from leukoscope.smear.locate import SIDE_UNIT, Locator
 from training.data.sources import DataError
+from training.fitting.run_folder import RunError
 from training.locating.fields.canvas import example
 from training.locating.fields.found import DOUBTFUL, LEAST, read_boxes, relabel, write_boxes
 from training.locating.fields.pictures import Picture, add_folder_arguments, all_pictures, drawn, everyday, folders_of
 from training.locating.recipe import Recipe, read_recipe
 from training.locating.run import STATE, WEIGHTS, add_to_history, check_run, identity, open_run, steps_done
 from training.recipe.config import ConfigError
-from training.train import RunError
 
 SAVED_EVERY = 250  # steps
 WARM_UP = 200  # steps
@@ -241,7 +241,7 @@ def train(recipe: Recipe, pictures: list[Picture], folder: Path) -> Path:
         if part.doubtful is not None and unboxed:
             boxes = folder / f"found-{number}.json"
             if not boxes.exists() and training.done < last:
-                relabel(unboxed, training.recipe.locator(LEAST * DOUBTFUL), part.doubtful)
+                relabel(unboxed, training.fitting.locator(LEAST * DOUBTFUL), part.doubtful)
                 write_boxes(boxes, unboxed)
             if boxes.exists():
                 read_boxes(boxes, unboxed)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leukoscope import __version__
-from leukoscope.model.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, Spec, read_spec, sha256, write_json
+from leukoscope.model.checkpoint import FIGURES_FOLDER, Spec, read_spec
 from leukoscope.showing.about import SETS, TEST, in_order
 from training.data.sources import LABELS
 from training.data.table import summary
+from training.scoring.metrics import read_metrics
 
 if TYPE_CHECKING:
-    from leukoscope.classifier import Classifier
+    pass
 
 TEMPLATE = Path(__file__).parents[2] / "model_card.md"
 
@@ -135,38 +134,6 @@ def _same_recipe(spec: Spec, config) -> bool:
         settings["fit"] = {key: value for key, value in settings.get("fit", {}).items() if key != "precision"}
     parts = ("framing", "network", "augment", "fit")
     return all(ours.get(part) == theirs[part] for part in parts) and ours["data"]["kind"] == theirs["data"]["kind"]
-
-
-def read_metrics(checkpoint: Path) -> dict:
-    """The checkpoint's metrics.json.
-
-    Raises:
-        CardError: if there is none, or it belongs to other weights.
-    """
-    path = checkpoint / METRICS_FILE
-    if not path.exists():
-        raise CardError(f"{path} is missing: run python -m training.evaluate {checkpoint}")
-    metrics = json.loads(path.read_text())
-    if metrics.get("model_sha256") != sha256(checkpoint / ONNX_FILE):
-        raise CardError(f"{path} belongs to other weights: run python -m training.evaluate {checkpoint}")
-    if not metrics.get("results"):
-        raise CardError(f"{path} holds no result: run python -m training.evaluate {checkpoint}")
-    return metrics
-
-
-def add_counts(checkpoint: Path, name: str, count: Callable[[Classifier], dict]) -> dict:
-    """Count with a checkpoint, and add what was counted to its metrics.json under a name.
-
-    Raises:
-        CardError: as `read_metrics`, before anything is counted.
-        CheckpointError: if the checkpoint cannot be loaded.
-    """
-    from leukoscope.classifier import Classifier
-
-    classifier, metrics = Classifier.from_pretrained(checkpoint), read_metrics(checkpoint)
-    metrics[name] = count(classifier)
-    write_json(checkpoint / METRICS_FILE, metrics)
-    return metrics[name]
 
 
 def _metadata(metrics: dict, repo_id: str, dataset: str | None):

@@ -111,7 +111,7 @@ class Fit(Section):
     attributes: Annotated[float, Field(ge=0.0)] = 0.0  # weight of what else is seen in a cell; 0: types alone
     average: Fraction = 0.0  # momentum of the weights' moving average; 0: none
     patience: Annotated[int, Field(ge=0)]  # epochs without a lower validation loss before stopping; 0: never stop
-    precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"  # auto: see `training.recipe.precision`
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"  # auto: see `training.fitting.precision`
 
 
 class Config(Section):

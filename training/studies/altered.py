@@ -33,7 +33,7 @@ from training.data.table import (
     pictures,
     where,
 )
-from training.publishing.card import CardError, add_counts
+from training.scoring.metrics import MetricsError, add_counts
 
 SIDE = 120  # px
 CELLS = (1.6, 1.3, 1.15, 1.0)  # the side of the cut in widths of the cell
@@ -199,7 +199,7 @@ def main(argv: list[str] | None = None) -> int:
         if not args.pbc:
             raise DataError("no data given: pass --pbc DIR or set PBC_DIR")
         counts = add_counts(args.checkpoint, "altered", lambda c: measure(c, held_out_cells(args.data, args.pbc)))
-    except (CardError, CheckpointError, DataError) as error:
+    except (MetricsError, CheckpointError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     for name, row in counts.items():

@@ -44,7 +44,7 @@ def trained(runs: Path, variant: str, trials: Iterable[str], examples) -> dict[s
     Raises:
         DataError: naming the command that makes what is missing, or the run that was trained on other data.
     """
-    from training.train import changes_since
+    from training.fitting.run_folder import changes_since
 
     missing = [
         trial
@@ -76,7 +76,7 @@ def unseen_rows(configs: dict[str, Config], examples, rows) -> dict[str, np.ndar
     Raises:
         DataError: if a photo was trained on by all of them.
     """
-    from training.train import training_rows
+    from training.fitting.examples import training_rows
 
     unseen = {}
     for trial, config in configs.items():

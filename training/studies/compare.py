@@ -95,7 +95,7 @@ def checkpoint_folder(runs: Path, variant: str, trial: str) -> Path:
 
 def held_out(trial: str, config: Config, examples):
     """The photos that a trial is scored on, cells of other kinds included."""
-    from training.train import training_rows
+    from training.fitting.examples import training_rows
 
     if trial in FOLDS:
         return where(training_rows(config, examples)[1], lab="bccd")
@@ -111,9 +111,11 @@ def copies_of(photos, examples):
 def run_trial(variant: str, trial: str, examples, runs: Path, locators: Path | None = None) -> dict[str, Any]:
     """Train, export and score one trial; what was done of it before is not done again."""
     from leukoscope.classifier import Classifier
-    from training.evaluate import ask, scores
     from training.export import export
-    from training.train import open_run, train
+    from training.fitting.loop import train
+    from training.fitting.run_folder import open_run
+    from training.scoring.answers import ask
+    from training.scoring.scores import scores
 
     config = configured(variant, trial, locators)
     run = run_folder(runs, variant, trial)
@@ -141,7 +143,8 @@ def run_trial(variant: str, trial: str, examples, runs: Path, locators: Path | N
 
 def scored(classifier, photos, kept: Path) -> dict[str, Any]:
     """Ask a classifier about photos, cells of other kinds included, and keep its answers in a file."""
-    from training.evaluate import ask, scores, unfamiliarity_aurocs
+    from training.scoring.answers import ask
+    from training.scoring.scores import scores, unfamiliarity_aurocs
 
     answers = ask(classifier, photos)
     np.savez(kept, **asdict(answers))

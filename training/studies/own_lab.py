@@ -23,9 +23,9 @@ from leukoscope.model.checkpoint import write_json
 from training.data.sources import DataError
 from training.data.table import add_data_arguments, examples_of, labels_of, only_cell_types, where
 from training.finetune import ENOUGH, FIT, finetune
+from training.fitting.run_folder import RunError
 from training.recipe.config import ConfigError
 from training.studies.compare import UNSEEN, checkpoint_folder
-from training.train import RunError
 
 RESULTS = Path(__file__).parents[1] / "results"
 FIRST_LAB = "barcelona"
@@ -48,7 +48,8 @@ def measure(checkpoint: Path, examples, lab: str, runs: Path, seed: int) -> dict
         after} by what was asked.
     """
     from leukoscope.classifier import Classifier
-    from training.evaluate import ask, scores
+    from training.scoring.answers import ask
+    from training.scoring.scores import scores
 
     cells, others = drawn_cells(examples, lab, ENOUGH, seed)
     run = runs / f"own-{lab}-{seed}"

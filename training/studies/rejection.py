@@ -27,7 +27,7 @@ from leukoscope.pictures.images import read_image
 from training.data.boxes import annotations
 from training.data.negatives import draw_cartoon
 from training.data.sources import PHOTO_FOLDER, DataError, photo_table
-from training.publishing.card import CardError, add_counts
+from training.scoring.metrics import MetricsError, add_counts
 
 PATCHES = 300
 MADE = 200  # pictures of each made-up kind
@@ -115,7 +115,7 @@ def main(argv: list[str] | None = None) -> int:
         if not args.data:
             raise DataError("no data given: pass --data DIR or set BLOOD_CELLS_DIR")
         counts = add_counts(args.checkpoint, "rejection", lambda c: measure(c, args.data))
-    except (CardError, CheckpointError, DataError) as error:
+    except (MetricsError, CheckpointError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     total = {key: sum(row[key] for row in counts.values()) for key in ("n", "cell_found", "confident")}
