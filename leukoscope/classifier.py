@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from leukoscope.biology.attributes import Attribute
 from leukoscope.errors import CheckpointError
 from leukoscope.model import calibration
 from leukoscope.model.ahead import BATCH, overlapped
@@ -29,7 +28,7 @@ from leukoscope.model.checkpoint import (
 )
 from leukoscope.model.graphs import open_graph, open_locator
 from leukoscope.model.hub import Source, find, upload
-from leukoscope.model.prediction import Prediction, no_cell
+from leukoscope.model.prediction import Prediction, judged, no_cell
 from leukoscope.model.process import prepare
 from leukoscope.pictures.images import ImageSource, read_image
 from leukoscope.smear.locate import Cell, Locator
@@ -151,7 +150,8 @@ class Classifier:
         Raises:
             ImageError: if it cannot be read.
         """
-        return self.answer_principals([self.principal(source)])[0]
+        principal = self.principal(source)  # decoded, its cells found, the most prominent one framed
+        return self.answer_principals([principal])[0]  # run through the network, calibrated, judged
 
     def predict_batch(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[Prediction]:
         """Classify many pictures, in order, holding a few batches of crops in memory and no more than a picture or two.
@@ -217,16 +217,19 @@ class Classifier:
 
     def framed(self, source: ImageSource, first: bool = False) -> list[Framed]:
         """Decode a picture and frame its cells, or the most prominent alone, or the picture as a whole."""
-        image = read_image(source)
-        if self._locator is None:
-            return [Framed(frame(image, self.spec.framing), None, False)]
-        return [self.framed_cell(image, cell) for cell in self.locate(image)[: 1 if first else None]]
+        return self._framed(read_image(source), first)
 
     def principal(self, source: ImageSource) -> Framed | Prediction:
         """The most prominent cell of a picture, framed; if there is none, the answer that says so, and why."""
         image = read_image(source)
-        framed = self.framed(image, first=True)
+        framed = self._framed(image, first=True)
         return framed[0] if framed else no_cell(image)
+
+    def _framed(self, image: np.ndarray, first: bool) -> list[Framed]:
+        if self._locator is None:
+            return [Framed(frame(image, self.spec.framing), None, False)]
+        cells = self._locator.locate(image)
+        return [self.framed_cell(image, cell) for cell in cells[: 1 if first else None]]
 
     def answer(self, framed: list[Framed]) -> list[Prediction]:
         """One prediction for each framed cell."""
@@ -234,9 +237,11 @@ class Classifier:
         for start in range(0, len(framed), BATCH):
             batch = framed[start : start + BATCH]
             logits, *more = self.run(np.stack([cell.crop for cell in batch]), self._answers)
+            shares = calibration.probabilities(logits, self.spec.temperature)
+            strange = calibration.unfamiliarity(logits, self.spec.temperature)
             seen = calibration.attributes_of(more[0], self.spec.attributes) if more else [{} for _ in batch]
-            rows = zip(self.probabilities(logits), self.unfamiliarity(logits), batch, seen, strict=True)
-            predictions += [self._prediction(*row) for row in rows]
+            for cell, *answer in zip(batch, shares, strange, seen, strict=True):
+                predictions.append(judged(self.spec, cell.box, cell.cut, *answer))
         return predictions
 
     def answer_each(self, pictures: list[list[Framed]]) -> list[list[Prediction]]:
@@ -275,23 +280,6 @@ class Classifier:
         """Run the network on framed crops, uint8 (N, S, S, 3), for the outputs named."""
         given: list[np.ndarray] = self._session.run(outputs, {"image": normalise(crops, self.spec.normalisation)})
         return given
-
-    def _prediction(self, row: np.ndarray, strange: float, cell: Framed, seen: dict[str, Attribute]) -> Prediction:
-        best, confidence = int(row.argmax()), float(row.max())
-        if strange > self.spec.thresholds.unfamiliar:
-            verdict = "unfamiliar"
-        else:
-            verdict = "confident" if confidence >= self.spec.thresholds.confident else "review"
-        return Prediction(
-            label=self.spec.labels[best],
-            probabilities=dict(zip(self.spec.labels, map(float, row), strict=True)),
-            confidence=confidence,
-            box=cell.box,
-            verdict=verdict,
-            cut=cell.cut,
-            unfamiliarity=float(strange),
-            attributes=seen,
-        )
 
     def replay_golden(self) -> float:
         """Answer the checkpoint's own test picture.

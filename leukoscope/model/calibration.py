@@ -45,9 +45,12 @@ def attributes_of(logits: np.ndarray, sure: Mapping[str, float]) -> list[dict[st
         logits: of the attributes, float (N, `WIDTH`).
         sure: of each attribute, the probability from which its value is said.
     """
-    cells: list[dict[str, Attribute]] = [{} for _ in logits]
-    for name, part in parts(logits).items():
-        for cell, shares in zip(cells, softmax(part, 1.0), strict=True):
-            best = int(shares.argmax())
-            cell[name] = Attribute(ATTRIBUTES[name][best], float(shares[best]), bool(shares[best] >= sure[name]))
+    shares = [softmax(part, 1.0) for part in parts(logits).values()]
+    best = np.stack([part.argmax(axis=1) for part in shares], axis=1).tolist()
+    most = np.stack([part.max(axis=1) for part in shares], axis=1).tolist()
+    cells = []
+    for chosen, probable in zip(best, most, strict=True):
+        values = [of[place] for of, place in zip(ATTRIBUTES.values(), chosen, strict=True)]
+        said = [probability >= sure[name] for name, probability in zip(ATTRIBUTES, probable, strict=True)]
+        cells.append(dict(zip(ATTRIBUTES, map(Attribute, values, probable, said), strict=True)))
     return cells

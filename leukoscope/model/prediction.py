@@ -8,6 +8,7 @@ import numpy as np
 
 from leukoscope.biology.attributes import Attribute
 from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.model.checkpoint import Spec
 from leukoscope.smear.blank import why_blank
 
 VERDICTS = ("confident", "review", "unfamiliar", "no_cell")
@@ -41,6 +42,38 @@ class Prediction:
     unfamiliarity: float = 0.0
     reason: str | None = None
     attributes: dict[str, Attribute] = field(default_factory=dict, compare=False, repr=False)
+
+
+def judged(
+    spec: Spec,
+    box: tuple[int, int, int, int] | None,
+    cut: bool,
+    shares: np.ndarray,
+    unfamiliarity: float,
+    attributes: dict[str, Attribute],
+) -> Prediction:
+    """The answer for a cell by the thresholds of a checkpoint.
+
+    Args:
+        spec: of the checkpoint.
+        box: of the cell, as of a `Prediction`.
+        cut: likewise.
+        shares: its probabilities in the order of the spec's labels, float (4,).
+        unfamiliarity: 0-1.
+        attributes: what is seen in it.
+    """
+    confidence = float(shares.max())
+    sure = "confident" if confidence >= spec.thresholds.confident else "review"
+    return Prediction(
+        label=spec.labels[int(shares.argmax())],
+        probabilities=dict(zip(spec.labels, map(float, shares), strict=True)),
+        confidence=confidence,
+        box=box,
+        verdict="unfamiliar" if unfamiliarity > spec.thresholds.unfamiliar else sure,
+        cut=cut,
+        unfamiliarity=float(unfamiliarity),
+        attributes=attributes,
+    )
 
 
 def no_cell(image: np.ndarray | None = None) -> Prediction:

@@ -180,9 +180,10 @@ def _from_pil(image: Image.Image) -> np.ndarray:
         raise ImageError("Pillow misreads a TIFF of 16 bits in planes: give the file's path or bytes")
     if image.mode == "F":
         raise ImageError("floating-point pictures are not supported: save it with 8 bits a channel")
-    _check_memory(image.width, image.height, image.width * image.height * _decoding_bytes(image))
+    deep = png_samples.is_deep(image)
+    _check_memory(image.width, image.height, image.width * image.height * _decoding_bytes(image, deep))
     try:
-        if png_samples.is_deep(image):
+        if deep:
             png_samples.brighten(image)
         image.load()
         rgb = _pil_to_rgb(image)
@@ -195,7 +196,7 @@ def _from_pil(image: Image.Image) -> np.ndarray:
         raise ImageError(f"the picture is damaged or cut short ({type(error).__name__})") from None
 
 
-def _decoding_bytes(image: Image.Image) -> int:
+def _decoding_bytes(image: Image.Image, deep: bool) -> int:
     """Bytes that a decoder needs for each pixel: Pillow's own, and what the format's library holds beside them."""
     if image.format in ("WEBP", "AVIF", HEIC):
         return 16  # two canvases of an animation, or planes of 16 bits, and a copy
@@ -206,7 +207,7 @@ def _decoding_bytes(image: Image.Image) -> int:
     if image.format == "TIFF":  # a strip may be as large as the picture
         bits = image.tag_v2.get(BITS_PER_SAMPLE, (8,))  # type: ignore[attr-defined]
         return 4 + sum(bits) // 8 if isinstance(bits, tuple) else 8
-    return 8 if png_samples.is_deep(image) else 4  # twice: its upper bytes and its lower ones
+    return 8 if deep else 4  # twice: its upper bytes and its lower ones
 
 
 def _bits(image: TiffImagePlugin.TiffImageFile) -> tuple[int, ...]:
