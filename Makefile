@@ -16,26 +16,33 @@ export PORT ?= 7860
 .PHONY: help setup demo browser-demo streamlit notebook test coverage mutants lint api fuzz bench steps load scale train evaluate train-reference browser screenshots findings clean
 
 help:
-	@echo "make demo             serve the Gradio page on http://127.0.0.1:$(PORT) (PORT=... changes it)"
-	@echo "make browser-demo     serve the page that answers in the browser itself, at the same address"
-	@echo "make streamlit        serve the lab bench's app on http://127.0.0.1:8501"
-	@echo "make notebook         open the notebooks in JupyterLab"
-	@echo "make test             set everything up, browser included, and run all tests (WORKERS=2 at a time)"
-	@echo "                      ISA=avx2: as on an older processor; BUSY=2: beside processes that keep it busy"
-	@echo "make coverage         which lines and branches of the library the tests run; below 95 % it fails"
-	@echo "make mutants          which small faults in the core the tests notice; ARGS=locate: in a module (twenty minutes)"
-	@echo "make lint             ruff, mypy (strict, on the library), bandit, and known faults of the packages (pip-audit)"
-	@echo "make api              list the public names anew in docs/api.md"
-	@echo "make fuzz             100,000 changed files through every reader of untrusted bytes"
-	@echo "make load             the page under 50 clients and the bench's app under 10, a minute each"
-	@echo "make bench            speed and memory, side by side with other networks (within 10 minutes)"
-	@echo "make steps            the first hundred steps of training, float32 against bfloat16 (ISA=avx2 too)"
-	@echo "make scale            a scan on a cluster of three nodes on this machine: speed, kills, memory (half an hour)"
-	@echo "make findings         what surprised us in other software: does it still hold? (a quarter of an hour, mostly of installing)"
-	@echo "make screenshots      take the pictures of docs/screenshots anew"
-	@echo "make train            train, export and score locator and default model (BLOOD_CELLS_DIR, PBC_DIR, LABS_DIR; hours)"
-	@echo "make evaluate         score the embedded model: TEST, every other lab, pictures without a cell, altered ones, boxes"
-	@echo "make train-reference  the same for the published recipe (hours)"
+	@echo "To use it"
+	@echo "  make demo             serve the Gradio page on http://127.0.0.1:$(PORT) (PORT=... changes it)"
+	@echo "  make browser-demo     serve the page that answers in the browser itself, at the same address"
+	@echo "  make streamlit        serve the lab bench's app on http://127.0.0.1:8501"
+	@echo "  make notebook         open the notebooks in JupyterLab"
+	@echo
+	@echo "To change it"
+	@echo "  make test             set everything up, browser included, and run all tests (WORKERS=2 at a time)"
+	@echo "                        ISA=avx2: as on an older processor; BUSY=2: beside processes that keep it busy"
+	@echo "  make lint             ruff, mypy (strict, on the library), bandit, and known faults of the packages (pip-audit)"
+	@echo "  make coverage         which lines and branches of the library the tests run; below 95 % it fails"
+	@echo "  make mutants          which small faults in the core the tests notice; ARGS=locate: in a module (twenty minutes)"
+	@echo "  make fuzz             100,000 changed files through every reader of untrusted bytes"
+	@echo "  make api              list the public names anew in docs/api.md"
+	@echo "  make screenshots      take the pictures of docs/screenshots anew"
+	@echo
+	@echo "To train and to score a model (BLOOD_CELLS_DIR, PBC_DIR, LABS_DIR)"
+	@echo "  make train            train, export and score locator and default model (hours)"
+	@echo "  make evaluate         score the embedded model: TEST, every other lab, pictures without a cell, altered ones, boxes"
+	@echo "  make train-reference  train and score the published recipe (hours)"
+	@echo
+	@echo "To measure"
+	@echo "  make bench            speed and memory, side by side with other networks (within 10 minutes)"
+	@echo "  make steps            the first hundred steps of training, float32 against bfloat16 (ISA=avx2 too)"
+	@echo "  make load             the page under 50 clients and the bench's app under 10, a minute each"
+	@echo "  make scale            a scan on a cluster of three nodes on this machine: speed, kills, memory (half an hour)"
+	@echo "  make findings         what surprised us in other software: does it still hold? (a quarter of an hour)"
 
 # Two sets of packages in one environment: the page needs no TensorFlow, and should be up in a minute.
 .venv/bin/python:
@@ -57,7 +64,7 @@ demo: .venv/demo.stamp
 	$(BIN)/python space/app.py
 
 browser-demo: .venv/demo.stamp
-	$(BIN)/python -m training.static_page --serve
+	$(BIN)/python -m training.publishing.static_page --serve
 
 .venv/streamlit.stamp: .venv/bin/python streamlit_app/requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r streamlit_app/requirements.txt
@@ -136,9 +143,9 @@ scale: setup
 # The locator goes into its place first: every example is framed by it. Until the last export replaces the checkpoint as a
 # whole, the model there does not load, since its locator is another.
 train: setup
-	$(BIN)/python -m training.locating.train training/configs/locator.toml --out $(RUNS)/locator
+	$(BIN)/python -m training.locating.train training/recipe/configs/locator.toml --out $(RUNS)/locator
 	$(BIN)/python -m training.locating.export $(RUNS)/locator leukoscope/pretrained/locator.onnx
-	$(BIN)/python -m training.train training/configs/default.toml --out $(RUNS)/default
+	$(BIN)/python -m training.train training/recipe/configs/default.toml --out $(RUNS)/default
 	$(BIN)/python -m training.export $(RUNS)/default leukoscope/pretrained --verdicts training/results/verdicts.json
 	$(MAKE) evaluate
 
@@ -148,16 +155,16 @@ evaluate: setup
 	for lab in barcelona raabin munich_marrow lisc; do \
 	  $(BIN)/python -m training.evaluate leukoscope/pretrained --lab $$lab || exit; \
 	done
-	$(BIN)/python -m training.rejection leukoscope/pretrained
-	$(BIN)/python -m training.attributes leukoscope/pretrained
-	$(BIN)/python -m training.by_eye --score leukoscope/pretrained --json training/results/by_eye.json
-	$(BIN)/python -m training.altered leukoscope/pretrained
+	$(BIN)/python -m training.studies.rejection leukoscope/pretrained
+	$(BIN)/python -m training.attributes.scores leukoscope/pretrained
+	$(BIN)/python -m training.attributes.by_eye --score leukoscope/pretrained --json training/results/by_eye.json
+	$(BIN)/python -m training.studies.altered leukoscope/pretrained
 	threshold=$$($(BIN)/python -c 'from leukoscope import Classifier; print(Classifier.from_pretrained("leukoscope/pretrained").spec.thresholds.cell)') && \
 	  $(BIN)/python -m training.locating.score leukoscope/pretrained/locator.onnx --threshold $$threshold \
 	  --json training/results/locator.json
 
 train-reference: setup
-	$(BIN)/python -m training.train training/configs/reference.toml --out $(RUNS)/reference
+	$(BIN)/python -m training.train training/recipe/configs/reference.toml --out $(RUNS)/reference
 	$(BIN)/python -m training.export $(RUNS)/reference $(RUNS)/reference-checkpoint
 	$(BIN)/python -m training.evaluate $(RUNS)/reference-checkpoint
 

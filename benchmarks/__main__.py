@@ -153,7 +153,7 @@ def measure(paths: dict[str, list[Path]], folder: Path, quick: bool) -> dict[str
 
 def machine() -> dict:
     """What it ran on."""
-    from leukoscope.process import processors
+    from leukoscope.model.process import processors
 
     packages = ("numpy", "onnxruntime", "pillow", "keras", "tensorflow")
     return {

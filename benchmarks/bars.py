@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.train import kept_epoch, read_history
+from training.fitting.run_folder import kept_epoch, read_history
 
 ROOT = Path(__file__).parents[1]
 PASS = 0.8601  # accuracy on TEST that the reference's author reports

@@ -62,10 +62,10 @@ def main(argv: list[str] | None = None) -> int:
 
     from benchmarks.peers import session
     from leukoscope import Classifier
-    from leukoscope.checkpoint import ONNX_FILE
-    from leukoscope.preprocess import normalise
-    from training.data import labels_of, load_examples, pictures, where
-    from training.precision import processor
+    from leukoscope.model.checkpoint import ONNX_FILE
+    from leukoscope.smear.preprocess import normalise
+    from training.data.table import labels_of, load_examples, pictures, where
+    from training.fitting.precision import processor
 
     classifier = Classifier.from_pretrained(args.checkpoint)
     examples = load_examples(args.data, pbc="", labs="")

@@ -1,6 +1,6 @@
 """Drawn slides: tiled TIFF pyramids of JPEG tiles, laid out of a few drawn blocks whose tiles are encoded once each.
 
-These are drawings, as those of `leukoscope.synthetic`: nothing measured on them is evidence about real blood.
+These are drawings, as those of `leukoscope.drawn.synthetic`: nothing measured on them is evidence about real blood.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
-from leukoscope.synthetic import Stain, draw_photo
+from leukoscope.drawn.synthetic import Stain, draw_photo
 
 TILE = 256  # px
 BLOCK = 2048  # px: side of what is drawn at once

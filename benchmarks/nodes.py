@@ -23,7 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.ports import free_port
-from leukoscope.ray_start import start_patiently
+from leukoscope.cluster.ray_start import start_patiently
 
 MARK = "LEUKOSCOPE_NODE"
 START_SECONDS = 300  # importing Ray alone takes minutes beside a dozen other processes

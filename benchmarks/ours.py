@@ -8,9 +8,9 @@ from pathlib import Path
 
 from benchmarks.measure import gemm_peak, multiply_adds, process, spread, timed
 from leukoscope import Classifier
-from leukoscope.bulk import run
-from leukoscope.checkpoint import ONNX_FILE
-from leukoscope.images import read_image
+from leukoscope.model.bulk import run
+from leukoscope.model.checkpoint import ONNX_FILE
+from leukoscope.pictures.images import read_image
 
 COLD = "from leukoscope import Classifier; Classifier.from_pretrained().predict({path!r})"
 SERVING = """
@@ -37,12 +37,12 @@ def throughput(classifier: Classifier, paths: list[Path], total: int, workers: i
     """Pictures a second, once the workers run: from the first answer to the last."""
     many = (paths * (total // len(paths) + 1))[:total]
     if decode_only:
-        answers = run(classifier.source, _decode_chunk, many, workers)
+        answers = run(classifier.opener, _decode_chunk, many, workers)
     else:
         # One worker is one process too, so that two are compared with the same thing.
-        from leukoscope.bulk import answers as ask
+        from leukoscope.model.bulk import answers as ask
 
-        answers = ask(classifier.source, "predict", many, workers)
+        answers = ask(classifier.opener, "predict", many, workers)
     next(answers)
     began = time.perf_counter()
     rest = sum(1 for _ in answers)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from leukoscope.draw import resized
-from leukoscope.images import read_image
-from leukoscope.process import processors
+from leukoscope.model.process import processors
+from leukoscope.pictures.images import read_image
+from leukoscope.showing.draw import resized
 
 SIDE = 224
-REFERENCE_SIDE = 128  # as in training/configs/reference.toml
+REFERENCE_SIDE = 128  # as in training/recipe/configs/reference.toml
 NAMES = ("reference", "mobilenet_v3_small", "efficientnet_b0", "resnet_50", "vit_b_16")
 SOONEST = NAMES[:2]
 
@@ -26,8 +26,8 @@ def build(name: str, side: int = SIDE):
     import keras
 
     if name == "reference":
-        from training.config import CONFIGS, read_config
-        from training.networks import build as build_network
+        from training.recipe.config import CONFIGS, read_config
+        from training.recipe.networks import build as build_network
 
         return build_network(read_config(CONFIGS / "reference.toml"))
     if name == "vit_b_16":

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from leukoscope.cells import CELL_TYPES
-from leukoscope.synthetic import draw_cell, draw_photo
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.drawn.synthetic import draw_cell, draw_photo
 
 PHOTOS = "dataset-master/dataset-master/JPEGImages"
 COPIES = "dataset2-master/dataset2-master/images/TEST"

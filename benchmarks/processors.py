@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.elsewhere import MASKS
-from training.precision import processor
+from training.fitting.precision import processor
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_suffix(".json")
@@ -66,9 +66,9 @@ def draw(folder: Path, photos: int) -> None:
     from PIL import Image
 
     from leukoscope import CELL_TYPES
-    from leukoscope.checkpoint import GOLDEN_PICTURE
-    from leukoscope.hub import EMBEDDED
-    from leukoscope.synthetic import draw_photo
+    from leukoscope.drawn.synthetic import draw_photo
+    from leukoscope.model.checkpoint import GOLDEN_PICTURE
+    from leukoscope.model.hub import EMBEDDED
 
     shutil.copyfile(EMBEDDED / GOLDEN_PICTURE, folder / "golden.png")
     for n in range(photos):
@@ -123,9 +123,10 @@ def weights() -> list:
 
     import keras
 
-    from training.config import CONFIGS, checked, in_precision, read_config, to_toml
-    from training.data import load_examples
-    from training.train import KEPT_FILE, open_run, read_history, train
+    from training.data.table import load_examples
+    from training.fitting.loop import train
+    from training.fitting.run_folder import KEPT_FILE, open_run, read_history
+    from training.recipe.config import CONFIGS, checked, in_precision, read_config, to_toml
 
     settings = read_config(CONFIGS / "default.toml").model_dump()
     settings["data"] |= {"labs": ["synthetic"], "kind": "photo", "others": [], "empty": 0}

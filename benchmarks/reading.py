@@ -12,7 +12,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractBufferedFile
 
-from leukoscope.stores import find_roots, list_photos, read_ahead
+from leukoscope.cluster.stores import find_roots, list_photos, read_ahead
 
 DELAYS = (0.0, 0.01, 0.03, 0.1)  # s until a store answers; 10 to 100 ms are usual for object stores
 BANDWIDTH = 100e6  # bytes/s of one connection

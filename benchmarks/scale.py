@@ -38,7 +38,7 @@ from benchmarks.growth import Study, cost_of_a_million_cells, growth, simulate
 from benchmarks.nodes import Cluster
 from benchmarks.pictures import linked, small_pictures
 from benchmarks.reading import reading
-from leukoscope.cluster import LISTERS, PORTION
+from leukoscope.cluster.scan import LISTERS, PORTION
 
 ROOT = Path(__file__).parents[1]
 RESULTS, DOCUMENT = ROOT / "benchmarks" / "scale.json", ROOT / "docs" / "scale.md"
@@ -47,7 +47,7 @@ STORE_BYTES = 12.5e9  # bytes/s of an object store to one cluster: 100 Gbit/s, w
 DRIVER = """
 import sys, time
 from leukoscope import Classifier
-from leukoscope.cluster import scan_to_parquet
+from leukoscope.cluster.scan import scan_to_parquet
 photos, out, address = sys.argv[1:]
 began = time.perf_counter()
 def seen(count):
@@ -129,9 +129,9 @@ def speed(photos: Path, work: Path) -> dict:
 def rows_alone(photos: Path) -> list[tuple]:
     """Every row as `leukoscope scan` has it, by one process and one thread."""
     from leukoscope import Classifier
-    from leukoscope.photos import find_pictures, read_photos
-    from leukoscope.scanning import scan_files
-    from leukoscope.tables import cell_rows
+    from leukoscope.cluster.tables import cell_rows
+    from leukoscope.scanning.photos import find_pictures, read_photos
+    from leukoscope.scanning.scan import scan_files
 
     rows: list[tuple] = []
     files, bad = find_pictures([photos])
@@ -155,7 +155,7 @@ def rows_of(out: Path) -> list[tuple]:
 
 
 def _key(row: dict) -> tuple:
-    from leukoscope.tables import CELLS, SCHEMAS
+    from leukoscope.cluster.tables import CELLS, SCHEMAS
 
     return tuple(row.get(name) for name in SCHEMAS[CELLS].names if name not in ("sha256", "folder"))
 

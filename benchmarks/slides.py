@@ -31,8 +31,8 @@ import numpy as np
 
 from benchmarks import made_slides
 from benchmarks.made_slides import Block
-from leukoscope.cells import CELL_TYPES
-from leukoscope.limits import clopper_pearson
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.counting.limits import clopper_pearson
 
 SIZE = (40_000, 30_000)
 SIDE = 1024  # px of a block

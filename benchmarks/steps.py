@@ -18,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from training.precision import MASK, masked, native_bfloat16, processor
+from training.fitting.precision import MASK, masked, native_bfloat16, processor
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_suffix(".json")
@@ -76,11 +76,13 @@ def first_steps(precision: str, steps: int, seconds: float) -> dict[str, float]:
     import numpy as np
     import tensorflow as tf
 
-    from training.attributes import attributes_taught
-    from training.config import CONFIGS, checked, in_precision, read_config
-    from training.data import load_examples
-    from training.locator import FirstCells, locator_path
-    from training.train import Batches, compiled, framed, framing_of, with_negatives
+    from training.data.attributes import attributes_taught
+    from training.data.table import load_examples
+    from training.fitting.batches import Batches
+    from training.fitting.examples import framed, framing_of, with_negatives
+    from training.fitting.locator import FirstCells, locator_path
+    from training.fitting.loop import compiled
+    from training.recipe.config import CONFIGS, checked, in_precision, read_config
 
     settings = read_config(CONFIGS / "default.toml").model_dump()
     settings["data"] |= {"labs": ["synthetic"], "kind": "photo", "others": [], "empty": DRAWN // 4}

@@ -1,4 +1,4 @@
-// The differential as table and bar chart: `leukoscope/charts.py`, whose HTML is staged and filled here.
+// The differential as table and bar chart: `leukoscope/showing/charts.py`, whose HTML is staged and filled here.
 
 import { find, make, staged } from "./dom.js";
 import { fixed, grouped } from "./numbers.js";

@@ -1,4 +1,4 @@
-// The bytes of a file -> an upright RGB picture: `leukoscope/images.py`, with the browser's own decoders.
+// The bytes of a file -> an upright RGB picture: `leukoscope/pictures/images.py`, with the browser's own decoders.
 //
 // Orientation is applied by the browser. What is refused is refused in the same order and for the same reasons.
 

@@ -1,4 +1,4 @@
-// A count over photos and what it adds up to: `leukoscope/differential.py` and `tally.py`. It holds no elements.
+// A count over photos and what it adds up to: `leukoscope/counting/differential.py` and `tally.py`. It holds no elements.
 
 import { fixed, grouped, repr, rint, twoDigits } from "./numbers.js";
 import { clopperPearson } from "./limits.js";

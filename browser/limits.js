@@ -1,4 +1,4 @@
-// Exact limits of a share that was counted (Clopper and Pearson 1934): `leukoscope/limits.py`.
+// Exact limits of a share that was counted (Clopper and Pearson 1934): `leukoscope/counting/limits.py`.
 
 const HALVINGS = 100;
 const MOST_STEPS = 100_000;

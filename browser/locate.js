@@ -1,4 +1,4 @@
-// Photo -> its white cells: `leukoscope/locate.py` in the browser. All numbers of it are given as `rules`.
+// Photo -> its white cells: `leukoscope/smear/locate.py` in the browser. All numbers of it are given as `rules`.
 
 import { rint } from "./numbers.js";
 import { reduced } from "./resample.js";

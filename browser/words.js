@@ -1,4 +1,4 @@
-// A prediction in words: `leukoscope/wording.py`, whose sentences are staged with the page.
+// A prediction in words: `leukoscope/showing/wording.py`, whose sentences are staged with the page.
 
 import { fixed } from "./numbers.js";
 import { capital, fill, say, sentence, words } from "./texts.js";

@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leukoscope.cells import CELL_TYPES, CELLS
-    from leukoscope.classifier import Classifier, Prediction
-    from leukoscope.differential import Differential
+    from leukoscope.biology.cells import CELL_TYPES, CELLS
+    from leukoscope.classifier import Classifier
+    from leukoscope.counting.differential import Differential
     from leukoscope.errors import (
         CheckpointError,
         DifferentialError,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ModelUnavailable,
         PublishError,
     )
+    from leukoscope.model.prediction import Prediction
 
 __version__ = "0.1.0"
 
@@ -40,16 +41,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CELLS": "cells",
-    "CELL_TYPES": "cells",
+    "CELLS": "biology.cells",
+    "CELL_TYPES": "biology.cells",
     "CheckpointError": "errors",
     "Classifier": "classifier",
-    "Differential": "differential",
+    "Differential": "counting.differential",
     "DifferentialError": "errors",
     "ImageError": "errors",
     "LeukoscopeError": "errors",
     "ModelUnavailable": "errors",
-    "Prediction": "classifier",
+    "Prediction": "model.prediction",
     "PublishError": "errors",
 }
 

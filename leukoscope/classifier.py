@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from leukoscope import calibration
-from leukoscope.ahead import BATCH, overlapped
-from leukoscope.attributes import Attribute, attributes_of
-from leukoscope.blank import why_blank
-from leukoscope.checkpoint import (
+from leukoscope.errors import CheckpointError
+from leukoscope.model import calibration
+from leukoscope.model.ahead import BATCH, overlapped
+from leukoscope.model.bulk import in_processes
+from leukoscope.model.checkpoint import (
     GOLDEN_FILE,
     GOLDEN_PICTURE,
     GOLDEN_TOLERANCE,
@@ -25,18 +26,16 @@ from leukoscope.checkpoint import (
     read_json,
     read_spec,
 )
-from leukoscope.errors import CheckpointError
-from leukoscope.graphs import open_graph, open_locator
-from leukoscope.hub import Source, find, upload
-from leukoscope.images import ImageSource, read_image
-from leukoscope.locate import Cell, Locator
-from leukoscope.preprocess import frame, normalise
-from leukoscope.process import prepare
+from leukoscope.model.graphs import open_graph, open_locator
+from leukoscope.model.hub import Source, find, upload
+from leukoscope.model.prediction import Prediction, judged, no_cell
+from leukoscope.model.process import prepare
+from leukoscope.pictures.images import ImageSource, read_image
+from leukoscope.smear.locate import Cell, Locator
+from leukoscope.smear.preprocess import frame, normalise
 
 if TYPE_CHECKING:
     import keras
-
-VERDICTS = ("confident", "review", "unfamiliar", "no_cell")
 
 
 class Framed(NamedTuple):
@@ -50,42 +49,13 @@ class Framed(NamedTuple):
     cut: bool
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one white cell.
-
-    label: one of `CELL_TYPES`, or None if no white cell was found.
-    probabilities: of all four types, calibrated, summing to 1; without a cell all are 0.25.
-    confidence: probability of the label; 0 without a cell.
-    box: (x0, y0, x1, y1) of the whole cell, cytoplasm included, px of the picture as given, after EXIF, x1 and y1
-        exclusive; None without a cell or for a model that looks at the whole picture.
-    verdict: one of `VERDICTS`: "confident" (the label stands), "review" (not sure enough: look yourself),
-        "unfamiliar" (it does not look like any of the four types; the label is only the nearest) or "no_cell".
-    cut: whether the box reaches the edge of the picture, so that part of the cell may be missing.
-    unfamiliarity: 0-1, how little it looks like any of the four types; 0 without a cell.
-    reason: why no white cell was found, where the picture is the reason, such as a black one; else None.
-    attributes: what is seen in the cell, by the names of `leukoscope.attributes.ATTRIBUTES`; empty without a cell, for
-        a model that was not taught them, and in a count that was kept in a file. Not compared, nor shown by `repr`.
-    """
-
-    label: str | None
-    probabilities: dict[str, float]
-    confidence: float
-    box: tuple[int, int, int, int] | None
-    verdict: str
-    cut: bool = False
-    unfamiliarity: float = 0.0
-    reason: str | None = None
-    attributes: dict[str, Attribute] = field(default_factory=dict, compare=False, repr=False)
-
-
 class Classifier:
     """Tells the four cell types apart. Make one with `from_pretrained`; it may be shared between threads."""
 
     def __init__(self, source: Source, threads: int = 1) -> None:
         """Load a checkpoint that lies on this machine; `from_pretrained` finds it.
 
-        Changes settings of the process: see `leukoscope.process.prepare`.
+        Changes settings of the process: see `leukoscope.model.process.prepare`.
         """
         self.source = source
         self.folder = source.folder
@@ -180,7 +150,8 @@ class Classifier:
         Raises:
             ImageError: if it cannot be read.
         """
-        return self.answer_principals([self.principal(source)])[0]
+        principal = self.principal(source)  # decoded, its cells found, the most prominent one framed
+        return self.answer_principals([principal])[0]  # run through the network, calibrated, judged
 
     def predict_batch(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[Prediction]:
         """Classify many pictures, in order, holding a few batches of crops in memory and no more than a picture or two.
@@ -189,15 +160,13 @@ class Classifier:
 
         Args:
             sources: as for `predict`; taken as they are needed.
-            workers: processes that share the work; see `leukoscope.bulk`. Worth it from some hundred pictures on.
+            workers: processes that share the work; see `leukoscope.model.bulk`. Worth it from some hundred pictures on.
 
         Raises:
             ImageError: at the first picture that cannot be read.
         """
         if workers > 1:
-            from leukoscope.bulk import in_processes
-
-            yield from in_processes(self.source, "predict", sources, workers)
+            yield from in_processes(self.opener, "predict", sources, workers)
             return
         yield from overlapped(sources, self.principal, self.answer_principals)
 
@@ -219,9 +188,7 @@ class Classifier:
     def scan_batch(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[list[Prediction]]:
         """`scan` many photos, in order; arguments and errors as for `predict_batch`."""
         if workers > 1:
-            from leukoscope.bulk import in_processes
-
-            yield from in_processes(self.source, "scan", sources, workers)
+            yield from in_processes(self.opener, "scan", sources, workers)
             return
         yield from overlapped(sources, self.framed, self.answer_each)
 
@@ -250,16 +217,19 @@ class Classifier:
 
     def framed(self, source: ImageSource, first: bool = False) -> list[Framed]:
         """Decode a picture and frame its cells, or the most prominent alone, or the picture as a whole."""
-        image = read_image(source)
-        if self._locator is None:
-            return [Framed(frame(image, self.spec.framing), None, False)]
-        return [self.framed_cell(image, cell) for cell in self.locate(image)[: 1 if first else None]]
+        return self._framed(read_image(source), first)
 
     def principal(self, source: ImageSource) -> Framed | Prediction:
         """The most prominent cell of a picture, framed; if there is none, the answer that says so, and why."""
         image = read_image(source)
-        framed = self.framed(image, first=True)
+        framed = self._framed(image, first=True)
         return framed[0] if framed else no_cell(image)
+
+    def _framed(self, image: np.ndarray, first: bool) -> list[Framed]:
+        if self._locator is None:
+            return [Framed(frame(image, self.spec.framing), None, False)]
+        cells = self._locator.locate(image)
+        return [self.framed_cell(image, cell) for cell in cells[: 1 if first else None]]
 
     def answer(self, framed: list[Framed]) -> list[Prediction]:
         """One prediction for each framed cell."""
@@ -267,9 +237,11 @@ class Classifier:
         for start in range(0, len(framed), BATCH):
             batch = framed[start : start + BATCH]
             logits, *more = self.run(np.stack([cell.crop for cell in batch]), self._answers)
-            seen = attributes_of(more[0], self.spec.attributes) if more else [{} for _ in batch]
-            rows = zip(self.probabilities(logits), self.unfamiliarity(logits), batch, seen, strict=True)
-            predictions += [self._prediction(*row) for row in rows]
+            shares = calibration.probabilities(logits, self.spec.temperature)
+            strange = calibration.unfamiliarity(logits, self.spec.temperature)
+            seen = calibration.attributes_of(more[0], self.spec.attributes) if more else [{} for _ in batch]
+            for cell, *answer in zip(batch, shares, strange, seen, strict=True):
+                predictions.append(judged(self.spec, cell.box, cell.cut, *answer))
         return predictions
 
     def answer_each(self, pictures: list[list[Framed]]) -> list[list[Prediction]]:
@@ -295,6 +267,11 @@ class Classifier:
         return calibration.unfamiliarity(logits, self.spec.temperature)
 
     @property
+    def opener(self) -> Callable[[], Classifier]:
+        """What opens the same checkpoint again, such as in another process: it can be sent there."""
+        return partial(Classifier, self.source)
+
+    @property
     def outputs(self) -> list[str]:
         """Names of what the graph can give."""
         return [output.name for output in self._session.get_outputs()]
@@ -303,23 +280,6 @@ class Classifier:
         """Run the network on framed crops, uint8 (N, S, S, 3), for the outputs named."""
         given: list[np.ndarray] = self._session.run(outputs, {"image": normalise(crops, self.spec.normalisation)})
         return given
-
-    def _prediction(self, row: np.ndarray, strange: float, cell: Framed, seen: dict[str, Attribute]) -> Prediction:
-        best, confidence = int(row.argmax()), float(row.max())
-        if strange > self.spec.thresholds.unfamiliar:
-            verdict = "unfamiliar"
-        else:
-            verdict = "confident" if confidence >= self.spec.thresholds.confident else "review"
-        return Prediction(
-            label=self.spec.labels[best],
-            probabilities=dict(zip(self.spec.labels, map(float, row), strict=True)),
-            confidence=confidence,
-            box=cell.box,
-            verdict=verdict,
-            cut=cell.cut,
-            unfamiliarity=float(strange),
-            attributes=seen,
-        )
 
     def replay_golden(self) -> float:
         """Answer the checkpoint's own test picture.
@@ -340,9 +300,3 @@ class Classifier:
     def info(self) -> dict[str, Any]:
         """What this model is: its spec as plain values, where it is from, and the size of its graphs in bytes."""
         return {"source": self.source.name, "model_bytes": self._bytes, **asdict(self.spec)}
-
-
-def no_cell(image: np.ndarray | None = None) -> Prediction:
-    """The answer where no white cell was found in a picture, RGB uint8 (H, W, 3); with None its reason is not asked."""
-    reason = None if image is None else why_blank(image)
-    return Prediction(None, dict.fromkeys(Spec.labels, 0.25), 0.0, None, "no_cell", reason=reason)

@@ -13,11 +13,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from leukoscope.command import BAD_INPUT, MANY, NOT_READ, complain, load, share_work, visible
+from leukoscope.commands.shared import BAD_INPUT, MANY, NOT_READ, complain, load, share_work
+from leukoscope.errors import visible
 
 if TYPE_CHECKING:
-    from leukoscope.classifier import Classifier, Prediction
+    from leukoscope.classifier import Classifier
     from leukoscope.errors import ImageError
+    from leukoscope.model.prediction import Prediction
 
 MOST_WORKERS = 256
 MOST_CELLS = 1_000_000
@@ -179,7 +181,7 @@ def _classify(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from leukoscope.errors import ImageError
-    from leukoscope.wording import seen_text
+    from leukoscope.showing.wording import seen_text
 
     for name in args.image:
         if os.path.isdir(name):
@@ -213,7 +215,7 @@ def _page_note(name: str) -> str | None:
     from pathlib import Path
 
     from leukoscope.errors import ImageError
-    from leukoscope.images import page_note, read_file
+    from leukoscope.pictures.images import page_note, read_file
 
     try:
         return page_note(read_file(Path(name)))
@@ -223,12 +225,12 @@ def _page_note(name: str) -> str | None:
 
 def _scans(classifier: Classifier, names: list[str], workers: int | None) -> Iterator[list[Prediction] | ImageError]:
     """The cells of each picture, the most prominent first, or the error in their place."""
-    from leukoscope.bulk import answers
     from leukoscope.errors import ImageError
+    from leukoscope.model.bulk import answers
 
     processes = share_work(workers, len(names))
     if processes > 1:
-        yield from answers(classifier.source, "scan", names, processes)
+        yield from answers(classifier.opener, "scan", names, processes)
         return
     for name in names:
         try:
@@ -259,7 +261,7 @@ def _region(text: str) -> tuple[int, int, int, int]:
 def _line(name: str, prediction: Prediction) -> str:
     if prediction.label is None:
         return f"{name}: no white cell found{f': {prediction.reason}' if prediction.reason else ''}"
-    from leukoscope.wording import percent, ranked, shown_types
+    from leukoscope.showing.wording import percent, ranked, shown_types
 
     shares = [f"{cell} {percent(prediction.probabilities[cell])}".replace("\u00a0", " ") for cell in ranked(prediction)]
     if prediction.verdict == "confident":
@@ -278,6 +280,6 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _scan(args: argparse.Namespace) -> int:
-    from leukoscope.scan_command import scan
+    from leukoscope.commands.scan import scan
 
     return scan(args)

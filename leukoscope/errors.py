@@ -37,3 +37,8 @@ class PublishError(LeukoscopeError, OSError):
 
 class DifferentialError(LeukoscopeError):
     """A file that holds no count, or a damaged one; the message names the line and the column."""
+
+
+def visible(text: str) -> str:
+    """A name with its control characters spelled out: a terminal would obey them."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import gradio as gr
 
-from leukoscope import Classifier, about
-from leukoscope.cells import NOT_A_MEDICAL_DEVICE
+from leukoscope import Classifier
+from leukoscope.biology.cells import NOT_A_MEDICAL_DEVICE
+from leukoscope.showing import about
 
 
 def about_tab(classifier: Classifier, keep_minutes: int) -> None:

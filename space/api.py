@@ -9,8 +9,9 @@ import gradio as gr
 import numpy as np
 from uploads import Uploads
 
-from leukoscope import Classifier, ImageError, wording
-from leukoscope.images import read_image
+from leukoscope import Classifier, ImageError
+from leukoscope.pictures.images import read_image
+from leukoscope.showing import wording
 
 
 def endpoints(page: gr.Blocks, classifier: Classifier, uploads: Uploads) -> None:

@@ -30,9 +30,10 @@ from starlette.middleware import Middleware
 from uploads import Uploads
 from zerogpu import name_a_gpu_function
 
-from leukoscope import Classifier, ModelUnavailable, wording
-from leukoscope.about import model_name
-from leukoscope.hub import EMBEDDED, MODEL_VARIABLE
+from leukoscope import Classifier, ModelUnavailable
+from leukoscope.model.hub import EMBEDDED, MODEL_VARIABLE
+from leukoscope.showing import wording
+from leukoscope.showing.about import model_name
 
 PIN_FILE = Path(__file__).parent / "pinned.json"  # in a published Space: the model revision it was made for
 MAX_UPLOAD_MB = 64  # of one file, a .zip of photos among them

@@ -10,14 +10,14 @@ import numpy as np
 from uploads import Uploads
 
 from leukoscope import Classifier, ImageError, Prediction
-from leukoscope.about import model_identity
-from leukoscope.archives import ZipLimits, is_zip, photos_in_zip, readable_name, unused_name
-from leukoscope.differential import CountedCell, Differential, Origin
-from leukoscope.draw import crop, jpeg, view
-from leukoscope.images import picture_count, read_image
-from leukoscope.photos import LeftOut, digest_of
-from leukoscope.pictured import Key, cells_to_show
-from leukoscope.wording import AS_THE_MODEL
+from leukoscope.counting.differential import CountedCell, Differential, Origin
+from leukoscope.pictures.images import picture_count, read_image
+from leukoscope.scanning.archives import ZipLimits, is_zip, photos_in_zip, readable_name, unused_name
+from leukoscope.scanning.photos import LeftOut, digest_of
+from leukoscope.showing.about import model_identity
+from leukoscope.showing.draw import crop, jpeg, view
+from leukoscope.showing.pictured import Key, cells_to_show
+from leukoscope.showing.wording import AS_THE_MODEL
 
 MOST_PHOTOS = 400
 MOST_CELLS = 3000

@@ -8,7 +8,7 @@ import json
 
 import markup
 
-from leukoscope import wording
+from leukoscope.showing import wording
 
 GALLERY = (
     f"const KEYS = {json.dumps({key.lower(): value for key, value in markup.KEYS.items()})}\n"

@@ -17,7 +17,8 @@ import markup
 from counting import Count
 from uploads import MAX_PHOTO_MB, Uploads
 
-from leukoscope import Classifier, charts, report, wording
+from leukoscope import Classifier
+from leukoscope.showing import charts, report, wording
 
 DRAWN_PHOTOS = Path(__file__).parent / "examples" / "twelve_drawn_photos.zip"
 MOST_SHOWN = 600  # cells in the gallery; the rest is counted all the same

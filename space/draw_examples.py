@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from leukoscope import CELL_TYPES
-from leukoscope.synthetic import draw_cell, draw_photo
+from leukoscope.drawn.synthetic import draw_cell, draw_photo
 
 FOLDER = Path(__file__).parent / "examples"
 SIDE = 320  # px

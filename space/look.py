@@ -7,7 +7,7 @@ import deciding
 import gradio as gr
 import rules
 
-from leukoscope import about, charts, wording
+from leukoscope.showing import about, charts, wording
 
 # Font stacks of the visitor's own system.
 THEME = gr.themes.Default(

@@ -11,10 +11,11 @@ from html import escape
 
 import numpy as np
 
-from leukoscope import CELL_TYPES, CELLS, Prediction, wording
-from leukoscope.differential import NOT_COUNTED, CountedCell, Differential
-from leukoscope.draw import data_uri, jpeg_uri, shrunk
-from leukoscope.synthetic import draw_cell
+from leukoscope import CELL_TYPES, CELLS, Prediction
+from leukoscope.counting.differential import NOT_COUNTED, CountedCell, Differential
+from leukoscope.drawn.synthetic import draw_cell
+from leukoscope.showing import wording
+from leukoscope.showing.draw import data_uri, jpeg_uri, shrunk
 
 SHOWN_SIDE = 1400  # px; longer pictures are shown smaller, so that the answer arrives quickly
 THUMBNAIL_SIDE = 144  # px in the gallery, shown at half of it: sharp on fine screens

@@ -13,10 +13,11 @@ import markup
 import numpy as np
 from uploads import MAX_PHOTO_MB, Uploads
 
-from leukoscope import CELL_TYPES, Classifier, ImageError, Prediction, about, draw, wording
-from leukoscope.classifier import no_cell
-from leukoscope.explain import CLASS_MAP, enlarged
-from leukoscope.images import FORMATS, page_note, read_image
+from leukoscope import CELL_TYPES, Classifier, ImageError, Prediction
+from leukoscope.model.prediction import no_cell
+from leukoscope.pictures.images import FORMATS, page_note, read_image
+from leukoscope.showing import about, draw, wording
+from leukoscope.showing.explain import CLASS_MAP, enlarged
 
 EXAMPLES = Path(__file__).parent / "examples"
 THUMBNAIL = 96  # px of an example's button

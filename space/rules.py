@@ -92,4 +92,4 @@ STYLE = """
 :is(.lk-unreadable, .lk-copies) ul { margin: .3rem 0 0 1.1rem;
   overflow-wrap: anywhere; max-height: 12rem; overflow-y: auto; }
 """
-"""Rules for the HTML of `markup`, beside those of `leukoscope.wording`."""
+"""Rules for the HTML of `markup`, beside those of `leukoscope.showing.wording`."""

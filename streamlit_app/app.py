@@ -13,8 +13,8 @@ from model_chooser import choose_model
 from photo_page import photo_page
 from slide_page import slide_page
 
-from leukoscope import about
-from leukoscope.cells import NOT_A_MEDICAL_DEVICE
+from leukoscope.biology.cells import NOT_A_MEDICAL_DEVICE
+from leukoscope.showing import about
 
 PRIVACY = (
     "Pictures go from your browser to the machine that runs this app, and nowhere else. The app asks no other site "

@@ -14,12 +14,13 @@ import streamlit as st
 from photo_page import TYPES
 from running_count import RunningCount
 
-from leukoscope import Classifier, about, charts, report, wording
-from leukoscope.counted import CountedCell
-from leukoscope.draw import jpeg_uri
+from leukoscope import Classifier
+from leukoscope.counting.counted import CountedCell
 from leukoscope.errors import DifferentialError
 from leukoscope.files import write_whole
-from leukoscope.photos import is_photo_below
+from leukoscope.scanning.photos import is_photo_below
+from leukoscope.showing import about, charts, report, wording
+from leukoscope.showing.draw import jpeg_uri
 
 FOLDER_VARIABLE = "LEUKOSCOPE_SESSIONS"
 DEFAULT_FOLDER = "leukoscope-sessions"

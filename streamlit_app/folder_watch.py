@@ -11,7 +11,7 @@ import streamlit as st
 from running_count import RunningCount, from_path
 
 from leukoscope import Classifier
-from leukoscope.photos import find_pictures, photo_name
+from leukoscope.scanning.photos import find_pictures, photo_name
 
 ROOT_VARIABLE = "LEUKOSCOPE_WATCH_ROOT"
 SETTLED_SECONDS = 1.0  # a younger file may still be being written

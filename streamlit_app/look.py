@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 from PIL import Image
 
-from leukoscope import about, charts, wording
-from leukoscope.synthetic import draw_cell
+from leukoscope.drawn.synthetic import draw_cell
+from leukoscope.showing import about, charts, wording
 
 STYLE = (
     wording.STYLE

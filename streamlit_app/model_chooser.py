@@ -6,9 +6,10 @@ import os
 
 import streamlit as st
 
-from leukoscope import Classifier, about
+from leukoscope import Classifier
 from leukoscope.errors import LeukoscopeError
-from leukoscope.hub import EMBEDDED, MODEL_VARIABLE
+from leukoscope.model.hub import EMBEDDED, MODEL_VARIABLE
+from leukoscope.showing import about
 
 KINDS = {"embedded": "Embedded", "hub": "Hub repo", "folder": "Folder"}
 
@@ -16,7 +17,7 @@ KINDS = {"embedded": "Embedded", "hub": "Hub repo", "folder": "Folder"}
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4)
 def loaded(name: str | None, revision: str | None = None) -> Classifier:
     """A model, loaded once for all pages and warmed by one picture."""
-    from leukoscope.synthetic import draw_cell
+    from leukoscope.drawn.synthetic import draw_cell
 
     classifier = Classifier.from_pretrained(name, revision=revision)
     classifier.predict(draw_cell("neutrophil", seed=0))

@@ -7,12 +7,13 @@ from html import escape
 import numpy as np
 import streamlit as st
 
-from leukoscope import Classifier, ImageError, Prediction, about, draw, wording
-from leukoscope.classifier import no_cell
-from leukoscope.explain import CLASS_MAP, enlarged
-from leukoscope.images import page_note, read_image
-from leukoscope.photos import SUFFIXES, digest_of
-from leukoscope.synthetic import draw_photo
+from leukoscope import Classifier, ImageError, Prediction
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.model.prediction import no_cell
+from leukoscope.pictures.images import page_note, read_image
+from leukoscope.scanning.photos import SUFFIXES, digest_of
+from leukoscope.showing import about, draw, wording
+from leukoscope.showing.explain import CLASS_MAP, enlarged
 
 TYPES = sorted(SUFFIXES)
 SHOWN_SIDE = 1400  # px; longer pictures are shown smaller

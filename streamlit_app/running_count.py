@@ -16,13 +16,13 @@ import numpy as np
 import session_file
 
 from leukoscope import Classifier, ImageError
-from leukoscope.about import model_identity
-from leukoscope.archives import ZipLimits, is_zip, photos_in_zip, readable_name, unused_name
-from leukoscope.differential import Differential, Origin
-from leukoscope.draw import crop, jpeg
-from leukoscope.images import MAX_BYTES, picture_count, read_image
-from leukoscope.photos import LeftOut, digest_of
-from leukoscope.pictured import Key, cells_to_show
+from leukoscope.counting.differential import Differential, Origin
+from leukoscope.pictures.images import MAX_BYTES, picture_count, read_image
+from leukoscope.scanning.archives import ZipLimits, is_zip, photos_in_zip, readable_name, unused_name
+from leukoscope.scanning.photos import LeftOut, digest_of
+from leukoscope.showing.about import model_identity
+from leukoscope.showing.draw import crop, jpeg
+from leukoscope.showing.pictured import Key, cells_to_show
 
 PICTURE_SIDE = 200  # px of a cell's picture: the table shows it at half of that, sharp on fine screens
 ZIP_LIMITS = ZipLimits(photos=10_000, all_bytes=4 * 2**30)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from leukoscope import Prediction
-from leukoscope.counted import CountedCell, Origin, from_row, to_row
-from leukoscope.differential import Differential
+from leukoscope.counting.counted import CountedCell, Origin, from_row, to_row
+from leukoscope.counting.differential import Differential
 from leukoscope.errors import DifferentialError
 
 KIND = {"leukoscope": "session", "version": 1}

@@ -12,11 +12,12 @@ import streamlit as st
 from count_page import DEFAULT_FOLDER, FOLDER_VARIABLE, IN_MEMORY, take_edits
 from folder_watch import allowed
 
-from leukoscope import Classifier, Differential, charts, wording
-from leukoscope.about import identity
-from leukoscope.draw import draw_cells, jpeg, jpeg_uri, shrunk
+from leukoscope import Classifier, Differential
 from leukoscope.errors import NO_OPENSLIDE, LeukoscopeError, SlideError
 from leukoscope.files import write_whole
+from leukoscope.showing import charts, wording
+from leukoscope.showing.about import identity
+from leukoscope.showing.draw import draw_cells, jpeg, jpeg_uri, shrunk
 from leukoscope.slides import CELLS, Progress, SlideScan, is_slide, outputs, pictures, scan_slide
 
 DECISIONS = "decisions.json"

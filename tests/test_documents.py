@@ -20,18 +20,18 @@ import leukoscope
 from benchmarks.__main__ import table
 from benchmarks.bars import Bar
 from benchmarks.size import MOST
-from leukoscope.about import SETS, TEST
-from leukoscope.cells import CELL_TYPES
-from leukoscope.checkpoint import METRICS_FILE
-from leukoscope.hub import EMBEDDED
-from leukoscope.synthetic import draw_photo
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.model.checkpoint import METRICS_FILE
+from leukoscope.model.hub import EMBEDDED
+from leukoscope.showing.about import SETS, TEST
 from tests.mutants import LEAST, MODULES, RESULTS, noticed
 from tests.mutants import table as mutants_table
-from training.altered import CUTS, OTHERS, WAYS
-from training.card import IN_SHORT
-from training.compare import SCORED_ONLY, UNSEEN, markdown, read_table
-from training.sources import copy_table, photo_table
-from training.verdicts import VERDICTS_FILE, fitted_on_others
+from training.data.sources import copy_table, photo_table
+from training.publishing.card import IN_SHORT
+from training.studies.altered import CUTS, OTHERS, WAYS
+from training.studies.compare import SCORED_ONLY, UNSEEN, markdown, read_table
+from training.studies.verdicts import VERDICTS_FILE, fitted_on_others
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -63,27 +63,30 @@ RUN_BY = {
     "test_a_trained_locator_becomes_a_graph_that_serving_opens",
     "python -m training.locating.score": "tests/training/test_locating_score.py::"
     "test_what_was_held_out_is_scored_and_kept",
-    "python -m training.data": "tests/training/test_data.py::test_real_folders_load_whole",
-    "python -m training.sheets": "tests/training/test_sheets.py::test_the_command_draws_three_pictures",
-    "python -m training.train training/configs/default.toml --all": "tests/training/test_export.py::"
+    "python -m training.data.table": "tests/training/test_data.py::test_real_folders_load_whole",
+    "python -m training.studies.sheets": "tests/training/test_sheets.py::test_the_command_draws_three_pictures",
+    "python -m training.train training/recipe/configs/default.toml --all": "tests/training/test_export.py::"
     "test_a_run_on_all_photos_takes_the_verdicts_of_one_that_held_some_out",
     "python -m training.export runs/default-all": "tests/training/test_export.py::"
     "test_a_run_on_all_photos_takes_the_verdicts_of_one_that_held_some_out",
     "python -m training.train": "tests/training/test_train.py::test_a_run_keeps_what_it_promises",
     "python -m training.export": "tests/training/test_export.py::test_checkpoint_is_whole",
     "python -m training.evaluate": "tests/training/test_evaluate.py::test_metrics_belong_to_the_weights",
-    "python -m training.compare": "tests/training/test_compare.py::"
+    "python -m training.studies.compare": "tests/training/test_compare.py::"
     "test_a_trial_that_is_done_runs_again_only_if_told_to",
-    "python -m training.verdicts": "tests/training/test_verdicts.py::test_the_command_writes_what_an_export_takes",
-    "python -m training.attributes": "tests/training/test_attributes.py::test_a_taught_checkpoint_sees_and_is_scored",
-    "python -m training.by_eye": "tests/training/test_attributes.py::"
+    "python -m training.studies.verdicts": "tests/training/test_verdicts.py::"
+    "test_the_command_writes_what_an_export_takes",
+    "python -m training.attributes.scores": "tests/training/test_attributes.py::"
+    "test_a_taught_checkpoint_sees_and_is_scored",
+    "python -m training.attributes.by_eye": "tests/training/test_attributes.py::"
     "test_cells_to_read_are_chosen_by_name_alone_and_drawn_without_their_types",
-    "python -m training.audit": "tests/training/test_audit.py::test_the_sheet_shows_the_first_of_the_table",
-    "python -m training.altered": "tests/training/test_altered.py::test_each_way_is_asked_of_each_cell",
+    "python -m training.studies.audit": "tests/training/test_audit.py::test_the_sheet_shows_the_first_of_the_table",
+    "python -m training.studies.altered": "tests/training/test_altered.py::test_each_way_is_asked_of_each_cell",
     "python -m training.finetune": "tests/training/test_finetune.py::"
     "test_a_new_lab_is_learned_and_the_old_one_scored_beside_it",
     "python -m training.publish": "tests/test_readme.py::test_publishing_as_the_readme_says",
-    "python -m training.static_page": "tests/static_page/test_staging.py::test_the_command_writes_the_same_files",
+    "python -m training.publishing.static_page": "tests/static_page/test_staging.py::"
+    "test_the_command_writes_the_same_files",
     "python -m benchmarks.elsewhere": "tests/benchmarks/test_elsewhere.py::"
     "test_others_compute_beside_it_and_end_with_it",
     "python -m benchmarks.processors": "tests/benchmarks/test_elsewhere.py::"

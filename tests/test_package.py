@@ -11,9 +11,9 @@ from PIL import Image
 
 from benchmarks.size import MOST, build, install, weigh
 from leukoscope import __version__
-from leukoscope.checkpoint import KERAS_FILES, LOCATOR_FILE, ONNX_FILE, SPEC_FILE, files_of
-from leukoscope.hub import EMBEDDED
-from leukoscope.synthetic import draw_cell
+from leukoscope.drawn.synthetic import draw_cell
+from leukoscope.model.checkpoint import KERAS_FILES, LOCATOR_FILE, ONNX_FILE, SPEC_FILE, files_of
+from leukoscope.model.hub import EMBEDDED
 
 ROOT = Path(__file__).parents[1]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from leukoscope.hub import EMBEDDED
-from leukoscope.synthetic import draw_photo
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.model.hub import EMBEDDED
 
 pytest_plugins = ["tests.hub.fixtures"]
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ def test_the_python_examples_run(tmp_path):
     blocks = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "user/name" not in block]
     assert len(blocks) >= 2
     drawing = (
-        "from PIL import Image\nfrom leukoscope.synthetic import draw_photo\n"
+        "from PIL import Image\nfrom leukoscope.drawn.synthetic import draw_photo\n"
         "Image.fromarray(draw_photo(['neutrophil', 'monocyte'], seed=1, width=640)[0]).save('field.jpg')\n"
     )
     done = subprocess.run(

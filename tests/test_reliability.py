@@ -21,7 +21,9 @@ def test_every_test_that_is_named_exists(document):
 
 
 def test_every_limit_that_is_named_exists():
-    from leukoscope import archives, headers, images
+    from leukoscope.pictures import images
+    from leukoscope.pictures.formats import headers
+    from leukoscope.scanning import archives
 
     text = (ROOT / "docs/reliability.md").read_text()
     modules = {"images": images, "archives": archives, "headers": headers}

@@ -16,337 +16,24 @@ copies, overlapping photos and cells of one smear are no new evidence.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-import numpy as np
-
-from leukoscope.cells import CELL_TYPES, CELLS
-from leukoscope.checkpoint import FIGURES_FOLDER, HISTORY_FILE, METRICS_FILE, ONNX_FILE, sha256, write_json
+from leukoscope.biology.cells import CELLS
 from leukoscope.errors import CheckpointError
-from training.data import (
+from leukoscope.model.checkpoint import FIGURES_FOLDER, HISTORY_FILE, METRICS_FILE
+from training.data.table import (
     KINDS,
     DataError,
     add_data_arguments,
     examples_of,
-    labels_of,
-    pictures,
     where,
 )
-from training.sources import LABELS
-
-NO_CELL = len(CELL_TYPES)  # column of the confusion matrix for pictures in which no white cell was found
-BINS = 15
-RESAMPLES = 2000
-
-
-# --- numbers ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What was answered, one row a picture (or a photo).
-
-    labels: true types, int (N,). predicted: types given, int (N,), 4 where no white cell was found.
-    confidence: of the type given, float (N,), 0-1. confident: bool (N,), whether that was the verdict.
-    unfamiliarity: float (N,), 0-1. slides: slide of each picture, or field (N,). photos: its photo (N,).
-    doubtful: bool (N,), whether its label is doubtful.
-    """
-
-    labels: np.ndarray
-    predicted: np.ndarray
-    confidence: np.ndarray
-    confident: np.ndarray
-    unfamiliarity: np.ndarray
-    slides: np.ndarray
-    photos: np.ndarray
-    doubtful: np.ndarray
-
-    def where(self, keep: np.ndarray) -> Answers:
-        """The rows of a boolean mask (N,)."""
-        return Answers(*(getattr(self, f.name)[keep] for f in fields(self)))
-
-
-def ask(classifier, examples) -> Answers:
-    """Ask the classifier about every row of the table, with a progress bar."""
-    from tqdm import tqdm
-
-    predictions = tqdm(
-        classifier.predict_batch(pictures(examples)), "evaluating", len(examples), unit=" pictures", leave=False
-    )
-    given = [
-        (
-            NO_CELL if p.label is None else CELL_TYPES.index(p.label),
-            p.confidence,
-            p.verdict == "confident",
-            # Where nothing is found nothing is taken for a cell of the four types.
-            1.0 if p.label is None else p.unfamiliarity,
-        )
-        for p in predictions
-    ]
-    slide, photo, doubt = (np.asarray(examples[c]) for c in ("slide", "photo", "doubt"))
-    return Answers(labels_of(examples), *map(np.array, zip(*given, strict=True)), slide, photo, doubt != "")
-
-
-def graph_output(classifier, examples, output: str, what: str) -> tuple[np.ndarray, np.ndarray]:
-    """What the graph itself gives for the most prominent cell of every row, with a progress bar.
-
-    Args:
-        classifier: the model.
-        examples: the rows.
-        output: of the graph, such as "logits".
-        what: stands before the bar.
-
-    Returns:
-        The output (M, ...), and which rows it is of, int (M,): those in which a white cell was found.
-    """
-    from tqdm import tqdm
-
-    from leukoscope.classifier import Framed
-
-    framed = [classifier.principal(picture) for picture in tqdm(pictures(examples), what, len(examples))]
-    seen = np.array([i for i, cell in enumerate(framed) if isinstance(cell, Framed)], int)
-    crops = [framed[i].crop for i in seen]
-    parts = [classifier.run(np.stack(crops[i : i + 64]), [output])[0] for i in range(0, len(crops), 64)]
-    return np.concatenate(parts), seen
-
-
-def by_photo(answers: Answers) -> Answers:
-    """One answer a photo: the type that most of its copies were given, of equals the more confident.
-
-    The confidence is the mean over the copies that were given this type; a photo counts as confident if most of all its
-    copies do.
-    """
-    photos, first, index = np.unique(answers.photos, return_index=True, return_inverse=True)
-    votes = np.zeros((len(photos), NO_CELL + 1))
-    trust = np.zeros_like(votes)
-    np.add.at(votes, (index, answers.predicted), 1)
-    np.add.at(trust, (index, answers.predicted), answers.confidence)
-    trust /= np.maximum(votes, 1)
-    copies = np.bincount(index)
-    sure, strange = (np.bincount(index, weights) / copies for weights in (answers.confident, answers.unfamiliarity))
-    winner = (votes + trust / 2).argmax(axis=1)  # confidence stays below a vote: it only parts equals
-    alike = answers.where(first)
-    confidence = trust[np.arange(len(photos)), winner]
-    return replace(alike, predicted=winner, confidence=confidence, confident=sure > 0.5, unfamiliarity=strange)
-
-
-def scores(answers: Answers) -> dict:
-    """Every number for one set of answers.
-
-    Returns:
-        n, slides, accuracy, macro_f1, balanced_accuracy (mean recall), their intervals, expected_calibration_error,
-        confident (share of the answers with this verdict, how many of these are right, and the interval of that),
-        no_cell_found, per_class (precision, recall, f1, support) and confusion (rows: truth; columns: the four types,
-        then no cell).
-    """
-    per_slide, sure = _counts_per_slide(answers)
-    confusion = per_slide.sum(axis=0)
-    accuracy, precision, recall, f1 = _rates(confusion[None])
-    draws = np.random.default_rng(0).multinomial(len(per_slide), np.full(len(per_slide), 1 / len(per_slide)), RESAMPLES)
-    resampled = np.tensordot(draws, per_slide, axes=1)
-    boot_accuracy, _, boot_recall, boot_f1 = _rates(resampled)
-    support = confusion.sum(axis=1)
-    # A type that a resample happens not to draw has no F1 or recall there: the mean is over those it has.
-    present = resampled.sum(axis=2) > 0
-    boot_macro, boot_balanced = ((v * present).sum(axis=1) / present.sum(axis=1) for v in (boot_f1, boot_recall))
-    boot_sure = draws @ sure
-    boot_sure = boot_sure[boot_sure[:, 0] > 0]
-    return {
-        "n": len(answers.labels),
-        "slides": len(per_slide),
-        "accuracy": float(accuracy[0]),
-        "accuracy_95": _interval(boot_accuracy),
-        "macro_f1": float(f1[0][support > 0].mean()),
-        "macro_f1_95": _interval(boot_macro),
-        "balanced_accuracy": float(recall[0][support > 0].mean()),
-        "balanced_accuracy_95": _interval(boot_balanced),
-        "expected_calibration_error": calibration_error(answers),
-        "confident": {
-            "share": float(answers.confident.mean()),
-            "accuracy": float(sure[:, 1].sum() / max(1, sure[:, 0].sum())),
-            "accuracy_95": _interval(boot_sure[:, 1] / boot_sure[:, 0]) if len(boot_sure) else [0.0, 0.0],
-        },
-        "no_cell_found": int(confusion[:, NO_CELL].sum()),
-        "per_class": {
-            name: {
-                "precision": float(precision[0][i]),
-                "recall": float(recall[0][i]),
-                "f1": float(f1[0][i]),
-                "support": int(support[i]),
-            }
-            for i, name in enumerate(CELL_TYPES)
-        },
-        "confusion": confusion.tolist(),
-    }
-
-
-def _counts_per_slide(answers: Answers) -> tuple[np.ndarray, np.ndarray]:
-    """Confusion, int (slides, 4, 5); how many answers are `confident`, and how many of these right, int (slides, 2)."""
-    _, index = np.unique(answers.slides, return_inverse=True)
-    counts = np.zeros((index.max() + 1, len(CELL_TYPES), len(CELL_TYPES) + 1), np.int64)
-    np.add.at(counts, (index, answers.labels, answers.predicted), 1)
-    right = answers.confident & (answers.predicted == answers.labels)
-    sure = [np.bincount(index[chosen], minlength=len(counts)) for chosen in (answers.confident, right)]
-    return counts, np.stack(sure, axis=1)
-
-
-def _rates(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Accuracy (B,), and precision, recall and F1 (B, 4), of confusion matrices (B, 4, 5); 0 where undefined."""
-    hits = np.diagonal(confusion[:, :, :NO_CELL], axis1=1, axis2=2)
-    given, true = confusion[:, :, :NO_CELL].sum(axis=1), confusion.sum(axis=2)
-    accuracy = hits.sum(axis=1) / true.sum(axis=1)
-    return accuracy, hits / np.maximum(given, 1), hits / np.maximum(true, 1), 2 * hits / np.maximum(given + true, 1)
-
-
-def _interval(values: np.ndarray) -> list[float]:
-    return [float(v) for v in np.percentile(values, [2.5, 97.5])]
-
-
-def calibration_bins(answers: Answers) -> list[tuple[int, float, float]]:
-    """(count, mean confidence, accuracy) in each of 15 bins of equal width over 0-1; zeros for an empty bin."""
-    right = answers.predicted == answers.labels
-    index = np.minimum((answers.confidence * BINS).astype(int), BINS - 1)
-    bins = []
-    for i in range(BINS):
-        here = index == i
-        count = int(here.sum())
-        bins.append(
-            (count, float(answers.confidence[here].mean()), float(right[here].mean())) if count else (0, 0.0, 0.0)
-        )
-    return bins
-
-
-def calibration_error(answers: Answers) -> float:
-    """Expected calibration error (Naeini et al. 2015): mean gap of confidence and accuracy, weighted by bin count."""
-    bins = calibration_bins(answers)
-    return sum(count * abs(confidence - accuracy) for count, confidence, accuracy in bins) / len(answers.labels)
-
-
-def unfamiliarity_aurocs(answers: Answers) -> dict[str, dict]:
-    """How well unfamiliarity tells each other kind of cell from the four types: {kind: {auroc, n}}."""
-    from sklearn.metrics import roc_auc_score
-
-    known = answers.labels < len(CELL_TYPES)
-    aurocs = {}
-    for label in np.unique(answers.labels[~known]):
-        here = answers.labels == label
-        score = roc_auc_score(here[known | here], answers.unfamiliarity[known | here])
-        aurocs[LABELS[label]] = {"auroc": float(score), "n": int(here.sum())}
-    return aurocs
-
-
-def results(answers: Answers) -> dict:
-    """The numbers as they stand in metrics.json: images and photos, each with and without doubtful labels."""
-    images = answers.where(answers.labels < len(CELL_TYPES))
-    photos = by_photo(images)
-    return {
-        **{
-            level: {"all": scores(answers), "without_doubtful": scores(answers.where(~answers.doubtful))}
-            for level, answers in (("images", images), ("photos", photos))
-        },
-        "unfamiliarity": unfamiliarity_aurocs(answers),
-        "doubtful_photos": photos.photos[photos.doubtful].tolist(),
-        "photos_missed": photos.photos[photos.predicted != photos.labels].tolist(),
-    }
-
-
-# --- pictures --------------------------------------------------------------------------------------------
-
-
-def draw_figures(folder: Path, result: dict, answers: Answers, history: list[dict], kept: int = 0) -> None:
-    """Write confusion.png, report.png, reliability.png and, where a history is given, curves.png."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    images = answers.where(answers.labels < len(CELL_TYPES))
-    folder.mkdir(parents=True, exist_ok=True)
-    figures = {
-        "confusion": _confusion_figure(result["images"]["all"]),
-        "report": _report_figure(result["images"]["all"]),
-        "reliability": _reliability_figure(calibration_bins(images), result["images"]["all"]),
-    }
-    if history:
-        figures["curves"] = _curves_figure(history, kept)
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
-
-
-def _new_figure(width: float, height: float, columns: int = 1):
-    from matplotlib.figure import Figure
-
-    figure = Figure((width, height), layout="constrained")
-    return figure, figure.subplots(1, columns)
-
-
-def _confusion_figure(score: dict):
-    counts = np.array(score["confusion"])
-    if not counts[:, NO_CELL].any():
-        counts = counts[:, :NO_CELL]
-    columns = [*CELL_TYPES, "no cell"][: counts.shape[1]]
-    figure, axes = _new_figure(11, 4.8, 2)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    for ax, values, title, form in (
-        (axes[0], counts, "images", "{:,}"),
-        (axes[1], shares, "share of each true type", "{:.1%}"),
-    ):
-        ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for (row, column), value in np.ndenumerate(values):
-            dark = shares[row, column] > 0.5
-            ax.text(column, row, form.format(value), ha="center", va="center", color="white" if dark else "black")
-        ax.set_xticks(range(len(columns)), columns, rotation=20)
-        ax.set_yticks(range(len(CELL_TYPES)), CELL_TYPES)
-        ax.set(xlabel="predicted", ylabel="true", title=title)
-    figure.suptitle(f"Confusion matrix: accuracy {score['accuracy']:.2%}, macro-F1 {score['macro_f1']:.3f}")
-    return figure
-
-
-def _report_figure(score: dict):
-    figure, ax = _new_figure(7.5, 3.4)
-    columns = ("precision", "recall", "f1")
-    values = np.array([[score["per_class"][name][c] for c in columns] for name in CELL_TYPES])
-    ax.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (row, column), value in np.ndenumerate(values):
-        ax.text(column, row, f"{value:.3f}", ha="center", va="center", color="white" if value > 0.5 else "black")
-    ax.set_xticks(range(3), ["precision", "recall", "F1"])
-    ax.set_yticks(range(4), [f"{name} (n = {score['per_class'][name]['support']:,})" for name in CELL_TYPES])
-    ax.set_title("Classification report")
-    return figure
-
-
-def _reliability_figure(bins: list[tuple[int, float, float]], score: dict):
-    figure, ax = _new_figure(5.2, 5)
-    ax.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1, label="perfect")
-    total = sum(count for count, _, _ in bins)
-    for count, confidence, accuracy in bins:
-        if count:
-            ax.scatter(confidence, accuracy, s=20 + 400 * count / total, color="#0072B2", alpha=0.75, zorder=2)
-    ax.set(xlim=(0, 1.02), ylim=(0, 1.04), xlabel="mean confidence", ylabel="accuracy")
-    ax.set_title(
-        f"Reliability, {BINS} bins: expected calibration error {score['expected_calibration_error']:.3f}", fontsize=10
-    )
-    ax.text(0.03, 0.94, "area of a disc: share of the images", fontsize=9)
-    return figure
-
-
-def _curves_figure(history: list[dict], kept: int):
-    figure, axes = _new_figure(11, 4, 2)
-    epochs = [row["epoch"] for row in history]
-    for ax, key in zip(axes, ("accuracy", "loss"), strict=True):
-        ax.plot(epochs, [row[key] for row in history], color="#0072B2", label="training (augmented)")
-        held_out = [row[f"val_{key}"] for row in history]
-        if not np.isnan(held_out).all():
-            ax.plot(epochs, held_out, color="#D55E00", label="validation (fields held out)")
-        ax.axvline(kept, color="grey", linestyle=":", label=f"kept: epoch {kept}")
-        ax.set(xlabel="epoch", ylabel=key, title=key.capitalize())
-        ax.legend()
-    return figure
-
-
-# --- command ---------------------------------------------------------------------------------------------
+from training.scoring.answers import ask
+from training.scoring.figures import draw_figures
+from training.scoring.metrics import record
+from training.scoring.scores import results
 
 
 def report(name: str, result: dict) -> str:
@@ -383,17 +70,6 @@ def report(name: str, result: dict) -> str:
     return "\n".join(lines)
 
 
-def record(folder: Path, name: str, result: dict) -> None:
-    """Put a result into metrics.json; results of other weights that stand there are dropped."""
-    path = folder / METRICS_FILE
-    weights = sha256(folder / ONNX_FILE)
-    metrics = json.loads(path.read_text()) if path.exists() else {}
-    if metrics.get("model_sha256") != weights:
-        metrics = {"model_sha256": weights, "results": {}}
-    metrics["results"][name] = result
-    write_json(path, metrics)
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training.evaluate", description="Score a checkpoint; adds to its metrics.json and figures."
@@ -405,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--kind", choices=KINDS, help="default: copy where the lab has copies, else photo")
     args = parser.parse_args(argv)
     from leukoscope.classifier import Classifier
-    from training.train import kept_epoch, read_history
+    from training.fitting.run_folder import kept_epoch, read_history
 
     try:
         classifier = Classifier.from_pretrained(args.checkpoint)

@@ -5,8 +5,8 @@
     python -m training.export runs/default-all FINAL --verdicts CHECKPOINT      # a run that held nothing out
 
 Exports the weights that were kept to ONNX and to Keras's unpacked layout, compares the two on real crops, and records a
-golden pair. Temperature and thresholds are those that `training.verdicts` fitted on labs left out, if they are named,
-else they are fitted on the validation fold. A run that held no fold out has nothing to fit them on: it takes the
+golden pair. Temperature and thresholds are those that `training.studies.verdicts` fitted on labs left out, if they are
+named, else they are fitted on the validation fold. A run that held no fold out has nothing to fit them on: it takes the
 former, or those of a checkpoint of the same recipe that did.
 """
 
@@ -25,7 +25,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leukoscope.checkpoint import (
+from leukoscope.errors import CheckpointError
+from leukoscope.model.checkpoint import (
     GOLDEN_FILE,
     GOLDEN_PICTURE,
     HISTORY_FILE,
@@ -40,23 +41,14 @@ from leukoscope.checkpoint import (
     write_json,
     write_spec,
 )
-from leukoscope.errors import CheckpointError
-from training.attributes import fit_head, fit_sure, fitting_rows, numbers, taught_rows
-from training.config import Config, ConfigError, in_precision, read_config, recorded
-from training.data import NONE, add_data_arguments, data_words, examples_of, is_drawn, targets_of
-from training.sources import DRAWN, DataError
-from training.train import (
-    KEPT_FILE,
-    RunError,
-    first_cells,
-    framed,
-    framing_of,
-    on_all,
-    precision_of,
-    read_history,
-    training_rows,
-)
-from training.verdicts import Answered, VerdictsError, fit, read_verdicts
+from training.attributes.scores import fit_sure
+from training.data.attributes import fitting_rows, numbers, taught_rows
+from training.data.sources import DRAWN, DataError
+from training.data.table import NONE, add_data_arguments, data_words, examples_of, is_drawn, targets_of
+from training.fitting.examples import first_cells, framed, framing_of, on_all, training_rows
+from training.fitting.run_folder import KEPT_FILE, RunError, precision_of, read_history
+from training.recipe.config import Config, ConfigError, in_precision, read_config, recorded
+from training.scoring.thresholds import Answered, VerdictsError, fit, read_verdicts
 
 PARITY_CROPS = 256
 PARITY_TOLERANCE = 1e-4  # of a probability
@@ -76,8 +68,8 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
         run: run folder that `training.train` made.
         checkpoint: folder to write.
         examples: the table that the run trained on.
-        verdicts: what gives temperature and thresholds: the file of `training.verdicts`, or, for a run that held no
-            fold out, a checkpoint of the same recipe that did; None: the validation fold.
+        verdicts: what gives temperature and thresholds: the file of `training.studies.verdicts`, or, for a run that
+            held no fold out, a checkpoint of the same recipe that did; None: the validation fold.
 
     Raises:
         RunError: if the run has no weights yet, or `verdicts` is missing, not asked for, or of another recipe.
@@ -87,7 +79,8 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
     """
     import keras
 
-    from training.networks import NORMALISATION, answering, build, types_alone
+    from training.recipe.heads import fit_head
+    from training.recipe.networks import NORMALISATION, answering, build, types_alone
 
     config = read_config(run / "config.toml")
     if not (run / KEPT_FILE).exists():
@@ -101,7 +94,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
     framing, cells = framing_of(config), first_cells(config, run)
     if config.fit.attributes and len(seen := taught_rows(train_rows)):
         crops, seen = framed(seen, framing, 0, "attributes'", cells)
-        fit_head(model, crops, numbers(seen))
+        fit_head(model, crops, numbers(seen), NORMALISATION)
     val_crops, val_rows = framed(val_rows, framing, 0, "validation", cells)
     val_labels = targets_of(val_rows)
 
@@ -193,7 +186,7 @@ def _lent_verdicts(config: Config, verdicts: Path | None, locator: Path) -> Lent
     if not verdicts:
         raise RunError(
             "the run held no fold out: name, by --verdicts, a checkpoint of the same recipe that did, or the file of "
-            "training.verdicts"
+            "training.studies.verdicts"
         )
     spec = read_spec(verdicts)
     theirs = recorded(spec.trained, str(verdicts))
@@ -238,9 +231,9 @@ def export_onnx(model, path: Path) -> None:
 
 def run_onnx(path: Path, crops: np.ndarray, output: str = "logits") -> np.ndarray:
     """Run a graph by ONNX Runtime as serving does: framed crops, uint8 (N, S, S, 3) -> one output, float32 (N, ...)."""
-    from leukoscope.graphs import open_graph
-    from leukoscope.preprocess import normalise
-    from training.networks import NORMALISATION
+    from leukoscope.model.graphs import open_graph
+    from leukoscope.smear.preprocess import normalise
+    from training.recipe.networks import NORMALISATION
 
     session = open_graph(path, "image", output)
     parts = np.array_split(crops, -(-len(crops) // 64))
@@ -251,8 +244,8 @@ def parity(model, path: Path, crops: np.ndarray) -> float:
     """Largest difference of a type's probability between Keras and ONNX Runtime over framed crops."""
     from scipy.special import softmax
 
-    from leukoscope.preprocess import normalise
-    from training.networks import NORMALISATION, types_alone
+    from leukoscope.smear.preprocess import normalise
+    from training.recipe.networks import NORMALISATION, types_alone
 
     ours = softmax(run_onnx(path, crops), axis=1)
     keras_ = softmax(types_alone(model).predict(normalise(crops, NORMALISATION), batch_size=64, verbose=0), axis=1)
@@ -278,7 +271,7 @@ def write_golden(folder: Path, config: Config) -> None:
     from PIL import Image
 
     from leukoscope.classifier import Classifier
-    from leukoscope.synthetic import draw_photo
+    from leukoscope.drawn.synthetic import draw_photo
 
     picture, _ = draw_photo(["neutrophil"], seed=7, width=320, height=240, red_cell_px=48.0)
     Image.fromarray(picture).save(folder / GOLDEN_PICTURE)
@@ -316,8 +309,8 @@ def main(argv: list[str] | None = None) -> int:
         "--verdicts",
         type=Path,
         metavar="SOURCE",
-        help="what gives temperature and thresholds: the file of training.verdicts, or, for a run that held no fold "
-        "out (training.train --all), a checkpoint of the same recipe that did; default: what the run held out",
+        help="what gives temperature and thresholds: the file of training.studies.verdicts, or, for a run that held "
+        "no fold out (training.train --all), a checkpoint of the same recipe that did; default: what the run held out",
     )
     add_data_arguments(parser)
     args = parser.parse_args(argv)

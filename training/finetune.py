@@ -22,14 +22,16 @@ from collections import Counter
 from pathlib import Path
 from warnings import catch_warnings, simplefilter
 
-from leukoscope.cells import CELL_TYPES
-from leukoscope.checkpoint import LOCATOR_FILE
+from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.errors import LeukoscopeError
-from training.config import Config, ConfigError, checked, recorded, to_toml
-from training.data import add_data_arguments, examples_of, labels_of, only_cell_types, where
-from training.folders import named_twice, share_slides
-from training.sources import LABELS, DataError, class_folder_rows, to_dataset
-from training.train import START_FILE, RunError, open_run, train, training_rows
+from leukoscope.model.checkpoint import LOCATOR_FILE
+from training.data.folders import named_twice, share_slides
+from training.data.sources import LABELS, DataError, class_folder_rows, to_dataset
+from training.data.table import add_data_arguments, examples_of, labels_of, only_cell_types, where
+from training.fitting.examples import training_rows
+from training.fitting.loop import train
+from training.fitting.run_folder import START_FILE, RunError, open_run
+from training.recipe.config import Config, ConfigError, checked, recorded, to_toml
 
 ENOUGH = 20  # cells of a type, below which what is learned hangs on single cells
 HELD_OUT_PARTS = 5
@@ -161,9 +163,10 @@ def finetune(
     import datasets
 
     from leukoscope.classifier import Classifier
-    from training.evaluate import ask, scores
     from training.export import export
-    from training.networks import build
+    from training.recipe.networks import build
+    from training.scoring.answers import ask
+    from training.scoring.scores import scores
 
     before = Classifier.from_pretrained(checkpoint)
     lab = cells["lab"][0]

@@ -22,13 +22,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from leukoscope import Classifier
-from leukoscope.checkpoint import CARD_FILE, FILE_PATTERNS, copy_checkpoint, files_of
 from leukoscope.errors import LeukoscopeError
-from leukoscope.hub import commit_folder, hub_refusals, upload
-from training.card import CardError, render_card, render_data_card
-from training.data import load_examples, push_examples, where
-from training.sources import DataError
-from training.static_page import runtime_folder, stage_static_page
+from leukoscope.model.checkpoint import CARD_FILE, FILE_PATTERNS, copy_checkpoint, files_of
+from leukoscope.model.hub import commit_folder, hub_refusals, upload
+from training.data.sources import DataError
+from training.data.table import load_examples, push_examples, where
+from training.publishing.card import CardError, render_card, render_data_card
+from training.publishing.static_page import runtime_folder, stage_static_page
+from training.scoring.metrics import MetricsError
 
 ROOT = Path(__file__).parents[1]
 SPACE_FILES = ("README.md", "requirements.txt", "examples", *sorted(f.name for f in (ROOT / "space").glob("*.py")))
@@ -44,7 +45,8 @@ def stage_model(checkpoint: Path, repo_id: str, folder: Path, dataset: str | Non
 
     Raises:
         CheckpointError: if it is damaged, or its golden pair does not replay.
-        CardError: if its metrics are missing or of other weights, or the card has an unfilled field.
+        MetricsError: if its metrics are missing or of other weights.
+        CardError: if the card has an unfilled field.
     """
     Classifier.from_pretrained(checkpoint).replay_golden()
     card = render_card(checkpoint, repo_id, dataset=dataset)
@@ -103,7 +105,7 @@ def publish_model(
         The commit: 40 hexadecimal digits.
 
     Raises:
-        CheckpointError, CardError: before anything is sent, as `stage_model`.
+        CheckpointError, CardError, MetricsError: before anything is sent, as `stage_model`.
         PublishError: if the Hub refuses or cannot be reached, saying what to do.
         ModelUnavailable: if what was sent cannot be loaded back.
     """
@@ -299,7 +301,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.static_space:
             page = publish_static_space(args.static_space, args.checkpoint, args.repo, commit, private=args.private)
             print(f"static Space {args.static_space}@{page}, with {args.repo}@{commit}")
-    except (LeukoscopeError, CardError, DataError) as error:
+    except (LeukoscopeError, CardError, DataError, MetricsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -11,7 +11,7 @@ Needs `pip install 'leukoscope[slides]'`. With more than one worker a script mus
 `if __name__ == "__main__":`, as with everything in `multiprocessing`.
 """
 
-from leukoscope.slides.opening import Box, Slide, is_slide
+from leukoscope.pictures.slide import Box, Slide, is_slide
 from leukoscope.slides.outputs import write_outputs
 from leukoscope.slides.overview import Overview, look
 from leukoscope.slides.scan import CELLS, Progress, SlideScan, scan_slide

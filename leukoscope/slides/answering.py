@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from leukoscope import bulk
 from leukoscope.classifier import Classifier
 from leukoscope.errors import LeukoscopeError, SlideError
-from leukoscope.locate import Cell
-from leukoscope.preprocess import MOST_FIELD
-from leukoscope.slides.opening import Box, Slide
+from leukoscope.model.bulk import begin, opened
+from leukoscope.pictures.slide import Box, Slide
 from leukoscope.slides.tiles import EITHER, Found, Plan, plan
+from leukoscope.smear.locate import Cell
+from leukoscope.smear.preprocess import MOST_FIELD
 
 LOOKED_FOR_AT = 0.4  # µm a pixel: on BCCD's photos as many cells are found as on finer copies, on LISC's fewer others
 WIDTH = 13.0  # µm, what a white cell of a smear has in the middle: told by it where a slide names no microns
@@ -179,7 +179,7 @@ def here(
         yield from (answerer(classifier, tile) for some in ranges for tile in some)
         return
     spawn = multiprocessing.get_context("spawn")
-    pools = [ProcessPoolExecutor(1, spawn, _start, (classifier.source, answerer)) for _ in range(workers)]
+    pools = [ProcessPoolExecutor(1, spawn, _start, (classifier.opener, answerer)) for _ in range(workers)]
 
     def ready(promises: list[Any]) -> list[Any]:
         return sorted(wait(promises, return_when=FIRST_COMPLETED).done, key=promises.index)
@@ -199,12 +199,12 @@ def here(
 _answerer: Any = None  # of a worker, whose classifier is bulk's
 
 
-def _start(source: Any, answerer: Answerer) -> None:
+def _start(opener: Callable[[], Any], answerer: Answerer) -> None:
     global _answerer
-    bulk._start(source)
+    begin(opener)
     _answerer = answerer
 
 
 def _answer(tile: int) -> Answer:
-    answer: Answer = _answerer(bulk._classifier, tile)
+    answer: Answer = _answerer(opened(), tile)
     return answer

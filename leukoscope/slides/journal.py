@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from leukoscope.cells import CELL_TYPES
-from leukoscope.classifier import Prediction
+from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.errors import SlideError
 from leukoscope.files import write_whole
+from leukoscope.model.prediction import Prediction
 from leukoscope.slides.answering import Answer
 from leukoscope.slides.tiles import Found
 

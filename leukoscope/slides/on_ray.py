@@ -13,7 +13,7 @@ from typing import Any
 from leukoscope import __version__
 from leukoscope.classifier import Classifier
 from leukoscope.errors import LeukoscopeError
-from leukoscope.hub import Source
+from leukoscope.model.hub import Source
 from leukoscope.slides.answering import Answer, Answerer, share
 from leukoscope.slides.scan import Engine
 
@@ -29,7 +29,7 @@ def engine(address: str | None = None) -> Engine:
     def run(
         classifier: Classifier, answerer: Answerer, ranges: Sequence[Sequence[int]], workers: int | None
     ) -> Generator[Answer]:
-        from leukoscope.cluster import connected
+        from leukoscope.cluster.scan import connected
 
         with connected(address, workers) as ray:
             cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))

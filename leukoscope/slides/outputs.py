@@ -18,13 +18,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from leukoscope.cells import CELL_TYPES
-from leukoscope.counted import CountedCell
-from leukoscope.differential import Differential
-from leukoscope.draw import jpeg, png
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.counting.counted import CountedCell
+from leukoscope.counting.differential import Differential
 from leukoscope.files import write_whole
-from leukoscope.report import NO_NOTES, Notes, write_report
-from leukoscope.slides.opening import Slide
+from leukoscope.pictures.slide import Slide
+from leukoscope.showing.draw import jpeg, png
+from leukoscope.showing.report import NO_NOTES, Notes, write_report
 from leukoscope.slides.pictures import colour_of, scored, sheet, taken, thumbnails
 from leukoscope.slides.scan import SlideScan
 
@@ -67,8 +67,8 @@ def parquet(scan: SlideScan, counted: Differential) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from leukoscope.ledger import CELLS, COMPRESSION
-    from leukoscope.tables import SCHEMAS, cell_rows
+    from leukoscope.cluster.ledger import CELLS, COMPRESSION
+    from leukoscope.cluster.tables import SCHEMAS, cell_rows
 
     predictions = [cell.prediction for cell in counted.cells]
     rows = cell_rows(scan.name, scan.slide.digest, str(scan.slide.path.parent), predictions)

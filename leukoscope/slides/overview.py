@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from leukoscope.errors import SlideError
-from leukoscope.slides.opening import Box, Slide
+from leukoscope.pictures.slide import Box, Slide
 from leukoscope.slides.tiles import SIDE, Plan
 
 MOST_LOW = 64_000_000  # px at low power

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from leukoscope.cells import CELLS
-from leukoscope.differential import Differential
-from leukoscope.draw import draw_heatmap
+from leukoscope.biology.cells import CELLS
+from leukoscope.counting.differential import Differential
 from leukoscope.errors import SlideError
-from leukoscope.pictured import THUMBNAIL_ROOM, Key, cells_to_show, sampled, thumbnail
-from leukoscope.slides.opening import Box, Slide
+from leukoscope.pictures.slide import Box, Slide
+from leukoscope.showing.draw import draw_heatmap
+from leukoscope.showing.pictured import THUMBNAIL_ROOM, Key, cells_to_show, sampled, thumbnail
 from leukoscope.slides.overview import Overview
 from leukoscope.slides.scan import SlideScan
 from leukoscope.slides.tiles import Plan

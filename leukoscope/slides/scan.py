@@ -8,13 +8,13 @@ from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from leukoscope.about import model_identity
 from leukoscope.classifier import Classifier
-from leukoscope.differential import Differential, Origin
+from leukoscope.counting.differential import Differential, Origin
 from leukoscope.errors import SlideError
+from leukoscope.pictures.slide import Box, Slide
+from leukoscope.showing.about import model_identity
 from leukoscope.slides.answering import RANGE, Answer, Answerer, here, in_ranges, scale_by_cells
 from leukoscope.slides.journal import Journal, locked
-from leukoscope.slides.opening import Box, Slide
 from leukoscope.slides.overview import Overview, look
 from leukoscope.slides.tiles import Found, Plan, once_each, plan
 
@@ -64,7 +64,7 @@ class SlideScan:
     @property
     def name(self) -> str:
         """The slide's name in tables: its path as given."""
-        from leukoscope.photos import photo_name
+        from leukoscope.scanning.photos import photo_name
 
         return photo_name(os.fspath(self.slide.path))
 

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leukoscope.classifier import Prediction
 from leukoscope.errors import SlideError
-from leukoscope.locate import ONE_CELL, shared
-from leukoscope.slides.opening import Box, Slide
+from leukoscope.model.prediction import Prediction
+from leukoscope.pictures.slide import Box, Slide
+from leukoscope.smear.locate import ONE_CELL, shared
 
 ANSWERED_AT = 0.25  # µm a pixel at most: a neutrophil of 13 µm is as wide there as the network sees it
 SIDE = 3072  # px from one tile to the next: a multiple of the file's own tiles, so that few are decoded twice

@@ -11,9 +11,9 @@ from benchmarks import int8
 from benchmarks.bars import Bar, bars, recorded_training, training_bar
 from benchmarks.measure import multiply_adds, process, spread, timed_over
 from benchmarks.peers import NAMES, SOONEST
-from leukoscope.cells import CELL_TYPES
-from leukoscope.hub import EMBEDDED
-from training.data import load_examples, pictures, where
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.model.hub import EMBEDDED
+from training.data.table import load_examples, pictures, where
 
 
 def rows(**medians) -> dict:

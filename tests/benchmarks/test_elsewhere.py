@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import processors, steps
 from benchmarks.processors import EMULATOR, apart, child, draw, lines, unlike
-from leukoscope.checkpoint import GOLDEN_TOLERANCE
+from leukoscope.model.checkpoint import GOLDEN_TOLERANCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ def test_a_mask_reaches_the_libraries():
 import contextlib, io, json
 import cv2
 import numpy as np
-from training.precision import native_bfloat16
+from training.fitting.precision import native_bfloat16
 held = io.StringIO()
 with contextlib.redirect_stdout(held):
     np.show_runtime()

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from leukoscope import ImageError
-from leukoscope.archives import LONGEST_NAME, photos_in_zip
-from leukoscope.images import MAX_PIXELS, MIN_SIDE, read_image
+from leukoscope.pictures.images import MAX_PIXELS, MIN_SIDE, read_image
+from leukoscope.scanning.archives import LONGEST_NAME, photos_in_zip
 from tests.hostile.build import Archive
 from tests.hostile.corpus import cases
 from tests.hostile.memory import forget_peak, peak_mb

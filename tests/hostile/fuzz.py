@@ -28,13 +28,13 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from leukoscope import Prediction
-from leukoscope.archives import photos_in_zip
-from leukoscope.cells import CELL_TYPES
-from leukoscope.checkpoint import SPEC_FILE, read_spec
-from leukoscope.differential import Differential
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.counting.differential import Differential
 from leukoscope.errors import LeukoscopeError
-from leukoscope.hub import EMBEDDED
-from leukoscope.images import picture_count, read_image
+from leukoscope.model.checkpoint import SPEC_FILE, read_spec
+from leukoscope.model.hub import EMBEDDED
+from leukoscope.pictures.images import picture_count, read_image
+from leukoscope.scanning.archives import photos_in_zip
 from tests import made_files
 from tests.hostile import build
 from tests.hostile.build import FORMS, encode, noise

@@ -13,10 +13,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from leukoscope import Classifier, about
-from leukoscope.checkpoint import KERAS_FILES, LOCATOR_FILE, METRICS_FILE, ONNX_FILE, SPEC_FILE, read_json
+from leukoscope import Classifier
 from leukoscope.errors import CheckpointError
-from leukoscope.hub import EMBEDDED
+from leukoscope.model.checkpoint import KERAS_FILES, LOCATOR_FILE, METRICS_FILE, ONNX_FILE, SPEC_FILE, read_json
+from leukoscope.model.hub import EMBEDDED
+from leukoscope.showing import about
 from tests.hub.fixtures import LOAD
 from tests.hub.server import Fault
 
@@ -300,7 +301,7 @@ def test_a_keras_config_that_names_other_code_is_refused(copy, named):
 # --- downloads -------------------------------------------------------------------------------------------
 
 ASK = f"""
-from leukoscope import hub
+from leukoscope.model import hub
 hub.MOST_BYTES = {{most}}
 {LOAD}
 """

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from leukoscope.counted import neutral, restore
-from leukoscope.differential import Differential
+from leukoscope.counting.counted import neutral, restore
+from leukoscope.counting.differential import Differential
 from tests.hostile.corpus import cases
 
 ROOT = Path(__file__).parents[2]

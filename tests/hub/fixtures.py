@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from leukoscope.checkpoint import files_of
-from leukoscope.hub import EMBEDDED
+from leukoscope.model.checkpoint import files_of
+from leukoscope.model.hub import EMBEDDED
 from tests.hub.server import TOKEN, Hub
 
 ROOT = Path(__file__).parents[2]

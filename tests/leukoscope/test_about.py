@@ -6,10 +6,11 @@ import shutil
 
 import pytest
 
-from leukoscope import Classifier, about
-from leukoscope.checkpoint import METRICS_FILE
-from leukoscope.hub import EMBEDDED
-from leukoscope.wording import percent
+from leukoscope import Classifier
+from leukoscope.model.checkpoint import METRICS_FILE
+from leukoscope.model.hub import EMBEDDED
+from leukoscope.showing import about
+from leukoscope.showing.wording import percent
 
 
 def tables(html: str) -> dict[str, dict[str, list[str]]]:

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from leukoscope import ImageError
-from leukoscope.archives import LONGEST_NAME, ZipLimits, is_zip, photos_in_zip, readable_name
+from leukoscope.scanning.archives import LONGEST_NAME, ZipLimits, is_zip, photos_in_zip, readable_name
 
 
 def packed(*files, compression=zipfile.ZIP_DEFLATED) -> bytes:

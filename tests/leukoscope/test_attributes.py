@@ -8,23 +8,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukoscope import CELL_TYPES, wording
-from leukoscope.attributes import (
+from leukoscope import CELL_TYPES
+from leukoscope.biology.attributes import (
     ATTRIBUTES,
     FITTING,
     LOOKS,
     WIDTH,
     Attribute,
-    attributes_of,
     contradictions,
     looks,
     parts,
 )
-from leukoscope.cells import CELLS
-from leukoscope.checkpoint import read_spec, write_spec
-from leukoscope.classifier import Classifier, Prediction, no_cell
+from leukoscope.biology.cells import CELLS
+from leukoscope.classifier import Classifier
+from leukoscope.drawn.synthetic import draw_photo
 from leukoscope.errors import CheckpointError
-from leukoscope.synthetic import draw_photo
+from leukoscope.model.calibration import attributes_of
+from leukoscope.model.checkpoint import read_spec, write_spec
+from leukoscope.model.prediction import Prediction, no_cell
+from leukoscope.showing import wording
 
 EVEN = dict.fromkeys(ATTRIBUTES, 0.0)
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from leukoscope.blank import BLACK, why_blank
-from leukoscope.synthetic import draw_photo
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.smear.blank import BLACK, why_blank
 
 PHOTO = draw_photo(["neutrophil"], seed=1)[0]
 GREY = np.repeat(PHOTO.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)

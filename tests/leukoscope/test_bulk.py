@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from leukoscope import CELL_TYPES, ImageError, LeukoscopeError, cli
-from leukoscope.bulk import AHEAD, CHUNK, answers, run
-from leukoscope.synthetic import draw_photo
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.model.bulk import AHEAD, CHUNK, answers, run
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_pictures_are_taken_as_they_are_needed(classifier, paths):
 
 def test_an_unreadable_picture_is_an_error_in_its_place(classifier, paths):
     mixed = [paths[0], b"nothing", paths[1]]
-    first, error, last = answers(classifier.source, "predict", mixed, 2)
+    first, error, last = answers(classifier.opener, "predict", mixed, 2)
     assert (first.label, last.label) == (classifier.predict(paths[0]).label, classifier.predict(paths[1]).label)
     assert isinstance(error, ImageError)
     given = classifier.predict_batch(mixed, workers=2)
@@ -70,7 +70,7 @@ def _die(classifier, items):
 
 def test_a_worker_that_dies_is_told(classifier):
     with pytest.raises(LeukoscopeError, match="ended on its own"):
-        list(run(classifier.source, _die, range(3), 2))
+        list(run(classifier.opener, _die, range(3), 2))
 
 
 def test_the_command_line_shares_the_work(folder, paths, tmp_path):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from leukoscope.calibration import DOUBT, probabilities, unfamiliarity
+from leukoscope.model.calibration import DOUBT, probabilities, unfamiliarity
 
 LOGITS = np.array([[3.0, 1.0, 0.0, -1.0, 2.0], [0.0, 0.0, 0.0, 0.0, 9.0]], np.float32)
 

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from leukoscope import cells
-from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
-from leukoscope.references import REFERENCES
+from leukoscope.biology import cells
+from leukoscope.biology.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
+from leukoscope.biology.references import REFERENCES
 
 ALL = pytest.mark.parametrize("cell", CELLS.values(), ids=list(CELLS))
 OKABE_ITO = {"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}

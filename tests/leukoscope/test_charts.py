@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from leukoscope import charts
-from leukoscope.cells import CELL_TYPES, CELLS, RANGE_NOTE
-from leukoscope.classifier import Prediction
-from leukoscope.differential import Differential
+from leukoscope.biology.cells import CELL_TYPES, CELLS, RANGE_NOTE
+from leukoscope.counting.differential import Differential
+from leukoscope.model.prediction import Prediction
+from leukoscope.showing import charts
 from tests.leukoscope.test_wording import Outline
 
 

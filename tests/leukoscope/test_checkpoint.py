@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from leukoscope import Classifier
-from leukoscope.cells import CELL_TYPES
-from leukoscope.checkpoint import (
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.errors import CheckpointError
+from leukoscope.model.checkpoint import (
     CARD_FILE,
     FORMAT_VERSION,
     GOLDEN_FILE,
@@ -30,9 +31,8 @@ from leukoscope.checkpoint import (
     write_json,
     write_spec,
 )
-from leukoscope.errors import CheckpointError
-from leukoscope.hub import EMBEDDED
-from leukoscope.preprocess import Framing, Normalisation
+from leukoscope.model.hub import EMBEDDED
+from leukoscope.smear.preprocess import Framing, Normalisation
 from tests.refusal import refusal
 
 

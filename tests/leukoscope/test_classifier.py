@@ -6,12 +6,12 @@ import pytest
 from PIL import Image
 
 from leukoscope import CELL_TYPES, ImageError
-from leukoscope.ahead import BATCH
-from leukoscope.checkpoint import LOCATOR_FILE, ONNX_FILE
-from leukoscope.graphs import open_graph, open_locator
-from leukoscope.images import read_image
-from leukoscope.preprocess import frame
-from leukoscope.synthetic import draw_photo
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.model.ahead import BATCH
+from leukoscope.model.checkpoint import LOCATOR_FILE, ONNX_FILE
+from leukoscope.model.graphs import open_graph, open_locator
+from leukoscope.pictures.images import read_image
+from leukoscope.smear.preprocess import frame
 
 
 def drawn(cell_type="neutrophil", seed=0) -> np.ndarray:
@@ -152,11 +152,11 @@ def test_info_says_which_model_answers(classifier):
 
 def test_training_and_serving_see_the_same_tensor(classifier, monkeypatch):
     """What training feeds its network unaugmented equals, bit for bit, what serving feeds the graph."""
-    from leukoscope.preprocess import normalise
-    from training.data import load_examples, pictures
-    from training.locator import FirstCells
-    from training.networks import NORMALISATION
-    from training.train import framed
+    from leukoscope.smear.preprocess import normalise
+    from training.data.table import load_examples, pictures
+    from training.fitting.examples import framed
+    from training.fitting.locator import FirstCells
+    from training.recipe.networks import NORMALISATION
 
     examples = load_examples("synthetic:20")
     spec = classifier.spec

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from leukoscope import CELL_TYPES, Classifier, Prediction, __version__, cli, command
-from leukoscope.synthetic import draw_photo
-from leukoscope.wording import seen_text
+from leukoscope import CELL_TYPES, Classifier, Prediction, __version__, cli
+from leukoscope.commands import shared as command
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.showing.wording import seen_text
 
 
 @pytest.fixture

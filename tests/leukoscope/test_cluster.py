@@ -16,9 +16,9 @@ from PIL import Image
 from benchmarks.nodes import Cluster
 from benchmarks.scale import rows_alone, rows_of, unlike
 from leukoscope import CELL_TYPES, Differential, cli
-from leukoscope.photos import photo_name
-from leukoscope.synthetic import draw_photo
-from leukoscope.tables import slide, slides, total
+from leukoscope.cluster.tables import slide, slides, total
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.scanning.photos import photo_name
 
 pytest_plugins = ["tests.hub.fixtures"]
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ PHOTOS = 200
 DRIVER = """
 import sys
 from leukoscope import Classifier
-from leukoscope.cluster import scan_to_parquet
+from leukoscope.cluster.scan import scan_to_parquet
 places, out, address = sys.argv[1:-2], *sys.argv[-2:]
 if __name__ == "__main__":
     seen = lambda photos: print(photos, flush=True)
@@ -216,7 +216,7 @@ from leukoscope.cli import main
 status = main(["scan", sys.argv[1], "--engine", "ray", "--out", sys.argv[2]])
 print(status)
 try:
-    import leukoscope.cluster
+    import leukoscope.cluster.scan
 except ImportError as error:
     print(error)
 """

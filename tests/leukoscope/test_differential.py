@@ -10,11 +10,10 @@ import pytest
 from scipy.special import betainc
 from scipy.stats import binomtest
 
-from leukoscope import differential as module
-from leukoscope.cells import CELL_TYPES
-from leukoscope.classifier import Prediction
-from leukoscope.counted import from_row, to_row
-from leukoscope.differential import (
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.counting import differential as module
+from leukoscope.counting.counted import from_row, to_row
+from leukoscope.counting.differential import (
     CSV_COLUMNS,
     LINES_IN_A_NAME,
     NOT_COUNTED,
@@ -25,8 +24,9 @@ from leukoscope.differential import (
     clopper_pearson,
     resume_csv,
 )
+from leukoscope.counting.limits import _beta_area
 from leukoscope.errors import DifferentialError
-from leukoscope.limits import _beta_area
+from leukoscope.model.prediction import Prediction
 
 
 def cell(label="neutrophil", verdict="confident", confidence=0.97, **more) -> Prediction:

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from leukoscope.cells import CELL_TYPES, CELLS
-from leukoscope.classifier import Prediction
-from leukoscope.draw import draw_box, draw_cells, draw_heatmap
+from leukoscope.biology.cells import CELL_TYPES, CELLS
+from leukoscope.model.prediction import Prediction
+from leukoscope.showing.draw import draw_box, draw_cells, draw_heatmap
 
 GREY = np.full((100, 200, 3), 128, np.uint8)
 

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from leukoscope import CELL_TYPES
-from leukoscope.draw import crop
-from leukoscope.explain import _over_picture, enlarged, evidence, heatmap
-from leukoscope.locate import Cell
-from leukoscope.preprocess import Framing, framed_square
-from leukoscope.synthetic import draw_photo
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.showing.draw import crop
+from leukoscope.showing.explain import _over_picture, enlarged, evidence, heatmap
+from leukoscope.smear.locate import Cell
+from leukoscope.smear.preprocess import Framing, framed_square
 
 
 def test_the_class_map_adds_up_to_the_logits(classifier):

@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from leukoscope import Classifier, ImageError
-from leukoscope.about import model_html
-from leukoscope.differential import Differential, append_csv
+from leukoscope.counting.differential import Differential, append_csv
+from leukoscope.drawn.synthetic import draw_cell, draw_photo
 from leukoscope.files import write_whole
-from leukoscope.hub import EMBEDDED
-from leukoscope.synthetic import draw_cell, draw_photo
+from leukoscope.model.hub import EMBEDDED
+from leukoscope.showing.about import model_html
 from tests.hub.fixtures import IMPATIENT, LOAD
 from tests.hub.server import Fault
 

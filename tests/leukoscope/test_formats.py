@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukoscope import images, tiff_pages, tiff_samples
 from leukoscope.cli import main
+from leukoscope.drawn.synthetic import draw_cell
 from leukoscope.errors import ImageError
-from leukoscope.images import read_image
-from leukoscope.profiles import to_srgb
-from leukoscope.synthetic import draw_cell
+from leukoscope.pictures import images
+from leukoscope.pictures.formats import tiff_pages, tiff_samples
+from leukoscope.pictures.images import read_image
+from leukoscope.pictures.profiles import to_srgb
 from tests import made_files
 from tests.conftest import ROOT
 from tests.made_files import Kind, photo
@@ -64,7 +65,7 @@ def test_dicom_without_its_package_is_told_what_to_install(monkeypatch):
 
 def test_no_package_of_an_extra_is_loaded_for_a_common_picture():
     script = (
-        "import sys; from leukoscope.images import read_image; read_image('space/examples/monocyte.png');"
+        "import sys; from leukoscope.pictures.images import read_image; read_image('space/examples/monocyte.png');"
         "print({'pillow_heif', 'pydicom'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
@@ -138,7 +139,7 @@ def test_a_picture_without_a_profile_of_its_own_is_given_back_itself():
 
 def test_a_profile_is_brought_to_srgb_strip_by_strip_alike(monkeypatch):
     whole = to_srgb(photo(), made_files.P3())
-    monkeypatch.setattr("leukoscope.profiles.STRIP", 7 * 90)
+    monkeypatch.setattr("leukoscope.pictures.profiles.STRIP", 7 * 90)
     np.testing.assert_array_equal(to_srgb(photo(), made_files.P3()), whole)
     opened = Image.open(io.BytesIO(made_files.by_pillow("PNG", icc_profile=made_files.P3())))
     np.testing.assert_array_equal(read_image(opened), whole)

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from leukoscope import Classifier
-from leukoscope.checkpoint import FORMAT_VERSION, SPEC_FILE
-from leukoscope.hub import EMBEDDED, MODEL_VARIABLE
+from leukoscope.model.checkpoint import FORMAT_VERSION, SPEC_FILE
+from leukoscope.model.hub import EMBEDDED, MODEL_VARIABLE
 from tests.hub.fixtures import IMPATIENT
 from tests.hub.server import Fault
 
@@ -15,7 +15,7 @@ pytest_plugins = ["tests.hub.fixtures"]
 
 ASK = """
 from leukoscope import Classifier, LeukoscopeError
-from leukoscope.synthetic import draw_cell
+from leukoscope.drawn.synthetic import draw_cell
 try:
     classifier = Classifier.from_pretrained({arguments})
     picture = draw_cell("monocyte", seed=1)
@@ -43,7 +43,7 @@ def model(hub, client) -> str:
 
 @pytest.fixture(scope="module")
 def expected() -> dict:
-    from leukoscope.synthetic import draw_cell
+    from leukoscope.drawn.synthetic import draw_cell
 
     return Classifier.from_pretrained().predict(draw_cell("monocyte", seed=1)).probabilities
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from leukoscope import Classifier
-from leukoscope import hub as module
-from leukoscope.checkpoint import SPEC_FILE, files_of, read_spec, write_spec
 from leukoscope.errors import CheckpointError, ModelUnavailable, PublishError
-from leukoscope.hub import EMBEDDED, MODEL_VARIABLE, Source, commit_folder, find, upload
+from leukoscope.model import hub as module
+from leukoscope.model.checkpoint import SPEC_FILE, files_of, read_spec, write_spec
+from leukoscope.model.hub import EMBEDDED, MODEL_VARIABLE, Source, commit_folder, find, upload
 from tests.hub.repos import git_hash
 from tests.hub.server import Fault
 from tests.refusal import refusal

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from leukoscope import images
 from leukoscope.errors import ImageError
-from leukoscope.images import MIN_SIDE, read_image
+from leukoscope.pictures import images
+from leukoscope.pictures.images import MIN_SIDE, read_image
 
 
 def picture(width=40, height=30) -> np.ndarray:

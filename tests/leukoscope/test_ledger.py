@@ -13,12 +13,12 @@ from PIL import Image
 
 from benchmarks.scale import rows_alone, rows_of
 from leukoscope import Classifier, DifferentialError, LeukoscopeError
-from leukoscope.about import identity
-from leukoscope.ledger import BAD, CELLS, Ledger, slide_key
-from leukoscope.portion import Done, scan_portion
-from leukoscope.stores import Portion, Root, find_roots, list_photos
-from leukoscope.synthetic import draw_photo
-from leukoscope.tables import SCHEMAS, bad_pictures, slide, slides, to_json, total
+from leukoscope.cluster.ledger import BAD, CELLS, Ledger, slide_key
+from leukoscope.cluster.portion import Done, scan_portion
+from leukoscope.cluster.stores import Portion, Root, find_roots, list_photos
+from leukoscope.cluster.tables import SCHEMAS, bad_pictures, slide, slides, to_json, total
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.showing.about import identity
 
 MODEL = {"name": "a", "graph": "0"}
 ROOT = Path(__file__).parents[2]
@@ -139,7 +139,8 @@ def test_an_output_of_another_kind_or_model_is_not_touched(classifier, photos, t
     with pytest.raises(LeukoscopeError, match="something that is no output"), Ledger.opened(photos, MODEL):
         pass
     with Ledger.opened(tmp_path / "out", MODEL):
-        script = f"from leukoscope.ledger import Ledger\nwith Ledger.opened({str(tmp_path / 'out')!r}, {MODEL!r}): pass"
+        opening = f"with Ledger.opened({str(tmp_path / 'out')!r}, {MODEL!r}): pass"
+        script = f"from leukoscope.cluster.ledger import Ledger\n{opening}"
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
         assert "another scan is writing to it" in done.stderr
     study = tmp_path / "out" / "study.json"

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukoscope.cells import CELL_TYPES
-from leukoscope.images import read_image
-from leukoscope.locate import (
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.drawn.synthetic import draw_cell, draw_photo
+from leukoscope.pictures.images import read_image
+from leukoscope.smear.locate import (
     COPY_SIDE,
     FILL,
     MOST_PIXELS,
@@ -25,7 +26,6 @@ from leukoscope.locate import (
     one_each,
     shared,
 )
-from leukoscope.synthetic import draw_cell, draw_photo
 
 NOTHING = -9.0  # a logit
 

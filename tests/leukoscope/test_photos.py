@@ -6,9 +6,9 @@ import zipfile
 
 import pytest
 
-from leukoscope.archives import photos_in_zip
-from leukoscope.photos import LeftOut, digests_of, find_pictures, is_photo, is_photo_below, is_searched
-from leukoscope.stores import find_roots, list_photos
+from leukoscope.cluster.stores import find_roots, list_photos
+from leukoscope.scanning.archives import photos_in_zip
+from leukoscope.scanning.photos import LeftOut, digests_of, find_pictures, is_photo, is_photo_below, is_searched
 
 PHOTOS = {"a.png", "B.JPG", "c.jfif", "more/d.tiff"}
 LITTER = {

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukoscope.locate import Cell
-from leukoscope.preprocess import MOST_SIDE, Framing, Normalisation, frame, framed_square, normalise
-from leukoscope.synthetic import draw_photo
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.smear.locate import Cell
+from leukoscope.smear.preprocess import MOST_SIDE, Framing, Normalisation, frame, framed_square, normalise
 
 
 def noise(height=100, width=120) -> np.ndarray:

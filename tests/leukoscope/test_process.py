@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from leukoscope.process import prepare
+from leukoscope.model.process import prepare
 
 SCRIPT = """
 import io, resource
 from leukoscope import Classifier
-from leukoscope.images import read_image
-from leukoscope.synthetic import draw_photo
+from leukoscope.pictures.images import read_image
+from leukoscope.drawn.synthetic import draw_photo
 from PIL import Image
 held = io.BytesIO()
 Image.fromarray(draw_photo(["neutrophil"], seed=0, width=640, height=480)[0]).save(held, "JPEG")

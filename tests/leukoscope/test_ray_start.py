@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks.nodes import Cluster
-from leukoscope.cluster import connected
+from leukoscope.cluster.ray_start import GIVEN_UP, STARTS, start_patiently
+from leukoscope.cluster.scan import connected
 from leukoscope.errors import LeukoscopeError
-from leukoscope.ray_start import GIVEN_UP, STARTS, start_patiently
 
 BUSY = f"The current node {GIVEN_UP}. This could happen because some of the raylet failed to startup"
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from pypdf import PdfReader
 
-from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
-from leukoscope.classifier import Prediction
-from leukoscope.differential import NOT_COUNTED, Differential
-from leukoscope.pictured import MOST_PICTURED, THUMBNAIL_PX, cells_to_show, thumbnail
-from leukoscope.report import LABELS, WIDTH, Notes, to_bytes, write_report
+from leukoscope.biology.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
+from leukoscope.counting.differential import NOT_COUNTED, Differential
+from leukoscope.model.prediction import Prediction
+from leukoscope.showing.pictured import MOST_PICTURED, THUMBNAIL_PX, cells_to_show, thumbnail
+from leukoscope.showing.report import LABELS, WIDTH, Notes, to_bytes, write_report
 
 DAY = date(2024, 2, 29)
 

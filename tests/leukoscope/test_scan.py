@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukoscope.cells import CELL_TYPES
-from leukoscope.images import ImageError, read_image
-from leukoscope.synthetic import draw_photo
-from training.boxes import PHOTO_FOLDER, annotations, contradicted, match
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.pictures.images import ImageError, read_image
+from training.data.boxes import PHOTO_FOLDER, annotations, contradicted, match
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_twelve_megapixels_take_little_time_and_memory():
 import json, re, time
 import numpy as np
 from leukoscope import Classifier
-from leukoscope.synthetic import draw_photo
+from leukoscope.drawn.synthetic import draw_photo
 part = draw_photo(["neutrophil", "lymphocyte"], seed=3, width=800, height=600)[0]
 field = np.tile(part, (5, 5, 1))
 classifier = Classifier.from_pretrained()

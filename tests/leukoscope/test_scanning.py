@@ -17,11 +17,14 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from leukoscope import Classifier, cli, images, photos, scanning
-from leukoscope.differential import NOT_COUNTED, Differential
-from leukoscope.photos import SUFFIXES, find_pictures
-from leukoscope.synthetic import draw_cell, draw_photo
-from leukoscope.tally import many
+from leukoscope import Classifier, cli
+from leukoscope.counting.differential import NOT_COUNTED, Differential
+from leukoscope.counting.tally import many
+from leukoscope.drawn.synthetic import draw_cell, draw_photo
+from leukoscope.pictures import images
+from leukoscope.scanning import photos
+from leukoscope.scanning import scan as scanning
+from leukoscope.scanning.photos import SUFFIXES, find_pictures
 from tests.made_tiffs import page, tiff
 
 

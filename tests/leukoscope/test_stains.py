@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from leukoscope.cells import CELL_TYPES
-from leukoscope.synthetic import draw_photo
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.drawn.synthetic import draw_photo
 from tests.leukoscope.test_locate import overlap
 
 
@@ -44,7 +44,7 @@ def test_red_cells_alone_stay_nothing(classifier, way):
 
 @pytest.mark.parametrize("way", ["hazy", "brightened", "half the stain"])
 def test_real_photos_that_are_pale(blood_cells, way, classifier):
-    from leukoscope.images import read_image
+    from leukoscope.pictures.images import read_image
 
     files = sorted((blood_cells / "dataset-master/dataset-master/JPEGImages").glob("*.jpg"))[::6]
     photos = [photo for photo in map(read_image, files) if len(classifier.locate(photo)) == 1]
@@ -60,7 +60,7 @@ def test_real_photos_that_are_pale(blood_cells, way, classifier):
 
 
 def test_real_red_cells_alone_stay_nothing_when_they_are_pale(blood_cells, classifier):
-    from training.rejection import patches
+    from training.studies.rejection import patches
 
     pale = [WAYS["hazy"](patch) for patch, _ in zip(patches(blood_cells), range(60), strict=False)]
     assert sum(bool(classifier.locate(patch)) for patch in pale) <= 1

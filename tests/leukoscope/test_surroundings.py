@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from leukoscope.images import read_image
-from leukoscope.synthetic import draw_photo
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.pictures.images import read_image
 from tests.leukoscope.test_locate import overlap
-from training.labs import annotated_boxes
+from training.data.labs import annotated_boxes
 
 PAGES = {"white": (255, 255, 255), "grey": (228, 228, 228), "black": (0, 0, 0), "green": (40, 80, 40)}
 

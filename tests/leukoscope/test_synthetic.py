@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from leukoscope.cells import CELL_TYPES
-from leukoscope.synthetic import DRAWN_TYPES, Stain, draw_cell, draw_photo
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.drawn.synthetic import DRAWN_TYPES, Stain, draw_cell, draw_photo
 
 SEEDS = range(4)
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from leukoscope import tally as module
-from leukoscope.cells import CELL_TYPES
-from leukoscope.limits import clopper_pearson
-from leukoscope.tally import Share, Tally
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.counting import tally as module
+from leukoscope.counting.limits import clopper_pearson
+from leukoscope.counting.tally import Share, Tally
 
 LAST = "The intervals hold the error of counting alone: not wrong labels, a poor smear or an uneven choice of fields."
 OF_A_HUNDRED = "; at n = 100 that for 3 % is 0.6-8.5 %."

@@ -5,10 +5,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from leukoscope import wording
-from leukoscope.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
-from leukoscope.classifier import Prediction
-from leukoscope.references import REFERENCES
+from leukoscope.biology.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
+from leukoscope.biology.references import REFERENCES
+from leukoscope.model.prediction import Prediction
+from leukoscope.showing import wording
 
 VOID = {"br"}
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.ports import free_port
-from leukoscope.synthetic import draw_photo
+from leukoscope.drawn.synthetic import draw_photo
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 

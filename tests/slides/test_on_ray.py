@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from leukoscope import cluster
+from leukoscope.cluster import scan as cluster
 from leukoscope.errors import LeukoscopeError
 from leukoscope.slides import on_ray, scan_slide
 from leukoscope.slides.on_ray import engine

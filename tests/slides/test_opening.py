@@ -10,7 +10,8 @@ from PIL import Image
 from benchmarks.made_slides import Level as Made
 from benchmarks.made_slides import encoded, write_slide, write_tiff
 from leukoscope.errors import SlideError
-from leukoscope.slides import Box, Slide, is_slide, opening
+from leukoscope.pictures import slide as opening
+from leukoscope.slides import Box, Slide, is_slide
 
 
 def flat(colour: tuple[int, int, int], side: int = 256) -> bytes:

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from leukoscope.cells import CELL_TYPES, CELLS
-from leukoscope.differential import NOT_COUNTED, Differential
-from leukoscope.ledger import CELLS as TABLE
-from leukoscope.report import Notes
+from leukoscope.biology.cells import CELL_TYPES, CELLS
+from leukoscope.cluster.ledger import CELLS as TABLE
+from leukoscope.cluster.tables import SCHEMAS
+from leukoscope.counting.differential import NOT_COUNTED, Differential
+from leukoscope.showing.report import Notes
 from leukoscope.slides import outputs, pictures, scan_slide, write_outputs
-from leukoscope.tables import SCHEMAS
 
 FILES = {"cells.csv", "cells.geojson", "cells.parquet", "overview.png", "report.pdf", "score.png", "sheet.jpg"}
 

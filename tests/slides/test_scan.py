@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from benchmarks import made_slides
+from leukoscope.drawn.synthetic import draw_cell
 from leukoscope.errors import SlideError
-from leukoscope.locate import shared
 from leukoscope.slides import Slide, answering, plan, scan_slide
 from leukoscope.slides.answering import here
 from leukoscope.slides.scan import JOURNAL
 from leukoscope.slides.tiles import SIDE
-from leukoscope.synthetic import draw_cell
+from leukoscope.smear.locate import shared
 from tests.slides.test_tiles import Fake
 
 SAME = 0.6  # share of the smaller box

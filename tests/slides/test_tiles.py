@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leukoscope.classifier import Prediction
 from leukoscope.errors import SlideError
+from leukoscope.model.prediction import Prediction
+from leukoscope.pictures.slide import Level
 from leukoscope.slides import Box, Found, Plan, plan
-from leukoscope.slides.opening import Level
 from leukoscope.slides.tiles import EITHER, SIDE, once_each
 
 

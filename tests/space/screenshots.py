@@ -11,7 +11,7 @@ from PIL import Image, ImageColor
 from playwright.sync_api import sync_playwright
 
 from leukoscope import CELLS
-from leukoscope.draw import HEAT
+from leukoscope.showing.draw import HEAT
 from tests.browser import start_browser
 from tests.space.conftest import ROOT, Visit, start_app, stop_app
 

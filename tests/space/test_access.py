@@ -6,8 +6,9 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from leukoscope import CELLS, wording
-from leukoscope.cells import NOT_A_MEDICAL_DEVICE
+from leukoscope import CELLS
+from leukoscope.biology.cells import NOT_A_MEDICAL_DEVICE
+from leukoscope.showing import wording
 from tests.space.conftest import EXAMPLES, Visit, faults, start_app, stop_app
 
 GRADIOS = "aria-allowed-role"  # minor: a button in a button, of which `look.ON_LOAD` makes a group

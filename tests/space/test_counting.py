@@ -15,12 +15,13 @@ from counting import Count, count_files
 from PIL import Image
 from uploads import Uploads
 
-from leukoscope import ImageError, Prediction, wording
-from leukoscope.about import model_identity
-from leukoscope.cells import CELL_TYPES, CELLS
-from leukoscope.differential import NOT_COUNTED, CountedCell, Differential, Origin
-from leukoscope.draw import crop
-from leukoscope.synthetic import draw_cell, draw_photo
+from leukoscope import ImageError, Prediction
+from leukoscope.biology.cells import CELL_TYPES, CELLS
+from leukoscope.counting.differential import NOT_COUNTED, CountedCell, Differential, Origin
+from leukoscope.drawn.synthetic import draw_cell, draw_photo
+from leukoscope.showing import wording
+from leukoscope.showing.about import model_identity
+from leukoscope.showing.draw import crop
 from tests import made_tiffs
 
 

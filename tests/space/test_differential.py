@@ -10,8 +10,8 @@ from playwright.sync_api import expect
 from pypdf import PdfReader
 
 from leukoscope import CELL_TYPES
-from leukoscope.differential import NOT_COUNTED, Differential
-from leukoscope.synthetic import draw_photo
+from leukoscope.counting.differential import NOT_COUNTED, Differential
+from leukoscope.drawn.synthetic import draw_photo
 from tests.space.conftest import Visit, start_app, stop_app
 
 TYPES = [["neutrophil", "lymphocyte"], ["neutrophil", "monocyte", "neutrophil"], ["eosinophil", "lymphocyte"], []]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from leukoscope import ImageError, wording
-from leukoscope.images import read_image
+from leukoscope import ImageError
+from leukoscope.pictures.images import read_image
+from leukoscope.showing import wording
 from tests.hostile.corpus import cases
 from tests.space.conftest import EXAMPLES, ROOT
 from tests.space.test_ending import upload

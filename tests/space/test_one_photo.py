@@ -10,10 +10,11 @@ from PIL import Image
 from playwright.sync_api import expect
 from pypdf import PdfReader
 
-from leukoscope import CELL_TYPES, CELLS, about, draw, wording
-from leukoscope.cells import RANGE_NOTE
-from leukoscope.images import read_image
-from leukoscope.synthetic import draw_photo
+from leukoscope import CELL_TYPES, CELLS
+from leukoscope.biology.cells import RANGE_NOTE
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.pictures.images import read_image
+from leukoscope.showing import about, draw, wording
 from tests.space.conftest import EXAMPLES
 
 EMPTY = dict.fromkeys((name.capitalize() for name in CELL_TYPES), "–")

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import once
-from training.static_page import server, stage_static_page
+from training.publishing.static_page import server, stage_static_page
 
 STEP_SECONDS = 120  # a busy machine gives a browser's worker little time
 

@@ -11,7 +11,7 @@ from playwright.sync_api import expect, sync_playwright
 from tests.browser import start_browser
 from tests.space.screenshots import FOLDER, SIZES, save
 from tests.static_page.conftest import Site, Visit
-from training.static_page import stage_static_page
+from training.publishing.static_page import stage_static_page
 
 
 def main() -> None:

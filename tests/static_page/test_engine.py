@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukoscope import CELL_TYPES, Differential, Prediction, charts, draw, wording
-from leukoscope.attributes import ATTRIBUTES, Attribute
-from leukoscope.counted import NOT_COUNTED
+from leukoscope import CELL_TYPES, Differential, Prediction
+from leukoscope.biology.attributes import ATTRIBUTES, Attribute
+from leukoscope.counting.counted import NOT_COUNTED
+from leukoscope.counting.limits import clopper_pearson
+from leukoscope.drawn.synthetic import draw_photo
 from leukoscope.errors import ImageError
-from leukoscope.images import read_image
-from leukoscope.limits import clopper_pearson
-from leukoscope.synthetic import draw_photo
+from leukoscope.pictures.images import read_image
+from leukoscope.showing import charts, draw, wording
 from tests.static_page.conftest import Site, Visit
-from training.page_texts import unstyled
+from training.publishing.page_texts import unstyled
 
 PICTURES, AT_ONCE = 200, 20
 
@@ -358,7 +359,7 @@ def test_a_photo_on_its_side_and_one_with_a_colour_profile_are_read_as_python_re
 
 def test_where_the_model_looked_is_what_python_shows(engine, classifier):
     """The enlarged cell with its heat: some levels at most, as float32 sums differ."""
-    from leukoscope.explain import enlarged
+    from leukoscope.showing.explain import enlarged
 
     seen, folder = engine
     image = draw_photo(["neutrophil", "eosinophil"], seed=7, width=900)[0]
@@ -389,7 +390,7 @@ def test_a_golden_picture_that_is_answered_otherwise_answers_nothing(browser, st
     golden["probabilities"][golden["label"]] -= 0.01
     for path, values in (("model/golden.json", golden), ("page.json", json.loads((folder / "page.json").read_text()))):
         if path == "page.json":
-            from leukoscope.checkpoint import sha256
+            from leukoscope.model.checkpoint import sha256
 
             values["model"]["files"]["golden.json"] = sha256(folder / "model" / "golden.json")
         (folder / path).unlink()

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from leukoscope import Differential, charts, draw, wording
-from leukoscope.counted import NOT_COUNTED
-from leukoscope.synthetic import draw_photo
+from leukoscope import Differential
+from leukoscope.counting.counted import NOT_COUNTED
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.showing import charts, draw, wording
 from tests.space.conftest import AXE, EXAMPLES
 from tests.static_page.conftest import Site, Visit
 

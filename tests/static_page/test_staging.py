@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leukoscope.checkpoint import sha256
-from leukoscope.hub import EMBEDDED
-from training import static_page
-from training.page_texts import pattern
+from leukoscope.model.checkpoint import sha256
+from leukoscope.model.hub import EMBEDDED
+from training.publishing import static_page
+from training.publishing.page_texts import pattern
 
 pytest_plugins = ["tests.hub.fixtures"]
 ROOT = Path(__file__).parents[2]
@@ -94,7 +94,7 @@ def test_a_runtime_that_is_not_the_pinned_one_is_not_used(monkeypatch, tmp_path)
 
 
 def test_the_command_writes_the_same_files(staged, tmp_path):
-    words = [sys.executable, "-m", "training.static_page", "--out", tmp_path / "page"]
+    words = [sys.executable, "-m", "training.publishing.static_page", "--out", tmp_path / "page"]
     done = subprocess.run([*map(str, words)], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "page" / "files.js").read_text() == (staged / "files.js").read_text()

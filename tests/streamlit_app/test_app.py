@@ -17,10 +17,11 @@ import session_file
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from leukoscope import CELL_TYPES, Classifier, about, wording
-from leukoscope.differential import NOT_COUNTED, Differential
-from leukoscope.draw import jpeg
-from leukoscope.synthetic import draw_cell, draw_photo
+from leukoscope import CELL_TYPES, Classifier
+from leukoscope.counting.differential import NOT_COUNTED, Differential
+from leukoscope.drawn.synthetic import draw_cell, draw_photo
+from leukoscope.showing import about, wording
+from leukoscope.showing.draw import jpeg
 from tests.space.conftest import start_app, stop_app
 from tests.streamlit_app.conftest import APP, ROOT
 

@@ -11,10 +11,10 @@ import session_file
 from playwright.sync_api import expect
 from pypdf import PdfReader
 
-from leukoscope import wording
-from leukoscope.differential import Differential
-from leukoscope.draw import jpeg
-from leukoscope.synthetic import draw_cell, draw_photo
+from leukoscope.counting.differential import Differential
+from leukoscope.drawn.synthetic import draw_cell, draw_photo
+from leukoscope.showing import wording
+from leukoscope.showing.draw import jpeg
 from tests.space.conftest import faults, stop_app
 from tests.streamlit_app.conftest import ROOT, BenchVisit, start_bench
 

@@ -7,10 +7,10 @@ import pytest
 from running_count import RunningCount, from_path
 
 from leukoscope import Classifier
-from leukoscope.about import model_identity
-from leukoscope.differential import NOT_COUNTED, Origin
-from leukoscope.draw import jpeg
-from leukoscope.synthetic import draw_cell, draw_photo
+from leukoscope.counting.differential import NOT_COUNTED, Origin
+from leukoscope.drawn.synthetic import draw_cell, draw_photo
+from leukoscope.showing.about import model_identity
+from leukoscope.showing.draw import jpeg
 from tests.made_tiffs import page, tiff
 
 

@@ -13,9 +13,9 @@ import pytest
 from playwright.sync_api import expect
 
 from leukoscope import CELL_TYPES, CELLS
-from leukoscope.differential import Differential
-from leukoscope.draw import png
-from leukoscope.synthetic import draw_photo
+from leukoscope.counting.differential import Differential
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.showing.draw import png
 from tests.space.conftest import ROOT, Visit, start_app, stop_app
 from tests.streamlit_app.conftest import BenchVisit, start_bench
 from tests.tasks.hand import Hand

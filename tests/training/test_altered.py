@@ -2,11 +2,11 @@ import cv2
 import numpy as np
 import pytest
 
-from leukoscope.locate import Cell
-from leukoscope.synthetic import draw_photo
-from training import altered
-from training.altered import glass_colour, optical_density, width
-from training.data import load_examples
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.smear.locate import Cell
+from training.data.table import load_examples
+from training.studies import altered
+from training.studies.altered import glass_colour, optical_density, width
 
 
 def drawn(kind: str = "monocyte", seed: int = 2):

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 
 from leukoscope import CELL_TYPES, Classifier
-from leukoscope.attributes import ATTRIBUTES, WIDTH, parts
-from leukoscope.explain import heatmap
-from leukoscope.preprocess import normalise
-from leukoscope.synthetic import draw_photo
+from leukoscope.biology.attributes import ATTRIBUTES, WIDTH, parts
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.showing.explain import heatmap
+from leukoscope.smear.preprocess import normalise
 from tests.refusal import refusal
 from tests.training.conftest import SMOKE, run_here
-from training.attributes import attributes_taught, fit_sure, fitting_rows, macro_f1, numbers, scores
-from training.config import read_config
-from training.data import load_examples, where
-from training.sources import DataError
+from training.attributes.scores import fit_sure, macro_f1, scores
+from training.data.attributes import attributes_taught, fitting_rows, numbers
+from training.data.sources import DataError
+from training.data.table import load_examples, where
+from training.recipe.config import read_config
 
 DRAWN_AS = {
     "eosinophil": {"nucleus_shape": "segmented-bilobed", "granule_type": "round", "granule_colour": "red"},
@@ -134,7 +135,7 @@ def test_a_table_that_is_none_of_wbcatts_is_refused(labs, tmp_path, change, said
 def test_nobodys_word_on_an_attribute_teaches_nothing():
     import keras
 
-    from training.heads import HeadsLoss, TypeAccuracy, one_hot
+    from training.recipe.heads import HeadsLoss, TypeAccuracy, one_hot
 
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(6, 5 + WIDTH)).astype(np.float32)
@@ -189,7 +190,7 @@ def test_a_taught_checkpoint_sees_and_is_scored(checkpoint):
     folder, data = checkpoint
     classifier = Classifier.from_pretrained(folder)
     assert list(classifier.spec.attributes) == list(ATTRIBUTES)
-    told = run_here("training.attributes", folder, *data)
+    told = run_here("training.attributes.scores", folder, *data)
     assert told.returncode == 0, told.stderr
     assert "unseen:" in told.stdout
     kept = json.loads((folder / "metrics.json").read_text())["attributes"]
@@ -221,17 +222,17 @@ def test_keras_has_the_types_alone_and_finetuning_says_no_attributes(checkpoint,
 
 
 def test_a_checkpoint_or_data_without_attributes_is_told(smoke_checkpoint, checkpoint):
-    told = run_here("training.attributes", smoke_checkpoint, "--data", "synthetic:40")
+    told = run_here("training.attributes.scores", smoke_checkpoint, "--data", "synthetic:40")
     assert (told.returncode, told.stdout) == (2, "")
     assert "sees no attributes: its recipe has fit.attributes = 0" in told.stderr
-    told = run_here("training.attributes", checkpoint[0], "--data", "synthetic:40")
+    told = run_here("training.attributes.scores", checkpoint[0], "--data", "synthetic:40")
     assert (told.returncode, told.stdout) == (2, "")
     assert "no attributes: --pbc and --labs must be given" in told.stderr
 
 
 def test_cells_to_read_are_chosen_by_name_alone_and_drawn_without_their_types(monkeypatch, checkpoint, tmp_path):
     """Two labs of drawn cells stand for Raabin and LISC."""
-    from training import by_eye
+    from training.attributes.scores import by_eye
 
     folder = tmp_path / "labs"
     folder.mkdir()
@@ -249,7 +250,7 @@ def test_cells_to_read_are_chosen_by_name_alone_and_drawn_without_their_types(mo
     chosen = by_eye.chosen(examples)
     assert sorted(np.asarray(examples["label"])[chosen]) == [0, 0, 1, 1, 2, 2, 3, 3]
     data = ["--data", "synthetic:40", "--pbc", "", "--labs", folder]
-    drawn = run_here("training.by_eye", tmp_path / "sheets", *data)
+    drawn = run_here("training.attributes.by_eye", tmp_path / "sheets", *data)
     assert drawn.returncode == 0, drawn.stderr
     assert [file.name for file in (tmp_path / "sheets").iterdir()] == ["by-eye-1.png"]
 
@@ -261,23 +262,23 @@ def test_cells_to_read_are_chosen_by_name_alone_and_drawn_without_their_types(mo
         if one.attributes
     ]
     write(tmp_path / "read.csv", read)
-    scored = run_here("training.by_eye", "--score", checkpoint[0], "--json", tmp_path / "found.json", *data)
+    scored = run_here("training.attributes.by_eye", "--score", checkpoint[0], "--json", tmp_path / "found.json", *data)
     assert scored.returncode == 0, scored.stderr
     found = json.loads((tmp_path / "found.json").read_text())["lisc"]["nucleus_shape"]
     assert found["alike"] == 1
     assert found["cells"] == len(read)
-    assert run_here("training.by_eye", "--score", checkpoint[0], "--data", "synthetic:40").returncode == 2
+    assert run_here("training.attributes.by_eye", "--score", checkpoint[0], "--data", "synthetic:40").returncode == 2
 
 
 def read_by_eye() -> list[dict[str, str]]:
-    from training.by_eye import TABLE
+    from training.attributes.by_eye import TABLE
 
     with open(TABLE, newline="") as file:
         return list(csv.DictReader(file))
 
 
 def test_what_was_read_is_of_known_values():
-    from training.by_eye import OF_EACH_TYPE
+    from training.attributes.by_eye import OF_EACH_TYPE
 
     rows = read_by_eye()
     assert len(rows) == len(CELL_TYPES) * sum(OF_EACH_TYPE.values())
@@ -294,8 +295,8 @@ def test_the_head_is_fitted_on_finished_features_and_changes_no_type():
     """Of two values, of more, of one alone, and of some that were never taught."""
     import keras
 
-    from training.attributes import NEVER, fit_head
-    from training.networks import NORMALISATION
+    from training.recipe.heads import NEVER, fit_head
+    from training.recipe.networks import NORMALISATION
 
     rng = np.random.default_rng(3)
     picture = keras.Input((16, 16, 3))
@@ -311,7 +312,7 @@ def test_the_head_is_fitted_on_finished_features_and_changes_no_type():
     named[:, places["granularity"]] = red
     named[:, places["cytoplasm_colour"]] = third
     named[:, places["granule_type"]] = np.where(red, 2, 1)  # 0 and 3 are never named
-    fit_head(model, crops, named)
+    fit_head(model, crops, named, NORMALISATION)
     logits = model.predict(normalise(crops, NORMALISATION), verbose=0)
     np.testing.assert_array_equal(logits[:, :5], before)
     given = {name: part.argmax(axis=1) for name, part in parts(logits[:, 5:]).items()}

@@ -6,20 +6,22 @@ import numpy as np
 import pytest
 
 from leukoscope import Classifier, Prediction
-from leukoscope.cells import CELL_TYPES
-from leukoscope.hub import EMBEDDED
-from leukoscope.images import read_image
-from leukoscope.locate import Cell
-from leukoscope.synthetic import draw_photo
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.model.hub import EMBEDDED
+from leukoscope.pictures.images import read_image
+from leukoscope.smear.locate import Cell
 from tests.training.conftest import SMOKE
-from training import audit, findings, sources
-from training.audit import FOLDS, ask_all, checkpoint_folder, contradictions, issues, judge, run_folder
-from training.config import CONFIGS, checked, read_config, to_toml
-from training.data import load_examples
-from training.findings import Finding, draw, read, write
-from training.overlap import same_cell, shift_between
-from training.sources import DataError, doubted_photos, synthetic, to_dataset
-from training.train import RunError, changes_since, open_run, training_rows
+from training.data import sources
+from training.data.overlap import same_cell, shift_between
+from training.data.sources import DataError, doubted_photos, synthetic, to_dataset
+from training.data.table import load_examples
+from training.fitting.examples import training_rows
+from training.fitting.run_folder import RunError, changes_since, open_run
+from training.recipe.config import CONFIGS, checked, read_config, to_toml
+from training.studies import audit, findings
+from training.studies.audit import FOLDS, ask_all, checkpoint_folder, contradictions, issues, judge, run_folder
+from training.studies.findings import Finding, draw, read, write
 
 TRIALS = (*FOLDS, "without-bccd")
 
@@ -64,7 +66,7 @@ def table(drawn):
 
 @pytest.fixture
 def runs(table, tmp_path):
-    """Runs as `training.compare` leaves them, less the training: the embedded model answers for each."""
+    """Runs as `training.studies.compare` leaves them, less the training: the embedded model answers for each."""
     for trial in TRIALS:
         settings = config(FOLDS.index(trial)) if trial in FOLDS else config(labs="barcelona")
         open_run(run_folder(tmp_path / "runs", "default", trial), to_toml(settings), settings, table[0])
@@ -254,7 +256,10 @@ def test_missing_models_name_the_command_that_makes_them(command, runs, tmp_path
     assert command() == 2
     said = capsys.readouterr().err
     assert "lacks the run or the checkpoint of default: fold-3, without-bccd" in said
-    assert f"python -m training.compare --variants default --trials fold-3 without-bccd --runs {runs} --again" in said
+    assert (
+        f"python -m training.studies.compare --variants default --trials fold-3 without-bccd --runs {runs} --again"
+        in said
+    )
     assert not (tmp_path / "audit.csv").exists()
 
 
@@ -275,7 +280,7 @@ def test_a_voice_that_knows_the_lab_is_refused(command, runs, table, capsys):
 
 def test_the_sheet_shows_the_first_of_the_table(command, table, tmp_path, capsys):
     assert command("--draw", tmp_path / "sheet.png") == 2
-    assert "audit.csv: python -m training.audit makes it" in capsys.readouterr().err
+    assert "audit.csv: python -m training.studies.audit makes it" in capsys.readouterr().err
     rows = [
         Finding(
             i + 1, photo, "bccd", "train", "monocyte", "neutrophil", 0.1, "neutrophil", 0.9, "confident", "yes", "", ""

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from training.augment import augment, random_matrix
-from training.config import Augment
+from training.recipe.augment import augment, random_matrix
+from training.recipe.config import Augment
 
 
 def picture(side=64) -> np.ndarray:

@@ -1,7 +1,7 @@
 import pytest
 
-from training.boxes import annotations, contradicted, intersection_over_union, match
-from training.sources import DataError
+from training.data.boxes import annotations, contradicted, intersection_over_union, match
+from training.data.sources import DataError
 
 
 def test_overlap_of_known_boxes():

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from training import compare
-from training.compare import FOLDS, TRIALS, UNSEEN, configured, markdown, variants
-from training.config import ConfigError, read_config, to_toml
-from training.data import load_examples
-from training.sources import OTHER_CELLS
+from training.data.sources import OTHER_CELLS
+from training.data.table import load_examples
+from training.recipe.config import ConfigError, read_config, to_toml
+from training.studies import compare
+from training.studies.compare import FOLDS, TRIALS, UNSEEN, configured, markdown, variants
 
 
 @pytest.fixture

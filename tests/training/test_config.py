@@ -1,6 +1,6 @@
 import pytest
 
-from training.config import CONFIGS, ConfigError, read_config
+from training.recipe.config import CONFIGS, ConfigError, read_config
 
 
 @pytest.mark.parametrize("name", ["reference", "default"])

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
-from leukoscope.cells import CELL_TYPES
-from training import data
-from training.data import (
+from leukoscope.biology.cells import CELL_TYPES
+from training.data import table as data
+from training.data.sources import COPY_FOLDER, KINDS, PHOTO_FOLDER, DataError, copy_table, from_hub, photo_table
+from training.data.table import (
     drop_fields_of,
     grouped_folds,
     labels_of,
@@ -21,7 +22,6 @@ from training.data import (
     summary,
     where,
 )
-from training.sources import COPY_FOLDER, KINDS, PHOTO_FOLDER, DataError, copy_table, from_hub, photo_table
 
 
 def png(shade: int = 255) -> bytes:

@@ -6,11 +6,13 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
-from leukoscope.cells import CELL_TYPES
-from leukoscope.checkpoint import sha256
-from leukoscope.hub import EMBEDDED
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.model.checkpoint import sha256
+from leukoscope.model.hub import EMBEDDED
 from training import evaluate
-from training.evaluate import Answers, by_photo, calibration_error, record, results, scores
+from training.scoring.answers import Answers, ask, by_photo
+from training.scoring.metrics import record
+from training.scoring.scores import calibration_error, results, scores
 
 
 def answers(labels, predicted, confidence=None, slides=None, photos=None, doubtful=None, **more) -> Answers:
@@ -187,12 +189,12 @@ def test_pictures_trained_on_are_not_scored(smoke_checkpoint, tmp_path, capsys):
 
 def test_embedded_results_are_those_of_the_real_test_set(blood_cells, classifier):
     """The kept numbers come out again; of the photos nine in ten are right, of those with a sure label nearly all."""
-    from training.data import load_examples, where
+    from training.data.table import load_examples, where
 
     kept = json.loads((EMBEDDED / "metrics.json").read_text())
     assert kept["model_sha256"] == sha256(EMBEDDED / "model.onnx")
     test = where(load_examples(blood_cells, kinds=("copy",)), split="test")
-    fresh = results(evaluate.ask(classifier, test))
+    fresh = results(ask(classifier, test))
     before = kept["results"]["bccd-test-copy"]
     assert fresh["images"]["all"]["n"] == 2487
     for key in ("accuracy", "macro_f1"):

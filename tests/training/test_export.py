@@ -8,19 +8,19 @@ import pytest
 from scipy.special import softmax
 
 from leukoscope import Classifier
-from leukoscope.checkpoint import HISTORY_FILE, KERAS_FILES, LOCATOR_FILE, read_spec, sha256
-from leukoscope.preprocess import normalise
+from leukoscope.model.checkpoint import HISTORY_FILE, KERAS_FILES, LOCATOR_FILE, read_spec, sha256
+from leukoscope.smear.preprocess import normalise
 from tests.leukoscope.test_checkpoint import edit
 from tests.training.conftest import run_here
-from training.config import CONFIGS, read_config
-from training.data import load_examples, only_cell_types, pictures
+from training.data.table import load_examples, only_cell_types, pictures
 from training.export import (
     ONNX_OUTPUTS,
     export_onnx,
     parity,
     run_onnx,
 )
-from training.networks import answering, build
+from training.recipe.config import CONFIGS, read_config
+from training.recipe.networks import answering, build
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_onnx_and_keras_agree(smoke_checkpoint, drawn_crops):
 
 
 def test_embedded_onnx_and_keras_agree_on_real_crops(blood_cells, classifier):
-    from leukoscope.hub import EMBEDDED
+    from leukoscope.model.hub import EMBEDDED
 
     photos = only_cell_types(load_examples(blood_cells, kinds=("photo",))).select(range(200))
     crops = np.stack([cell.crop for photo in pictures(photos) for cell in classifier.framed(photo, first=True)])

@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 
 from leukoscope import Classifier
-from leukoscope.cells import CELL_TYPES
-from leukoscope.checkpoint import LOCATOR_FILE, read_spec, sha256
-from leukoscope.synthetic import draw_cell
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.drawn.synthetic import draw_cell
+from leukoscope.model.checkpoint import LOCATOR_FILE, read_spec, sha256
 from tests.leukoscope.test_checkpoint import edit
 from tests.training.conftest import run_here, run_module
 from tests.training.test_train import kept_weights
-from training.config import recorded
-from training.data import load_examples, where
+from training.data.sources import DataError
+from training.data.table import load_examples, where
 from training.finetune import ENOUGH, cells_of, finetune, finetuning, warnings, with_parts
-from training.own_lab import drawn_cells
-from training.sources import DataError
-from training.train import read_history, save_state, training_rows
+from training.fitting.examples import training_rows
+from training.fitting.run_folder import read_history, save_state
+from training.recipe.config import recorded
+from training.studies.own_lab import drawn_cells
 
 LAMP = (1.0, 0.72, 0.5)  # another white balance: the smoke checkpoint does not divide it out
 DATA = ("--data", "synthetic:80", "--pbc", "", "--labs", "")

@@ -7,15 +7,15 @@ import cv2
 import numpy as np
 import pytest
 
-from leukoscope.cells import CELL_TYPES
-from leukoscope.synthetic import draw_cell
-from training.boxes import ANNOTATION_FOLDER
-from training.config import ConfigError, checked
-from training.data import grouped_folds, load_examples, summary, where
-from training.labs import annotated_boxes, held_out, lab_rows, labs_folder_rows
-from training.locating.pictures import annotated_photos, kept_small, single_cells
-from training.sources import PHOTO_FOLDER, DataError, photo_table
-from training.train import training_rows
+from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.drawn.synthetic import draw_cell
+from training.data.boxes import ANNOTATION_FOLDER
+from training.data.labs import annotated_boxes, held_out, lab_rows, labs_folder_rows
+from training.data.sources import PHOTO_FOLDER, DataError, photo_table
+from training.data.table import grouped_folds, load_examples, summary, where
+from training.fitting.examples import training_rows
+from training.locating.fields.pictures import annotated_photos, kept_small, single_cells
+from training.recipe.config import ConfigError, checked
 
 COLUMNS = ("file", "lab", "cell", "slide_group", "field", "official_split")
 

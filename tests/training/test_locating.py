@@ -5,17 +5,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from leukoscope.locate import SIDE_UNIT, STRIDE
-from leukoscope.synthetic import draw_photo
-from training.colours import RED_DYE, as_photographed, recoloured
-from training.locating import canvas, overlays
-from training.locating.canvas import example
-from training.locating.geometry import cut, cut_to_picture, moved, share, turned
-from training.locating.overlays import overlaid
-from training.locating.pictures import Picture, drawn
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.smear.locate import SIDE_UNIT, STRIDE
+from training.locating.fields import canvas, overlays
+from training.locating.fields.canvas import example
+from training.locating.fields.geometry import cut, cut_to_picture, moved, share, turned
+from training.locating.fields.overlays import overlaid
+from training.locating.fields.pictures import Picture, drawn
+from training.locating.fields.scene import PLACES, SIDE, Scene, half_covered, targets
 from training.locating.recipe import Recipe, Round
-from training.locating.scene import PLACES, SIDE, Scene, half_covered, targets
 from training.locating.train import batches
+from training.recipe.colours import RED_DYE, as_photographed, recoloured
 
 
 def picture(seed: int = 0, lab: str = "drawn", **changes) -> Picture:

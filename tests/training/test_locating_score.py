@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from leukoscope.locate import SIDE_UNIT, STRIDE, Cell, Locator
-from leukoscope.synthetic import draw_cell, draw_photo
+from leukoscope.drawn.synthetic import draw_cell, draw_photo
+from leukoscope.smear.locate import SIDE_UNIT, STRIDE, Cell, Locator
 from tests.training.conftest import run_here
 from training.locating import score
-from training.locating.pictures import Picture
+from training.locating.fields.pictures import Picture
 
 GRAPH = Path(__file__).parents[2] / "leukoscope" / "pretrained" / "locator.onnx"
 
@@ -173,7 +173,7 @@ def test_fields_count_as_found_if_anything_is_found_in_them(tmp_path, monkeypatc
 
 
 def test_cells_that_are_found_among_red_cells_alone_are_counted_each_time(tmp_path, monkeypatch):
-    from training.altered import OTHERS
+    from training.studies.altered import OTHERS
 
     bare = [draw_photo([], seed=i, width=200, height=200)[0] for i in range(2)]
     monkeypatch.setattr(score, "patches", lambda root: iter(bare))

@@ -11,17 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leukoscope.graphs import open_locator
-from leukoscope.locate import SIDE_UNIT, STRIDE, Locator
-from leukoscope.synthetic import draw_cell, draw_photo
+from leukoscope.drawn.synthetic import draw_cell, draw_photo
+from leukoscope.model.graphs import open_locator
+from leukoscope.smear.locate import SIDE_UNIT, STRIDE, Locator
 from tests.training.conftest import run_here
-from training.config import CONFIGS, ConfigError
-from training.locating import found, run, train
-from training.locating.found import read_boxes, relabel, write_boxes
-from training.locating.pictures import Picture
+from training.fitting.run_folder import RunError
+from training.locating import run, train
+from training.locating.fields import found
+from training.locating.fields.found import read_boxes, relabel, write_boxes
+from training.locating.fields.pictures import Picture
 from training.locating.recipe import Recipe, Round, read_recipe
 from training.locating.train import WARM_UP, Training, learning_rate
-from training.train import RunError
+from training.recipe.config import CONFIGS, ConfigError
 
 TINY = """
 name = "tiny"
@@ -358,7 +359,7 @@ def test_boxes_are_found_with_the_averaged_weights(tmp_path):
     photo = draw_cell("monocyte", seed=0, size=96)[None]
     plain = training.model(photo).numpy()
     training.average = [array + 0.1 for array in training.average]
-    answer = training.locator(0.5).run(photo)
+    answer = training.fitting.locator(0.5).run(photo)
     np.testing.assert_array_equal(training.model(photo).numpy(), plain)
     training.model.set_weights(training.average)
     np.testing.assert_allclose(answer, training.model(photo).numpy(), rtol=1e-4, atol=1e-4)

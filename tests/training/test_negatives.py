@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from leukoscope.locate import SIDE_UNIT, STRIDE, Cell, Locator, shared
-from leukoscope.preprocess import Framing
-from leukoscope.synthetic import draw_photo
-from training.data import load_examples
-from training.negatives import draw_cartoon, draw_nonsense, empty_crops, empty_places
+from leukoscope.drawn.synthetic import draw_photo
+from leukoscope.smear.locate import SIDE_UNIT, STRIDE, Cell, Locator, shared
+from leukoscope.smear.preprocess import Framing
+from training.data.negatives import draw_cartoon, draw_nonsense, empty_crops, empty_places
+from training.data.table import load_examples
 
 FRAMING = Framing("cell", 32, 1.4)
 

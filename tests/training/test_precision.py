@@ -7,10 +7,11 @@ import re
 import pytest
 
 from tests.training.conftest import SMOKE, run_module
-from training import precision
-from training.config import CONFIGS, in_precision, read_config, to_toml
-from training.data import load_examples
-from training.train import RunError, changes_since, compiled, expected, load_state, open_run, precision_of
+from training.data.table import load_examples
+from training.fitting import precision
+from training.fitting.loop import compiled, expected
+from training.fitting.run_folder import RunError, changes_since, load_state, open_run, precision_of
+from training.recipe.config import CONFIGS, in_precision, read_config, to_toml
 
 NEW = "processor\t: 0\nmodel name\t: New\nflags\t\t: fpu avx2 avx512f avx512_bf16 rdpid\n\nflags\t\t: fpu\n"
 AMX = "model name\t: Newer\nflags\t\t: fpu avx2 amx_bf16 amx_tile\n"

@@ -14,12 +14,13 @@ import pytest
 import yaml
 
 from leukoscope import Classifier
-from leukoscope.checkpoint import files_of, read_spec
-from leukoscope.hub import EMBEDDED
+from leukoscope.model.checkpoint import files_of, read_spec
+from leukoscope.model.hub import EMBEDDED
 from tests.hub.fixtures import IMPATIENT
 from tests.hub.server import Fault
-from training.card import CardError, render_card, unseen_labs
 from training.publish import stage_model
+from training.publishing.card import CardError, render_card, unseen_labs
+from training.scoring.metrics import MetricsError
 
 pytest_plugins = ["tests.hub.fixtures"]
 ROOT = Path(__file__).parents[2]
@@ -90,7 +91,7 @@ def _rounded(values) -> str:
 
 
 def test_the_card_says_what_the_recipe_does_in_a_lab_it_never_saw(monkeypatch, tmp_path):
-    from training import compare, verdicts
+    from training.studies import compare, verdicts
 
     spec = read_spec(EMBEDDED)
     rows = [
@@ -158,10 +159,10 @@ def test_metrics_of_other_weights_or_none_are_refused(tmp_path):
     folder = shutil.copytree(EMBEDDED, tmp_path / "c")
     metrics = json.loads((folder / "metrics.json").read_text())
     (folder / "metrics.json").write_text(json.dumps(metrics | {"model_sha256": "0" * 64}))
-    with pytest.raises(CardError, match="belongs to other weights"):
+    with pytest.raises(MetricsError, match="belongs to other weights"):
         stage_model(folder, REPO, tmp_path / "out")
     (folder / "metrics.json").unlink()
-    with pytest.raises(CardError, match=r"metrics\.json is missing: run python -m training\.evaluate"):
+    with pytest.raises(MetricsError, match=r"metrics\.json is missing: run python -m training\.evaluate"):
         stage_model(folder, REPO, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -184,12 +185,12 @@ def test_round_trip(hub, publish, client):
     assert set(hub.repo(REPO).files()) - {".gitattributes"} == {*files_of(EMBEDDED), "README.md"}
     answer = client(
         "from leukoscope import Classifier\n"
-        "from leukoscope.synthetic import draw_cell\n"
+        "from leukoscope.drawn.synthetic import draw_cell\n"
         f"answer = Classifier.from_pretrained('{REPO}@v1.0').predict(draw_cell('eosinophil', seed=4)).probabilities",
         home="reader",
         token=None,
     )
-    from leukoscope.synthetic import draw_cell
+    from leukoscope.drawn.synthetic import draw_cell
 
     assert answer == Classifier.from_pretrained().predict(draw_cell("eosinophil", seed=4)).probabilities
 
@@ -424,7 +425,7 @@ print(json.dumps([leukoscope.__file__, classifier.info()["source"], notice, labe
 def test_the_data_set_opens_with_load_dataset(hub, publish, client, tmp_path):
     from PIL import Image
 
-    from leukoscope.cells import CELL_TYPES
+    from leukoscope.biology.cells import CELL_TYPES
 
     for i, name in enumerate(CELL_TYPES * 2):
         (tmp_path / "lab" / name).mkdir(parents=True, exist_ok=True)
@@ -435,7 +436,7 @@ def test_the_data_set_opens_with_load_dataset(hub, publish, client, tmp_path):
         """
 import datasets
 table = datasets.load_dataset("tester/photos", split="train")
-from training.data import load_examples, pictures
+from training.data.table import load_examples, pictures
 ours = load_examples("tester/photos")
 answer = [table.column_names, table.features["label"].names, len(table), [p[0, 0, 0].item() for p in pictures(ours)]]
 """

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.training.conftest import SMOKE, run_here, run_module
-from training.replicas import DistributeError, Replicas
-from training.train import read_history
+from training.fitting.replicas import DistributeError, Replicas
+from training.fitting.run_folder import read_history
 
 # A batch of 15 has parts of 8 and 7. Dropout draws anew on each device, so there is none.
 QUIET = (

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from training import sheets
-from training.data import load_examples, only_cell_types, where
+from training.data.table import load_examples, only_cell_types, where
+from training.studies import sheets
 
 
 @pytest.fixture(scope="module")

@@ -17,30 +17,25 @@ import pytest
 from PIL import Image
 
 from leukoscope import Classifier
-from leukoscope.checkpoint import LOCATOR_FILE, sha256
-from leukoscope.images import read_image
-from leukoscope.preprocess import Framing, frame
+from leukoscope.model.checkpoint import LOCATOR_FILE, sha256
+from leukoscope.pictures.images import read_image
+from leukoscope.smear.preprocess import Framing, frame
 from tests.training.conftest import ROOT, SMOKE, drawn_alone, run_here, run_module
-from training.config import ConfigError, read_config
-from training.data import NONE, load_examples, sources, targets_of
-from training.locator import FirstCells, locator_path
-from training.sources import DataError
-from training.train import (
+from training.data.sources import DataError
+from training.data.table import NONE, load_examples, sources, targets_of
+from training.fitting.batches import Batches, even_labs
+from training.fitting.examples import framed, framing_of, on_all, training_rows, with_negatives
+from training.fitting.locator import FirstCells, locator_path
+from training.fitting.run_folder import (
     KEPT_FILE,
-    Batches,
     RunError,
-    even_labs,
-    framed,
-    framing_of,
     kept_epoch,
     load_state,
-    on_all,
     open_run,
     read_history,
     stopped_early,
-    training_rows,
-    with_negatives,
 )
+from training.recipe.config import ConfigError, read_config
 
 
 def kept_weights(folder):

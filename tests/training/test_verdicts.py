@@ -8,13 +8,22 @@ import pytest
 from scipy.special import softmax
 
 from leukoscope import Classifier
-from leukoscope.calibration import unfamiliarity
-from leukoscope.checkpoint import read_spec
+from leukoscope.model.calibration import unfamiliarity
+from leukoscope.model.checkpoint import read_spec
 from tests.training.conftest import run_here
-from training import verdicts
-from training.config import read_config
-from training.data import load_examples, pictures
-from training.verdicts import Answered, VerdictsError, fit, fit_confident, fit_temperature, of_the_recipe, read_verdicts
+from training.data.table import load_examples, pictures
+from training.recipe.config import read_config
+from training.scoring.thresholds import (
+    Answered,
+    VerdictsError,
+    as_marked,
+    fit,
+    fit_confident,
+    fit_temperature,
+    of_the_recipe,
+    read_verdicts,
+)
+from training.studies import verdicts
 
 
 def answered(rng, count: int, temperature: float = 1.0, classes: int = 4) -> Answered:
@@ -58,7 +67,7 @@ def test_what_is_fitted_keeps_what_it_promises():
     strange = [np.mean(unfamiliarity(own.logits, temperature) > limit) for own in labs.values()]
     assert np.mean(strange) == pytest.approx(0.02, abs=1e-3)
     for own in labs.values():
-        row = verdicts.as_marked(own, temperature, confident, limit)
+        row = as_marked(own, temperature, confident, limit)
         assert row["n"] == len(own.labels) + own.missed
         assert row["right"] >= 0.97
         assert 0 < row["share"] < 1
@@ -95,7 +104,7 @@ def test_other_labs_folds_names_and_locators_are_no_other_recipe(smoke_run, fitt
 def test_a_file_that_is_none_is_named(smoke_run, tmp_path, text):
     file = tmp_path / "v.json"
     file.write_text(text)
-    with pytest.raises(VerdictsError, match=f"{file} is no file of training.verdicts"):
+    with pytest.raises(VerdictsError, match=f"{file} is no file of training.studies.verdicts"):
         read_verdicts(file, read_config(smoke_run / "config.toml"))
 
 
@@ -135,7 +144,7 @@ def test_the_command_writes_what_an_export_takes(smoke_run, smoke_checkpoint, tm
     monkeypatch.setattr(verdicts, "VERDICTS_FILE", tmp_path / "verdicts.json")
     halves = {"without-a": range(0, 80, 2), "without-b": range(1, 80, 2)}
     monkeypatch.setattr(verdicts, "held_out", lambda trial, config, examples: examples.select(halves[trial]))
-    done = run_here("training.verdicts", "--runs", tmp_path / "runs", "--data", "synthetic:80")
+    done = run_here("training.studies.verdicts", "--runs", tmp_path / "runs", "--data", "synthetic:80")
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "verdicts.json").read_text())
     assert list(written["labs"]) == ["a", "b"]
@@ -149,7 +158,7 @@ def test_the_command_writes_what_an_export_takes(smoke_run, smoke_checkpoint, tm
 
 
 def test_trials_that_were_not_run_are_named(tmp_path):
-    refused = run_here("training.verdicts", "--runs", tmp_path, "--data", "synthetic:8")
+    refused = run_here("training.studies.verdicts", "--runs", tmp_path, "--data", "synthetic:8")
     assert refused.returncode == 2
     assert f"{tmp_path} lacks without-barcelona, without-bccd" in refused.stderr
-    assert "python -m training.compare --variants default --trials without-barcelona" in refused.stderr
+    assert "python -m training.studies.compare --variants default --trials without-barcelona" in refused.stderr

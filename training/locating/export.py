@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from leukoscope.errors import CheckpointError
-from leukoscope.graphs import open_locator
-from training.config import ConfigError
+from leukoscope.model.graphs import open_locator
+from training.fitting.run_folder import RunError
 from training.locating.recipe import read_recipe
 from training.locating.run import CONFIG, WEIGHTS
-from training.train import RunError
+from training.recipe.config import ConfigError
 
 INPUT, OUTPUT = "photo", "cells"
 TOLERANCE = 1e-2  # of logits and of logarithms of sides, between Keras and ONNX Runtime

@@ -27,7 +27,7 @@ def build(filters: Sequence[int], seed: int = 0) -> keras.Model:
 
     Returns:
         uint8 (N, H, W, 3), H and W multiples of 32 -> logits and sides, float32 (N, H / 8, W / 8, 5): of the heat map,
-        then left, top, right, bottom in `leukoscope.locate.SIDE_UNIT` px, as logarithms.
+        then left, top, right, bottom in `leukoscope.smear.locate.SIDE_UNIT` px, as logarithms.
     """
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((None, None, 3), name="photo", dtype="uint8")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from training.config import ConfigError, Fraction, Section, read_toml, refuse_scored_only, valid
+from training.recipe.config import ConfigError, Fraction, Section, read_toml, refuse_scored_only, valid
 
 Count = Annotated[int, Field(ge=1)]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from training.locating.pictures import Picture
+from training.fitting.run_folder import RunError
+from training.locating.fields.pictures import Picture
 from training.locating.recipe import Recipe
-from training.train import RunError
 
 WEIGHTS, STATE, CONFIG, RECORD, HISTORY = "average.weights.h5", "state.npz", "config.toml", "run.json", "history.csv"
 HISTORY_COLUMNS = ("step", "loss", "heat", "sides", "seconds")

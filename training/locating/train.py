@@ -1,7 +1,7 @@
 """Train the locator.
 
-    python -m training.locating.train training/configs/locator.toml       # about an hour on two CPU cores
-    python -m training.locating.train training/configs/locator.toml --without raabin     # to score it on a lab left out
+    python -m training.locating.train training/recipe/configs/locator.toml    # about an hour on two CPU cores
+    python -m training.locating.train training/recipe/configs/locator.toml --without raabin  # to score it there
 
 The run folder (runs/<name>) gets config.toml, run.json, history.csv, the averaged weights, the boxes that were found,
 and the state to go on from: stop it at any moment, and the same command goes on after the last whole 250 steps, and
@@ -28,15 +28,15 @@ import cv2
 import numpy as np
 
 from leukoscope.errors import ImageError
-from leukoscope.locate import SIDE_UNIT, Locator
-from training.config import ConfigError
-from training.locating.canvas import example
-from training.locating.found import DOUBTFUL, LEAST, read_boxes, relabel, write_boxes
-from training.locating.pictures import Picture, add_folder_arguments, all_pictures, drawn, everyday, folders_of
+from leukoscope.smear.locate import SIDE_UNIT, Locator
+from training.data.sources import DataError
+from training.fitting.run_folder import RunError
+from training.locating.fields.canvas import example
+from training.locating.fields.found import DOUBTFUL, LEAST, read_boxes, relabel, write_boxes
+from training.locating.fields.pictures import Picture, add_folder_arguments, all_pictures, drawn, everyday, folders_of
 from training.locating.recipe import Recipe, read_recipe
 from training.locating.run import STATE, WEIGHTS, add_to_history, check_run, identity, open_run, steps_done
-from training.sources import DataError
-from training.train import RunError
+from training.recipe.config import ConfigError
 
 SAVED_EVERY = 250  # steps
 WARM_UP = 200  # steps
@@ -241,7 +241,7 @@ def train(recipe: Recipe, pictures: list[Picture], folder: Path) -> Path:
         if part.doubtful is not None and unboxed:
             boxes = folder / f"found-{number}.json"
             if not boxes.exists() and training.done < last:
-                relabel(unboxed, training.locator(LEAST * DOUBTFUL), part.doubtful)
+                relabel(unboxed, training.fitting.locator(LEAST * DOUBTFUL), part.doubtful)
                 write_boxes(boxes, unboxed)
             if boxes.exists():
                 read_boxes(boxes, unboxed)
@@ -307,7 +307,7 @@ def main(argv: list[str] | None = None) -> int:
         description="Train the network that finds white cells, or go on with a training that was stopped.",
         epilog="next: python -m training.locating.export RUN locator.onnx",
     )
-    parser.add_argument("config", type=Path, help="recipe, such as training/configs/locator.toml")
+    parser.add_argument("config", type=Path, help="recipe, such as training/recipe/configs/locator.toml")
     add_folder_arguments(parser)
     parser.add_argument(
         "--without",

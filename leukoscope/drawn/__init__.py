@@ -1,0 +1,1 @@
+"""A seed and cell types go in; a drawn smear comes out, with the boxes of its cells."""

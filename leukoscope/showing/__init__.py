@@ -1,0 +1,1 @@
+"""Predictions and counts go in; words, boxes, charts, heatmaps, HTML and PDF come out."""

@@ -1,0 +1,1 @@
+"""Folders of photos and their labels go in; one table of examples comes out: who is taught, who is scored."""

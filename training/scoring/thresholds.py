@@ -1,0 +1,142 @@
+"""From which probability on an answer is `confident`: fitted on labs that the model never saw, and read from a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leukoscope.model.calibration import probabilities, unfamiliarity
+from training.data.table import NONE
+from training.recipe.config import Config, in_precision
+
+RIGHT = 0.97  # of the answers marked confident, on each lab
+UNFAMILIAR_SHARE = 0.02  # of the cells of the four types that may be called unfamiliar, in the mean of the labs
+OF_THE_DATA = {"labs", "folds", "fold"}  # settings in which a recipe may differ from the one that was fitted on
+
+
+class VerdictsError(ValueError):
+    """A file of verdicts that is none, or of another recipe; the message names it."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What was answered to cells of the four types that the model was not trained on.
+
+    logits: float (N, 4 or 5). labels: int (N,). missed: pictures more, in which no cell was found.
+    """
+
+    logits: np.ndarray
+    labels: np.ndarray
+    missed: int = 0
+
+
+def fit(labs: Mapping[str, Answered], right: float = RIGHT, least: float = 0.0) -> tuple[float, float, float]:
+    """Temperature, and the thresholds `confident` and `unfamiliar`, by the rules of `training.studies.verdicts`.
+
+    Args:
+        labs: each lab's answers.
+        right: share of confident answers that must be right, in each lab.
+        least: below which `confident` may not fall.
+    """
+    temperature = fit_temperature(labs)
+    limit = _unfamiliar_from(labs, temperature)
+    sure = [_of_known(own, temperature, limit) for own in labs.values()]
+    return temperature, max(least, fit_confident(sure, right)), limit
+
+
+def _of_known(own: Answered, temperature: float, limit: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of the answers that are not unfamiliar: the probabilities of the types given (N,), and whether these are right
+    (N,)."""
+    shares, known = probabilities(own.logits, temperature), unfamiliarity(own.logits, temperature) <= limit
+    return shares.max(axis=1)[known], (shares.argmax(axis=1) == own.labels)[known]
+
+
+def fit_temperature(labs: Mapping[str, Answered]) -> float:
+    """The temperature with the lowest log loss (Guo et al. 2017, arXiv 1706.04599), within 0.25-4; each lab counts the
+    same."""
+    from scipy.optimize import minimize_scalar
+
+    def log_loss(log_temperature: float) -> float:
+        shares = [probabilities(own.logits, np.exp(log_temperature)) for own in labs.values()]
+        true = [share[np.arange(len(share)), own.labels] for share, own in zip(shares, labs.values(), strict=True)]
+        return float(np.mean([-np.log(of.clip(1e-12)).mean() for of in true]))
+
+    result = minimize_scalar(log_loss, bounds=(np.log(0.25), np.log(4.0)), method="bounded")
+    return round(float(np.exp(result.x)), 4)
+
+
+def _unfamiliar_from(labs: Mapping[str, Answered], temperature: float) -> float:
+    """The unfamiliarity that `UNFAMILIAR_SHARE` of the cells exceed, each lab counting the same; 1 where nothing taught
+    "none of the four"."""
+    if any(own.logits.shape[1] == NONE for own in labs.values()):
+        return 1.0
+    scores = [unfamiliarity(own.logits, temperature) for own in labs.values()]
+    weights = np.concatenate([np.full(len(score), 1 / len(score)) for score in scores])
+    limit = np.quantile(np.concatenate(scores), 1 - UNFAMILIAR_SHARE, weights=weights, method="inverted_cdf")
+    return round(float(limit), 4)
+
+
+def fit_confident(sure: Sequence[tuple[np.ndarray, np.ndarray]], right: float) -> float:
+    """The lowest probability from which upwards answers are right often enough in every lab; 1 if none is.
+
+    Args:
+        sure: each lab's probabilities of the types given, float (N,), and whether these are right, bool (N,).
+        right: share that must be right; of a lab without an answer so sure nothing is asked.
+    """
+    tried = np.unique(np.concatenate([confidence for confidence, _ in sure]))  # rising
+    enough = np.ones(len(tried), bool)
+    for confidence, true in sure:
+        order = np.argsort(confidence)
+        above = len(order) - np.searchsorted(confidence[order], tried)  # as sure or surer
+        hits = np.concatenate([[0], np.cumsum(true[order][::-1])])[above]
+        enough &= hits >= right * above
+    # Rounded up, so that none less sure is let in; 1 is a probability that no network reaches.
+    return float(np.ceil(tried[enough][0] * 1e4) / 1e4) if enough.any() else 1.0
+
+
+def as_marked(own: Answered, temperature: float, confident: float, limit: float) -> dict[str, float]:
+    """How many of a lab's cells would get a confident answer, and of these how many the right one: n, share and right,
+    0-1."""
+    confidence, true = _of_known(own, temperature, limit)
+    marked = confidence >= confident
+    count, given = len(own.labels) + own.missed, int(marked.sum())
+    return {"n": count, "share": given / count, "right": int(true[marked].sum()) / max(1, given)}
+
+
+def of_the_recipe(config: Config) -> dict[str, Any]:
+    """What of a recipe the verdicts hang on: not its name, nor which labs and photos it learned from, nor the precision
+    or the locator that a machine had."""
+    values = in_precision(config, "auto").model_dump(exclude={"name", "locator"})
+    values["data"] = {key: value for key, value in values["data"].items() if key not in OF_THE_DATA}
+    return values
+
+
+def read_verdicts(path: Path, config: Config) -> dict[str, Any]:
+    """Read what was fitted for a recipe: temperature, confident, unfamiliar, and labs.
+
+    Raises:
+        VerdictsError: if the file is none of ours, or of another recipe.
+    """
+    try:
+        values = json.loads(path.read_text())
+        theirs = values["recipe"]
+        numbers = [float(values[key]) for key in ("temperature", "confident", "unfamiliar")]
+        dict(values["labs"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise VerdictsError(
+            f"{path} is no file of training.studies.verdicts: {type(error).__name__}: {error}"
+        ) from None
+    if not (numbers[0] > 0 and 0 <= numbers[1] <= 1 and 0 <= numbers[2] <= 1):
+        raise VerdictsError(f"{path}: temperature must be above 0, confident and unfamiliar 0-1, not {numbers}")
+    ours = json.loads(json.dumps(of_the_recipe(config)))
+    if changed := [part for part in ours | theirs if ours.get(part) != theirs.get(part)]:
+        raise VerdictsError(
+            f"{path} is of another recipe: it differs in {', '.join(changed)}; "
+            "python -m training.studies.verdicts fits anew"
+        )
+    return values
