@@ -38,7 +38,8 @@ help:
 	@echo "  make train-reference  train and score the published recipe (hours)"
 	@echo
 	@echo "To measure"
-	@echo "  make bench            speed and memory, side by side with other networks (within 10 minutes)"
+	@echo "  make bench            speed and memory, side by side with other networks (within 10 minutes);"
+	@echo "                        BEFORE=a8b5784: then beside the build of that commit (five minutes more)"
 	@echo "  make steps            the first hundred steps of training, float32 against bfloat16 (ISA=avx2 too)"
 	@echo "  make load             the page under 50 clients and the bench's app under 10, a minute each"
 	@echo "  make scale            a scan on a cluster of three nodes on this machine: speed, kills, memory (half an hour)"
@@ -133,6 +134,7 @@ load: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks $(ARGS)
+	$(if $(BEFORE),$(BIN)/python -m benchmarks.before $(BEFORE))
 
 steps: setup
 	$(ELSEWHERE) $(BIN)/python -m benchmarks.steps $(ARGS)

@@ -42,13 +42,15 @@ def spread(values: list[float]) -> dict:
     return {"median": float(median), "low": float(low), "high": float(high), "n": len(values)}
 
 
-def process(code: str, repeats: int = 1, env: dict | None = None) -> tuple[list[float], list[float]]:
+def process(
+    code: str, repeats: int = 1, env: dict | None = None, python: str | Path = sys.executable, cwd: Path = ROOT
+) -> tuple[list[float], list[float]]:
     """Seconds and peak megabytes of `python -c code`, each from start to end of a fresh process."""
     seconds, megabytes = [], []
     for _ in range(repeats):
         began = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-c", f"{code}\n{_PEAK}"], capture_output=True, text=True, cwd=ROOT, env=env, check=True
+            [python, "-c", f"{code}\n{_PEAK}"], capture_output=True, text=True, cwd=cwd, env=env, check=True
         )
         seconds.append(time.perf_counter() - began)
         megabytes.append(float(done.stdout.splitlines()[-1]))

@@ -36,12 +36,13 @@ def build(source: Path, out: Path) -> Path:
     return wheel
 
 
-def install(wheel: Path, folder: Path) -> Path:
-    """Install a wheel and what it needs into an empty environment; its Python."""
+def install(wheel: Path, folder: Path, versions: Path | None = None) -> Path:
+    """Install a wheel and what it needs into an empty environment, in the versions of a file if one is given; its
+    Python."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     quiet = ["--quiet", "--disable-pip-version-check"]
-    subprocess.run([python, "-m", "pip", "install", *quiet, wheel], check=True)
+    subprocess.run([python, "-m", "pip", "install", *quiet, wheel, *(["-c", versions] if versions else [])], check=True)
     return python
 
 
