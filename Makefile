@@ -25,7 +25,7 @@ help:
 	@echo "make coverage         which lines and branches of the library the tests run; below 95 % it fails"
 	@echo "make mutants          which small faults in the core the tests notice; ARGS=locate: in a module (twenty minutes)"
 	@echo "make lint             ruff, mypy (strict, on the library), bandit, and known faults of the packages (pip-audit)"
-	@echo "make api              list the public names anew in docs/api.md"
+	@echo "make api              write docs/api.md (public names) and docs/layout.md (files) anew"
 	@echo "make fuzz             100,000 changed files through every reader of untrusted bytes"
 	@echo "make load             the page under 50 clients and the bench's app under 10, a minute each"
 	@echo "make bench            speed and memory, side by side with other networks (within 10 minutes)"
