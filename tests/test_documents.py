@@ -199,12 +199,20 @@ def test_commands_run_as_written(command, desk):
         assert {"count.csv", "report.pdf", "drawn"} <= {path.name for path in desk.iterdir()}
 
 
+def headings(page: Path) -> set[str]:
+    """The headings of a page as links name them: "## The Kaggle set's TEST" is the-kaggle-sets-test."""
+    lines = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", line).lower().replace(" ", "-") for line in lines}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_what_a_document_points_at_is_there(document):
     text = document.read_text()
-    for target in re.findall(r"\]\(([^)#\s]+)\)", text):
-        if not target.startswith(("http://", "https://", "{{")) and "{{" not in target:
-            assert (document.parent / target).exists(), target
+    for target, place in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", text):
+        if not target.startswith(("http://", "https://")) and "{{" not in target:
+            there = document.parent / target if target else document
+            assert there.exists(), target
+            assert not place or place in headings(there), f"{target}#{place}"
     for place in re.findall(
         r"`((?:leukoscope|training|tests|space|streamlit_app|browser|benchmarks|docs)/[\w./-]+)`", text
     ):
