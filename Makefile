@@ -29,7 +29,7 @@ help:
 	@echo "  make coverage         which lines and branches of the library the tests run; below 95 % it fails"
 	@echo "  make mutants          which small faults in the core the tests notice; ARGS=locate: in a module (twenty minutes)"
 	@echo "  make fuzz             100,000 changed files through every reader of untrusted bytes"
-	@echo "  make api              list the public names anew in docs/api.md"
+	@echo "  make api              write docs/api.md (public names) and docs/layout.md (files) anew"
 	@echo "  make screenshots      take the pictures of docs/screenshots anew"
 	@echo
 	@echo "To train and to score a model (BLOOD_CELLS_DIR, PBC_DIR, LABS_DIR)"

@@ -1,4 +1,4 @@
-"""The arrows of the README's layout, the public names, and what must not be in the tree."""
+"""Which folder may use which, the pages that list names and files, and what must not be in the tree."""
 
 import ast
 import io
@@ -189,6 +189,15 @@ def test_public_names_are_those_that_are_listed():
     assert api_list.LISTED.read_text() == api_list.listing(), "make api writes docs/api.md anew"
     text = api_list.LISTED.read_text()
     assert all(f"`{name}`" in text for name in leukoscope.__all__)
+
+
+def test_every_file_has_its_line_in_the_layout():
+    page = api_list.LAID_OUT.read_text()
+    assert page == api_list.layout(), "make api writes docs/layout.md anew"
+    for line in page.splitlines():
+        if line.startswith("- `") and line.partition("`: ")[0].endswith((".py", ".js")):
+            assert line.partition("`: ")[2], f"{line} its file does not say what it does"
+    assert {"`graphs.py`", "`engine.js`", "`count_page.py`"} <= set(re.findall(r"`[\w.]+`", page))
 
 
 def tracked() -> list[Path]:

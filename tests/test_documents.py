@@ -38,7 +38,10 @@ DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
     + [ROOT / place / "README.md" for place in ("benchmarks", "browser", "findings", "space", "streamlit_app")]
 )
+FURTHER = [*sorted((ROOT / "notebooks").glob("*.ipynb")), ROOT / "training/publishing/data_card.md"]
 README = (ROOT / "README.md").read_text()
+RESULTS_PAGE = (ROOT / "docs/results.md").read_text()
+TRAINING_PAGE = (ROOT / "docs/training.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
 PROGRAMS = ("make", "python", "leukoscope", "hf", "export", "pip", "streamlit")
 
@@ -84,7 +87,7 @@ RUN_BY = {
     "python -m training.studies.altered": "tests/training/test_altered.py::test_each_way_is_asked_of_each_cell",
     "python -m training.finetune": "tests/training/test_finetune.py::"
     "test_a_new_lab_is_learned_and_the_old_one_scored_beside_it",
-    "python -m training.publish": "tests/test_readme.py::test_publishing_as_the_readme_says",
+    "python -m training.publish": "tests/test_readme.py::test_publishing_as_the_page_on_hosting_says",
     "python -m training.publishing.static_page": "tests/static_page/test_staging.py::"
     "test_the_command_writes_the_same_files",
     "python -m benchmarks.elsewhere": "tests/benchmarks/test_elsewhere.py::"
@@ -125,6 +128,8 @@ INLINE = sorted(
 
 def options(module: str, capsys) -> str:
     """What a module's --help prints."""
+    if (ROOT / module / "__main__.py").exists():
+        module += ".__main__"
     with pytest.raises(SystemExit) as stop:
         importlib.import_module(module).main(["--help"])
     assert stop.value.code == 0
@@ -171,7 +176,7 @@ def test_no_command_is_left_over():
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory) -> Path:
-    """A folder that holds what the README's commands name."""
+    """A folder that holds what the documents' commands name."""
     folder = tmp_path_factory.mktemp("desk")
     (folder / "smear").mkdir()
     for name in ("cell.png", "other.jpg", "smear/1.png", "smear/2.png"):
@@ -194,12 +199,20 @@ def test_commands_run_as_written(command, desk):
         assert {"count.csv", "report.pdf", "drawn"} <= {path.name for path in desk.iterdir()}
 
 
+def headings(page: Path) -> set[str]:
+    """The headings of a page as links name them: "## The Kaggle set's TEST" is the-kaggle-sets-test."""
+    lines = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", line).lower().replace(" ", "-") for line in lines}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_what_a_document_points_at_is_there(document):
     text = document.read_text()
-    for target in re.findall(r"\]\(([^)#\s]+)\)", text):
-        if not target.startswith(("http://", "https://", "{{")) and "{{" not in target:
-            assert (document.parent / target).exists(), target
+    for target, place in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", text):
+        if not target.startswith(("http://", "https://")) and "{{" not in target:
+            there = document.parent / target if target else document
+            assert there.exists(), target
+            assert not place or place in headings(there), f"{target}#{place}"
     for place in re.findall(
         r"`((?:leukoscope|training|tests|space|streamlit_app|browser|benchmarks|docs)/[\w./-]+)`", text
     ):
@@ -212,6 +225,51 @@ def test_every_document_is_linked_from_the_readme():
         assert f"(docs/{document.name})" in README, document.name
     for name in ("CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "SECURITY.md"):
         assert f"({name})" in README, name
+
+
+@pytest.mark.parametrize("document", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_a_page_says_first_whom_it_is_for(document):
+    title, empty, first, *_ = document.read_text().splitlines()
+    assert title.startswith("# ")
+    assert (empty, first[:4]) == ("", "For "), f"{document.name} begins: {first}"
+
+
+def words_of(document: Path) -> str:
+    """The text of a document; of a notebook that of its cells."""
+    text = document.read_text()
+    if document.suffix == ".ipynb":
+        return "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+    return text
+
+
+def defined(dotted: str) -> bool:
+    """Whether a dotted name is of a module, or of something that a module defines. Nothing is imported for it."""
+    parts = dotted.split(".")
+    for length in range(len(parts), 0, -1):
+        place = ROOT.joinpath(*parts[:length])
+        for file in (place.with_suffix(".py"), place / "__init__.py"):
+            if file.is_file():
+                code = file.read_text()
+                inside = parts[length:]  # defined there, or named there in quotes, as __all__ does
+                ways = (rf"^\s*(?:def|class) {name}\b|^{name}\b|[\"']{name}[\"']" for name in inside)
+                return all(re.search(way, code, re.MULTILINE) for way in ways)
+    return False
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *FURTHER], ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_modules_that_a_document_names_are_there(document):
+    text = words_of(document)
+    for path in re.findall(r"(?<![\w./-])(?:leukoscope|training)/[\w/]+\.py\b", text):
+        assert (ROOT / path).is_file(), f"{document.name}: {path}"
+    for name in re.findall(r"(?<![\w./-])(?:leukoscope|training)(?!\.(?:md|ipynb)\b)(?:\.[A-Za-z_]\w*)+", text):
+        assert defined(name), f"{document.name}: {name}"
+
+
+def test_names_that_went_are_known_to_be_gone():
+    for there in ("leukoscope.model.graphs", "leukoscope.Classifier", "leukoscope.showing.explain.heatmap"):
+        assert defined(there), there
+    for gone in ("leukoscope.graphs", "leukoscope.cells", "training.altered", "leukoscope.showing.explain.nothing"):
+        assert not defined(gone), gone
 
 
 def test_documents_speak_of_the_project_alone():
@@ -242,16 +300,14 @@ def test_speed_is_as_measured():
     said = (ROOT / "benchmarks/README.md").read_text()
     for line in table(results["rows"]).splitlines():
         assert f"    {line}" in said
-    (some,) = re.findall(r"^## Speed.*?```text\n(.*?)```", README, re.DOTALL | re.MULTILINE)
-    assert set(some.splitlines()) <= set(table(results["rows"]).splitlines())
     for values in results["bars"]:
         values.pop("met")
         assert f"    {Bar(**values)}" in said
 
 
-def block(name: str) -> list[str]:
-    """Lines of README between <!-- name --> and <!-- -->, empty ones left out."""
-    (text,) = re.findall(rf"<!-- {name} -->\n(.*?)<!-- -->", README, re.DOTALL)
+def block(name: str, page: str = RESULTS_PAGE) -> list[str]:
+    """Lines of a page between <!-- name --> and <!-- -->, empty ones left out."""
+    (text,) = re.findall(rf"<!-- {name} -->\n(.*?)<!-- -->", page, re.DOTALL)
     return [line for line in text.splitlines() if line]
 
 
@@ -318,7 +374,8 @@ def test_every_lab_is_as_measured_and_stands_before_test():
         for kind, row in result["unfamiliarity"].items():
             assert row_of(kind.replace("_", " "), SETS[name], f"{row['n']:,}", f"{row['auroc']:.3f}") in kinds, kind
     assert len(kinds) == 2 + sum(len(result["unfamiliarity"]) for result in scored.values())
-    assert README.index("<!-- unseen -->") < README.index("<!-- labs -->") < README.index("| **default** (embedded)")
+    places = [RESULTS_PAGE.index(part) for part in ("<!-- unseen -->", "<!-- labs -->", "| **default** (embedded)")]
+    assert places == sorted(places)
 
 
 def test_attributes_are_as_measured():
@@ -339,10 +396,9 @@ def test_attributes_are_as_measured():
 
 def test_pictures_without_a_white_cell_are_counted_as_measured():
     rejected = json.loads((EMBEDDED / METRICS_FILE).read_text())["rejection"]
-    text = " ".join(README.split())
-    assert f"Of {sum(row['n'] for row in rejected.values()):,} pictures without a white cell" in text
-    confident = sum(row["confident"] for row in rejected.values())
-    assert re.search(rf"\b{confident} {'gets' if confident == 1 else 'get'} a confident answer", text)
+    pictures, confident = (sum(row[key] for row in rejected.values()) for key in ("n", "confident"))
+    said = f"Of {pictures:,} pictures without a white cell {confident:,} are answered with the verdict `confident`"
+    assert said in " ".join(RESULTS_PAGE.split())
     for kind, row in rejected.items():
         assert row_of(kind, f"{row['n']:,}", f"{row['cell_found']:,}", f"{row['confident']:,}") in block("rejection")
 
@@ -353,7 +409,7 @@ def test_test_is_answered_as_measured():
     photos = result["photos"]["all"]["n"]
     right = [photos - len(each["photos_missed"]) for each in (result, reference)]
     missed = {name: round(score["n"] * (1 - score["accuracy"])) for name, score in result["images"].items()}
-    text = " ".join(README.split())
+    text = " ".join(RESULTS_PAGE.split())
     assert f"On TEST it is right on {right[0]} of {photos} photos, the reference on {right[1]}." in text
     doubtful = missed["all"] - missed["without_doubtful"]
     assert f"Of the {missed['all']:,} images that it misses {doubtful:,} are of the eight photos of doubtful" in text
@@ -393,7 +449,7 @@ def test_the_locator_is_as_measured():
         assert row_of(words, *first) in block("middles"), lab
     for over, row in scored["overlays"].items():
         assert row_of(over, *(f"{row[key]:,}" for key in ("cells", "lost", "added"))) in block("overlays"), over
-    text, fields, patches = " ".join(README.split()), scored["fields, lisc"], scored["patches of red cells"]
+    text, fields, patches = " ".join(RESULTS_PAGE.split()), scored["fields, lisc"], scored["patches of red cells"]
     assert f"some cell is found in {fields['found']:,} of {fields['pictures']:,}." in text
     ways = patches["altered"] // patches["patches"]
     assert ways == len(OTHERS)
@@ -434,7 +490,7 @@ def test_other_stains_and_cameras_are_answered_as_measured():
 
 def test_what_cells_of_ones_own_bring_is_as_measured():
     files = sorted((ROOT / "training/results").glob("own_lab*.json"))
-    lines = block("own-lab")
+    lines = block("own-lab", TRAINING_PAGE)
     assert len(lines) == 2 + len(files)
     for file in files:
         values = json.loads(file.read_text())
@@ -449,7 +505,7 @@ def test_labels_doubted_are_as_many_as_audited():
     with open(ROOT / "training/results/audit.csv", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
     doubted = sum(row["doubted"] == "yes" for row in rows)
-    assert f"has another label: {doubted} of the {len(rows)}" in " ".join(README.split())
+    assert f"has another label: {doubted} of the {len(rows)}" in " ".join(TRAINING_PAGE.split())
 
 
 def test_the_data_is_counted_as_it_is():
@@ -505,7 +561,7 @@ def test_the_citation_is_of_this_version():
 def test_how_long_uploads_are_kept_is_the_same_everywhere():
     (seconds,) = re.findall(r"^KEEP_SECONDS = (\d+)", (ROOT / "space/app.py").read_text(), re.MULTILINE)
     longest = f"{int(seconds) // 60 + 1} minutes"  # old files are looked for once a minute
-    for name in ("README.md", "space/README.md", "docs/reliability.md"):
+    for name in ("docs/using.md", "space/README.md", "docs/reliability.md"):
         text = " ".join((ROOT / name).read_text().split())
         told = re.findall(r"(?:within|after) (\d+ minutes|the hour|an hour)", text)
         assert longest in told, name

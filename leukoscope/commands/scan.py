@@ -1,4 +1,4 @@
-"""The command `leukoscope scan`: photos in, a count out, here or on a cluster; slides: see `slide_command`."""
+"""The command `leukoscope scan`: photos in, a count out, here or on a cluster; for slides see `slide.py`."""
 
 from __future__ import annotations
 
