@@ -94,6 +94,8 @@ RUN_BY = {
     "test_others_compute_beside_it_and_end_with_it",
     "python -m benchmarks.processors": "tests/benchmarks/test_elsewhere.py::"
     "test_answers_are_the_same_on_a_processor_without_avx512",
+    "python -m benchmarks.before": "tests/benchmarks/test_benchmarks.py::"
+    "test_two_builds_are_asked_in_turns_and_compared",
     "python -m benchmarks.int8": "tests/benchmarks/test_benchmarks.py::test_int8_is_measured_beside_what_is_shipped",
     "python -m pip install -r space/requirements.txt": "tests/space/test_staged.py::test_",
     "python space/app.py": "tests/space/test_one_photo.py::test_",
@@ -145,7 +147,7 @@ def test_there_are_commands_and_every_kind_of_document():
 def test_make_knows_the_target(command):
     for target in [word for word in shlex.split(command)[1:] if "=" not in word]:
         assert re.search(rf"^{re.escape(target)}:", MAKEFILE, re.MULTILINE), target
-        assert re.search(rf'^\t@echo "make {re.escape(target)} ', MAKEFILE, re.MULTILINE) or target == "setup", target
+        assert re.search(rf'^\t@echo " *make {re.escape(target)} ', MAKEFILE, re.MULTILINE) or target == "setup", target
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(tuple(RUN_BY))])

@@ -2,15 +2,18 @@
 
 import json
 import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import int8
+from benchmarks import before, int8
 from benchmarks.bars import Bar, bars, recorded_training, training_bar
 from benchmarks.measure import multiply_adds, process, spread, timed_over
 from benchmarks.peers import NAMES, SOONEST
+from benchmarks.pictures import files
 from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.model.hub import EMBEDDED
 from training.data.table import load_examples, pictures, where
@@ -32,6 +35,25 @@ def test_a_quick_run_gives_every_row_and_every_bar(tmp_path, capsys):
     assert (tmp_path / "results.png").stat().st_size > 5000
     printed = capsys.readouterr().out
     assert all(command.LABELS[name] in printed for name in results["rows"])
+
+
+def test_two_builds_are_asked_in_turns_and_compared(tmp_path):
+    """Here both are the same: every row has both, and none is far from the other."""
+    pythons = {"before": Path(sys.executable), "now": Path(sys.executable)}
+    given = before.compare(pythons, files(None, 3, tmp_path / "pictures"), tmp_path, quick=True)
+    assert len(given) == 7
+    for what, row in given.items():
+        assert 0.1 < row["now"]["median"] / row["before"]["median"] < 10, what
+        assert row["now"]["n"] == row["before"]["n"]
+    assert given["installed, without TensorFlow"]["now"] == given["installed, without TensorFlow"]["before"]
+    lines = before.table(given, "0123456789abcdef").splitlines()
+    assert "0123456789ab" in lines[0]
+    assert len(lines) == 8
+
+
+def test_an_unknown_commit_is_named(capsys):
+    assert before.main(["no-such-commit"]) == 2
+    assert "no-such-commit" in capsys.readouterr().err
 
 
 def test_bars_compare_medians():
