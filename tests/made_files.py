@@ -241,7 +241,7 @@ def _common() -> Iterator[Kind]:
     turned[0x0112] = 6
     for form, levels in (("JPEG", 24), ("PNG", 0), ("TIFF", 0), ("WEBP", 60), ("AVIF", 24)):
         options = {"subsampling": "4:4:4"} if form in ("JPEG", "AVIF") else {}
-        make = partial(by_pillow, form, exif=turned, quality=95, **options)
+        make = partial(by_pillow, form, exif=turned.tobytes(), quality=95, **options)  # AVIF takes the tag out of an Exif
         name = {"WEBP": "WebP"}.get(form, form)
         yield Kind(name, "turned by a quarter (EXIF)", make, levels, truth=lambda: np.rot90(photo(), -1))
 
