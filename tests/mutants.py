@@ -22,9 +22,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "tests" / "mutants.json"
 LEAST = 0.85  # of the mutants of a module must be noticed
-MODULES = tuple(
-    Path(path).stem for path in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]["only_mutate"]
-)
+MUTATED = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]["only_mutate"]
+MODULES = {Path(path).stem: Path(path) for path in MUTATED}
+"""Name -> file of each module that is tried."""
 
 
 def noticed(row: dict) -> float:
@@ -48,7 +48,7 @@ def measured(module: str, before: list[dict]) -> dict:
     from mutmut.stats import status_by_exit_code
     from mutmut.utils.format_utils import parse_mutant_key
 
-    path = Path("leukoscope") / f"{module}.py"
+    path = MODULES[module]
     codes = json.loads((ROOT / "mutants" / f"{path}.meta").read_text())["exit_code_by_key"]
     # One that makes a library read memory that is not its own ends the tests as well.
     status = {name: status_by_exit_code[code].replace("segfault", "killed") for name, code in codes.items()}
@@ -85,7 +85,12 @@ def main(arguments: list[str] | None = None) -> int:
     # Real pictures are not on every machine, and the counts are to be the same on each.
     env = {name: value for name, value in os.environ.items() if name not in ("BLOOD_CELLS_DIR", "PBC_DIR")}
     mutmut = [Path(sys.executable).parent / "mutmut", "run", "--max-children", str(options.workers)]
-    subprocess.run([*mutmut, *(f"leukoscope.{module}.*" for module in modules)], cwd=ROOT, env=env, check=True)
+    subprocess.run(
+        [*mutmut, *(f"{'.'.join(MODULES[module].with_suffix('').parts)}.*" for module in modules)],
+        cwd=ROOT,
+        env=env,
+        check=True,
+    )
     os.chdir(ROOT)
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     results |= {module: measured(module, results.get(module, {}).get("survivors", [])) for module in modules}

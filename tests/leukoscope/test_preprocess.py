@@ -75,6 +75,17 @@ def test_a_crop_is_resized_so_that_every_pixel_has_its_share(side, size):
     assert abs(crop.mean() - np.asarray(cut).mean()) < 2
 
 
+def test_a_crop_far_larger_than_the_input_is_first_reduced_by_whole_steps():
+    """To the pixel: a checkpoint learned from crops made so."""
+    image = noise(320, 320)
+    resized = {
+        gap: np.asarray(Image.fromarray(image).resize((40, 40), Image.Resampling.BILINEAR, reducing_gap=gap))
+        for gap in (2.0, None, 3.0)
+    }
+    crop = frame(image, Framing("photo", 40))
+    assert [gap for gap, expected in resized.items() if np.array_equal(crop, expected)] == [2.0]
+
+
 def test_a_photo_as_a_whole_is_squeezed_and_its_margin_is_its_edge():
     image = noise(240, 320)
     crop = frame(image, Framing("photo", 64))

@@ -232,7 +232,7 @@ def test_a_checkpoint_or_data_without_attributes_is_told(smoke_checkpoint, check
 
 def test_cells_to_read_are_chosen_by_name_alone_and_drawn_without_their_types(monkeypatch, checkpoint, tmp_path):
     """Two labs of drawn cells stand for Raabin and LISC."""
-    from training.attributes.scores import by_eye
+    from training.attributes import by_eye
 
     folder = tmp_path / "labs"
     folder.mkdir()
