@@ -341,7 +341,7 @@ def test_the_space_is_pinned_and_whole(hub, publish):
         assert name in space.files()
     assert {"page.css", "page.js", "leukoscope/showing/style.css"} <= set(space.files())
     own = subprocess.run(["git", "ls-files"], cwd=ROOT / "space", capture_output=True, text=True, check=True).stdout
-    assert set(own.splitlines()) <= set(space.files()) | {"draw_examples.py"}
+    assert set(own.splitlines()) <= set(space.files())
     assert not [name for name in space.files() if "__pycache__" in name or name.startswith(("tests", "training"))]
 
 
