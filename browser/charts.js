@@ -22,7 +22,7 @@ export function showTable(place, differential) {
     find("small", adults).textContent = words("count.flags")[row.flag];
   }
   const sums = [...place.querySelectorAll("tfoot tr")].map((line) => find("td", line));
-  [counted, undecided].forEach((sum, i) => (sums[i].textContent = grouped(sum)));
+  for (const [i, sum] of [counted, undecided].entries()) sums[i].textContent = grouped(sum);
 }
 
 export function showChart(place, differential) {

@@ -68,7 +68,7 @@ export class CountTab {
         return;
       }
       const cells = this.differential.add(file.name, predictions, sha256);
-      cells.forEach((cell, i) => (cell.thumbnail = thumbnails[i]));
+      for (const [i, cell] of cells.entries()) cell.thumbnail = thumbnails[i];
     } catch (error) {
       this.unread.push([file.name, refusal(error.reason || error.failed ? error : { failed: String(error) })]);
     }

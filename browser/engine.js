@@ -46,7 +46,11 @@ async function start() {
     return ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
   };
   const finder = opened("locator.onnx");
-  const parts = [finder, opened("model.onnx", finder), ...["classifier.json", "golden.png", "golden.json"].map(provenFile)];
+  const parts = [
+    finder,
+    opened("model.onnx", finder),
+    ...["classifier.json", "golden.png", "golden.json"].map(provenFile),
+  ];
   const [small, large, settings, picture, golden] = await Promise.all(parts);
   [locator, model, spec] = [small, large, parsed(settings)];
   const { predictions } = await scanned(await decode(picture, page.limits));
@@ -82,7 +86,10 @@ async function scanned(image) {
     const batch = cells.slice(from, from + page.batch);
     const seeing = Object.keys(spec.attributes).length > 0;
     const outputs = seeing ? ["logits", "attributes"] : ["logits"];
-    const given = await runModel(batch.map(({ box }) => crop(image, box)), outputs);
+    const given = await runModel(
+      batch.map(({ box }) => crop(image, box)),
+      outputs,
+    );
     const row = ({ data, dims }, i) => Array.from(data.subarray(i * dims[1], (i + 1) * dims[1]));
     batch.forEach(({ box }, i) => {
       const seen = seeing ? attributesOf(row(given.attributes, i), page.attributes, spec.attributes) : {};
@@ -175,6 +182,6 @@ async function reply({ data: { id, call, given } }) {
 }
 
 let last = Promise.resolve(); // one call after the other: a session runs once at a time
-onmessage = (message) => {
+self.onmessage = (message) => {
   last = last.then(() => reply(message));
 };

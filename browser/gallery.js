@@ -35,7 +35,12 @@ export class Gallery {
     const doubtful = [...this.differential.cells].sort((a, b) => a.prediction.confidence - b.prediction.confidence);
     const shown = doubtful.slice(0, MOST_SHOWN);
     const groups = [UNDECIDED, ...Object.keys(this.page.types), this.page.not_counted];
-    const sections = groups.map((group) => this.section(group, shown.filter((cell) => this.groupOf(cell) === group)));
+    const sections = groups.map((group) =>
+      this.section(
+        group,
+        shown.filter((cell) => this.groupOf(cell) === group),
+      ),
+    );
     const values = { shown: grouped(MOST_SHOWN), all: grouped(doubtful.length) };
     const note = doubtful.length > MOST_SHOWN ? [make("p", { class: "lk-note" }, say("count.most_shown", values))] : [];
     find("#gallery").replaceChildren(...note, ...sections);

@@ -17,7 +17,10 @@ export class PhotoTab {
   }
 
   example(path) {
-    const name = path.split("/").pop().replace(/\.\w+$/, "");
+    const name = path
+      .split("/")
+      .pop()
+      .replace(/\.\w+$/, "");
     const take = async () => this.show(await (await fetch(path)).blob());
     const picture = make("img", { src: path, alt: "", width: 56, height: 56, loading: "lazy" });
     const title = words("types")[name]?.title ?? words("photo.drawings")[name];
@@ -108,8 +111,9 @@ export class PhotoTab {
   choose(index) {
     this.chosen = index;
     const prediction = this.scanned.predictions[index];
-    document.querySelectorAll("#stage .box").forEach((box, i) => box.setAttribute("aria-pressed", i === index));
-    document.querySelectorAll("#choices input").forEach((input, i) => (input.checked = i === index));
+    for (const [i, box] of document.querySelectorAll("#stage .box").entries())
+      box.setAttribute("aria-pressed", i === index);
+    for (const [i, input] of document.querySelectorAll("#choices input").entries()) input.checked = i === index;
     showVerdict(find("#verdict"), prediction, this.page.types);
     showBars(find("#bars"), prediction);
     showCards(find("#cards"), prediction);

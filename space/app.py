@@ -78,7 +78,7 @@ def build_page(classifier: Classifier, notice: str = "") -> gr.Blocks:
             with gr.Tab("About", id="about"):
                 about_tab(classifier, KEEP_SECONDS // 60 + 1)
         endpoints(page, classifier, uploads)
-        page.load(None, js=look.ON_LOAD)
+        page.load(None, js="leukoscope.begin")
 
         def leave(request: gr.Request) -> None:
             uploads.forget(request.session_hash)

@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 
 import counting
-import deciding
 import gradio as gr
 import look
 import markup
@@ -76,12 +75,14 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
             gr.HTML(markup.compare_html(count=True), apply_default_css=False, elem_id="compare")
             gallery = gr.HTML(
                 markup.gallery_html(nothing.differential, {}, MOST_SHOWN),
-                js_on_load=deciding.GALLERY,
+                js_on_load=look.does("gallery", "choose", "decide", **markup.DECIDING),
                 apply_default_css=False,
                 elem_id="gallery",
             )
         with gr.Column(scale=4, min_width=280, elem_id="decide"):
-            panel = gr.HTML(markup.chosen_html(), js_on_load=deciding.PANEL, apply_default_css=False, elem_id="chosen")
+            panel = gr.HTML(
+                markup.chosen_html(), js_on_load=look.does("panel"), apply_default_css=False, elem_id="chosen"
+            )
 
     numbers = [remembered, table, chart, sentences]
 
@@ -198,12 +199,12 @@ def differential_tab(classifier: Classifier, uploads: Uploads, model: str) -> No
     # One at a time, in their order: a decision goes on from the one before it.
     ordered = {"trigger_mode": "multiple", "concurrency_id": "decide", "concurrency_limit": 1} | quiet
     kept = gallery.decide(decide, remembered, numbers, **ordered)
-    kept.success(None, js=deciding.KEPT)
-    kept.failure(None, js=deciding.NOT_KEPT)
+    kept.success(None, js="leukoscope.kept")
+    kept.failure(None, js="leukoscope.notKept")
     # Of cells that somebody hurries past only the last is shown.
     gallery.choose(choose, remembered, panel, **(ordered | {"trigger_mode": "always_last", "concurrency_id": "choose"}))
     for button, save, inputs in ((csv, save_csv, [remembered]), (pdf, save_pdf, [remembered, *notes])):
-        button.click(save, inputs, download, **quiet).success(None, download, js=look.DOWNLOAD)
+        button.click(save, inputs, download, **quiet).success(None, download, js="leukoscope.download")
 
 
 def _without_the_dozen(sent: list[dict], dozen: str) -> tuple[list[dict], str]:

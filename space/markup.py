@@ -48,6 +48,12 @@ KEYS = {
     "-": wording.AS_THE_MODEL,
 }
 """Key -> what a person calls the chosen cell with it; U takes the last decision back."""
+DECIDING = {
+    "keys": {key.lower(): value for key, value in KEYS.items()},
+    "asTheModel": wording.AS_THE_MODEL,
+    "undecided": UNDECIDED,
+}
+"""What deciding.js must know of the gallery."""
 
 
 # --- one photo -------------------------------------------------------------------------------------------

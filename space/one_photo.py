@@ -58,7 +58,7 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
                 label="Your picture",
                 sources=["upload", "clipboard", "webcam"],
                 type="filepath",
-                height=look.UPLOAD_HEIGHT,
+                height="var(--upload-height)",  # fixed, in page.css, so that nothing jumps
                 buttons=[],
                 webcam_options=gr.WebcamOptions(mirror=False),
                 alt_text="Your picture as you gave it.",
@@ -70,7 +70,7 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
             taken = gr.State("")  # where the drawing lies that was chosen last; uploads are never called drawings
             photo = gr.HTML(
                 markup.photo_html(image, first.predictions, first.chosen, DRAWN),
-                js_on_load=look.CHOOSE_BOX,
+                js_on_load=look.does("photo", "choose", "save"),
                 apply_default_css=False,
                 elem_id="photo",
             )
@@ -86,7 +86,9 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
             )
             gr.HTML(markup.compare_html(), apply_default_css=False)
     _hint("No photo at hand? These are <strong>drawings, not photographs</strong>:")
-    examples = gr.HTML(_examples_html(), js_on_load=look.CHOOSE_EXAMPLE, apply_default_css=False, elem_id="examples")
+    examples = gr.HTML(
+        _examples_html(), js_on_load=look.does("examples", "example"), apply_default_css=False, elem_id="examples"
+    )
     _hint(
         f"{', '.join(FORMATS)}, up to {MAX_PHOTO_MB} MB; of several pages the first is read. "
         "Pictures are deleted when you leave the page; still, send none that names a patient."
@@ -165,15 +167,15 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
         show_progress_on=verdict,
         **private,
     )
-    answer.then(None, js=look.REVEAL)
+    answer.then(None, js="leukoscope.reveal")
     # The field is emptied: the picture stands below it, and the next one can be given at once.
-    answer.then(None, [picture, answered], picture, js=look.EMPTY_IF_ANSWERED)
+    answer.then(None, [picture, answered], picture, js="leukoscope.emptyIfAnswered")
     # No answer to another picture may stand.
     failed, busy = ([None, markup.empty_photo_html(), message, *_no_answer(), None] for message in (FAILED, BUSY))
     answer.failure(None, outputs=shown, js=look.when_failed(failed, busy))
     quiet = {"show_progress": "hidden", "trigger_mode": "always_last"} | private
     photo.choose(choose, [remembered, heat], [remembered, verdict, bars, cards, crop], **quiet)
-    photo.save(save, remembered, download, **quiet).success(None, download, js=look.DOWNLOAD)
+    photo.save(save, remembered, download, **quiet).success(None, download, js="leukoscope.download")
     heat.input(enlarge, [remembered, heat], crop, **quiet)
     examples.example(take_example, outputs=[picture, taken], api_visibility="private", show_progress="hidden")
 

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 from PIL import Image
 
 from leukoscope.drawn.synthetic import draw_cell
-from leukoscope.showing import about, charts, wording
+from leukoscope.showing import STYLE_SHEET, wording
 
-STYLE = (
-    wording.STYLE
-    + charts.STYLE
-    + about.STYLE
-    + """
-.block-container { padding-top: 2.6rem; max-width: 1280px; }
-.lk-verdict { min-height: 0; margin-bottom: .9rem; }
-.lk h2 { letter-spacing: 0; }
-ul.lk-bars { margin: 0; padding: 0; }
-ul.lk-bars li { font-size: inherit; }
-.lk-picture { margin: 0; }
-.lk-picture img { width: 100%; border-radius: 8px; }
-.lk-picture figcaption { font-size: .85rem; }
-/* Streamlit's grey is too faint to read. */
-[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * { color: inherit; opacity: 1; }
-"""
-)
+STYLE_SHEETS = (STYLE_SHEET, Path(__file__).with_name("page.css"))  # the later overrules the earlier
 
 
 @st.cache_data(show_spinner=False)
@@ -35,7 +21,8 @@ def icon() -> Image.Image:
 
 def head() -> None:
     """The page's rules and its first lines."""
-    st.html(f"<style>{STYLE}</style>")
+    for sheet in STYLE_SHEETS:
+        st.html(sheet)
     st.title("Leukoscope", anchor=False)
     st.write(wording.TAGLINE)
     st.html(wording.disclaimer_html())

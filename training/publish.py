@@ -32,7 +32,8 @@ from training.publishing.static_page import runtime_folder, stage_static_page
 from training.scoring.metrics import MetricsError
 
 ROOT = Path(__file__).parents[1]
-SPACE_FILES = ("README.md", "requirements.txt", "examples", *sorted(f.name for f in (ROOT / "space").glob("*.py")))
+SPACE_MODULES = sorted(f.name for f in (ROOT / "space").iterdir() if f.suffix in (".py", ".css", ".js"))
+SPACE_FILES = ("README.md", "requirements.txt", "examples", *SPACE_MODULES)
 PIN_FILE = "pinned.json"  # in the Space: which model revision it answers with, and from which source it was made
 ZEROGPU = "zerogpu"  # as asked for here; the Hub has a name of its own for it
 ZEROGPU_ON_THE_HUB = "zero-a10g"

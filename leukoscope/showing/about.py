@@ -267,18 +267,3 @@ def list_html(title: str, lines: tuple[str, ...]) -> str:
     return (
         f"<section><h2>{escape(title)}</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul></section>"
     )
-
-
-STYLE = """
-.lk-about { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.2rem; max-width: 60rem; }
-.lk-about h2 { font-size: 1.25rem; margin-bottom: .4rem; }
-.lk-about dl > div { display: grid; grid-template-columns: min(9rem, 30%) 1fr; gap: .2rem 1rem; }
-.lk-about dl > div { padding: .25rem 0; border-bottom: 1px solid var(--lk-line); }
-.lk-about dt { opacity: .85; }
-.lk-about dd { overflow-wrap: anywhere; }
-.lk-about ul { padding-left: 1.1rem; }
-.lk-about li { margin-bottom: .4rem; }
-.lk-about .lk-results th { white-space: normal; }
-.lk-about pre { overflow-x: auto; padding: .7rem; border: 1px solid var(--lk-line); border-radius: 8px; }
-"""
-"""Rules for the HTML of this module, beside those of `leukoscope.showing.wording` and `leukoscope.showing.charts`."""

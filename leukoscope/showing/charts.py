@@ -1,7 +1,7 @@
 """The differential as HTML: a table with exact intervals and a bar chart, for every page.
 
-Plain functions from a `Differential` to strings; `STYLE` holds the rules that they need, in colours that follow the
-page's own, light or dark. What a colour says also stands there in words.
+Plain functions from a `Differential` to strings; style.css holds the rules that they need. What a colour says also
+stands there in words.
 """
 
 from __future__ import annotations
@@ -119,41 +119,3 @@ def sentences_html(differential: Differential) -> str:
     """What a reader of the table must know, in words."""
     lines = [*differential.sentences(), RANGE_NOTE] if differential.photos else [NOTHING_COUNTED, RANGE_NOTE]
     return f'<ul class="lk lk-sentences">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>'
-
-
-STYLE = """
-.lk-table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.lk-table caption { text-align: left; font-weight: 650; padding-bottom: .4rem; }
-.lk-table th, .lk-table td { padding: .3rem .4rem; border: 0; border-bottom: 1px solid var(--lk-line); }
-.lk-table th, .lk-table td { text-align: right; font-weight: 400; vertical-align: top; white-space: nowrap; }
-.lk-table tr > :first-child { text-align: left; padding-left: 0; }
-.lk-table thead th { font-size: .85rem; font-weight: 600; }
-.lk-table thead small { font-weight: 400; }
-.lk-table tfoot th, .lk-table tfoot td { font-weight: 650; border-bottom: 0; }
-.lk-table small { font-size: .85rem; }
-.lk-table [data-flag="below"], .lk-table [data-flag="above"] { font-weight: 700; }
-@media (max-width: 480px) {
-  .lk-table { font-size: .88rem; }
-  .lk-table th, .lk-table td { padding: .3rem .15rem; }
-  .lk-table thead th { white-space: normal; }
-  .lk-row, .lk-axis { grid-template-columns: 5.6rem 1fr; gap: .4rem; }
-}
-.lk-swatch { display: inline-block; width: .8em; height: .8em; border-radius: 3px; margin-right: .45em; }
-.lk-swatch { background: var(--lk-colour); }
-.lk-chart { margin: 0; }
-.lk-row, .lk-axis { display: grid; grid-template-columns: 6.2rem 1fr; align-items: center; gap: .6rem; }
-.lk-row > div { position: relative; height: 2rem; border-left: 1px solid currentColor; }
-.lk-row > div > span { position: absolute; }
-.lk-range { top: .1rem; bottom: .1rem; border: 1px solid var(--lk-line); background: repeating-linear-gradient(
-  135deg, transparent 0 4px, var(--lk-line) 4px 6px); }
-.lk-share { top: .5rem; bottom: .5rem; left: 0; background: var(--lk-colour); border-radius: 0 3px 3px 0; }
-.lk-limits { top: .65rem; bottom: .65rem; border: solid currentColor; border-width: 0 2px; }
-.lk-limits::after { content: ""; position: absolute; inset: calc(50% - 1px) 0 auto; border-top: 2px solid; }
-.lk-axis > div { position: relative; height: 1.3rem; border-top: 1px solid currentColor; font-size: .8rem; }
-.lk-axis > div > span { position: absolute; transform: translateX(-50%); }
-.lk-axis > div > span:last-child { transform: translateX(-100%); }
-.lk-chart figcaption { font-size: .85rem; margin-top: .3rem; }
-.lk-sentences { padding-left: 1.1rem !important; font-size: .92rem; }
-.lk-sentences li { margin: 0 0 .3rem; }
-"""
-"""Rules for the HTML of this module, beside those of `leukoscope.showing.wording`."""

@@ -1,7 +1,7 @@
 """What the apps say about a prediction: words, and HTML made of them.
 
-Plain functions from a `Prediction` or a `CellType` to strings. All text is escaped; `STYLE` holds the rules
-that the HTML needs, in colours that follow the page's own, light or dark.
+Plain functions from a `Prediction` or a `CellType` to strings. All text is escaped; style.css holds the rules that the
+HTML needs.
 """
 
 from __future__ import annotations
@@ -291,45 +291,3 @@ def _references(cell: CellType) -> str:
 
 def _colour(code: str) -> str:
     return f' style="--lk-colour:{escape(code)}"' if code else ""
-
-
-STYLE = """
-.lk, .lk * { box-sizing: border-box; }
-.lk { --lk-line: color-mix(in srgb, currentColor 22%, transparent); color: inherit; line-height: 1.45; }
-.lk p, .lk h2, .lk h3, .lk ul, .lk dl, .lk dd { margin: 0; padding: 0; color: inherit; }
-.lk h2 { font-size: 1.6rem; line-height: 1.2; font-weight: 650; }
-.lk h3 { font-size: 1rem; font-weight: 650; margin-top: .9rem; }
-.lk-verdict, .lk-card { border-style: solid; border-width: 1px 1px 1px 6px; border-radius: 8px; padding: .8rem 1rem; }
-.lk-verdict, .lk-card { border-color: var(--lk-line) var(--lk-line) var(--lk-line) var(--lk-colour, currentColor); }
-.lk-verdict { min-height: 11.2rem; }
-.lk-tag { font-size: .85rem; min-height: 1.3em; opacity: .8; }
-.lk-verdict h2 + p { margin-top: .4rem; }
-.lk .lk-seen { margin-top: .4rem; }
-.lk .lk-seen:empty { display: none; }
-.lk .lk-note { font-size: .85rem; margin-top: .6rem; }
-.lk-bars { list-style: none; display: grid; gap: .5rem; }
-.lk-bars li {
-  display: grid; grid-template-columns: 6.5rem 1fr 4.2rem; align-items: center; gap: .6rem; margin: 0;
-}
-.lk-track { display: block; height: 1rem; border-radius: 4px; background: var(--lk-line); overflow: hidden; }
-.lk-fill { display: block; height: 100%; background: var(--lk-colour); }
-.lk-if { font-size: .85rem; }
-.lk .lk-if { margin-bottom: .3rem; }
-.lk-open .lk-if { font-weight: 650; }
-.lk-open .lk-fill { background: repeating-linear-gradient(
-  135deg, color-mix(in srgb, currentColor 45%, transparent) 0 3px, transparent 3px 7px); }
-.lk-value { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.lk-cards { display: grid; gap: 1rem; }
-.lk-columns {
-  display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr));
-}
-.lk-card dl > div { padding: .35rem 0; border-bottom: 1px solid var(--lk-line); }
-.lk-card dt { font-size: .85rem; opacity: .8; }
-.lk-card details { margin-top: .9rem; }
-.lk-card summary { cursor: pointer; }
-.lk-card details ul { margin: .5rem 0 0 1.2rem; font-size: .85rem; overflow-wrap: anywhere; }
-.lk-card details li { margin-bottom: .4rem; }
-.lk-card a { color: inherit; text-decoration: underline; }
-.lk-disclaimer { border: 1px solid currentColor; border-radius: 8px; padding: .5rem .8rem; }
-"""
-"""Rules for the HTML of this module; every class begins with `lk`."""

@@ -13,6 +13,7 @@ import yaml
 
 from leukoscope.model.checkpoint import sha256
 from leukoscope.model.hub import EMBEDDED
+from leukoscope.showing import STYLE_SHEET
 from training.publishing import static_page
 from training.publishing.page_texts import pattern
 
@@ -29,6 +30,7 @@ def test_the_page_is_whole_and_its_model_is_the_checkpoint(staged):
     there = {f.relative_to(staged).as_posix() for f in staged.rglob("*") if f.is_file()}
     assert there - set(listed) == {"README.md", "sw.js", "files.js"}
     assert set(listed) <= there
+    assert (staged / "library.css").read_bytes() == STYLE_SHEET.read_bytes()
     asked = re.findall(r'(?:src|href)="([^"]+)"', (staged / "index.html").read_text())
     for source in SOURCES:
         asked += [name.removeprefix("./") for name in re.findall(r'from "(\./[^"]+)"', source.read_text())]

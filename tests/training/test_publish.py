@@ -339,6 +339,9 @@ def test_the_space_is_pinned_and_whole(hub, publish):
     assert metadata["app_file"] == "app.py"
     for name in ("app.py", "requirements.txt", "leukoscope/classifier.py", "leukoscope/pretrained/model.onnx"):
         assert name in space.files()
+    assert {"page.css", "page.js", "leukoscope/showing/style.css"} <= set(space.files())
+    own = subprocess.run(["git", "ls-files"], cwd=ROOT / "space", capture_output=True, text=True, check=True).stdout
+    assert set(own.splitlines()) <= set(space.files())
     assert not [name for name in space.files() if "__pycache__" in name or name.startswith(("tests", "training"))]
 
 

@@ -39,7 +39,7 @@ from leukoscope.errors import CheckpointError, LeukoscopeError
 from leukoscope.model import ahead, calibration, checkpoint
 from leukoscope.model.hub import EMBEDDED
 from leukoscope.pictures import images, kinds
-from leukoscope.showing import about, charts, draw, wording
+from leukoscope.showing import STYLE_SHEET, about, draw
 from leukoscope.showing.explain import CLASS_MAP
 from leukoscope.smear import blank, locate, preprocess
 from training.publishing.page_texts import library_texts
@@ -106,7 +106,7 @@ def stage_static_page(folder: Path, model: str | os.PathLike[str] = EMBEDDED, pi
         shutil.copyfile(file, folder / "texts" / file.name)
     english = json.loads((SOURCE / "texts" / "en.json").read_text())
     _write_json(folder / "texts" / "en.json", _merged(english, library_texts(classifier, pinned)))
-    (folder / "library.css").write_text(wording.STYLE + charts.STYLE + about.STYLE)
+    shutil.copyfile(STYLE_SHEET, folder / "library.css")
     _write_json(folder / "page.json", page_rules(classifier, pinned, folder))
     files = {f.relative_to(folder).as_posix(): checkpoint.sha256(f) for f in sorted(folder.rglob("*")) if f.is_file()}
     version = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]
