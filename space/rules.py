@@ -70,7 +70,7 @@ STYLE = """
   font-size: .8rem; text-align: center; }
 .lk-compare { margin: 0; }
 .lk-compare figcaption { font-size: .85rem; margin-bottom: .3rem; }
-.lk-compare ul { list-style: none; display: grid; max-width: 30rem; grid-template-columns: repeat(4, 1fr); gap: .4rem; }
+.lk-compare ul { list-style: none; display: grid; max-width: 30rem; grid: auto / auto-flow minmax(0, 1fr); gap: .4rem; }
 .lk-compare li { display: grid; gap: .25rem; align-content: start; font-size: .8rem;
   border-top: 4px solid var(--lk-colour); }
 .lk-compare img { width: 100%; aspect-ratio: 1; margin: 0; border-radius: 6px; }

@@ -15,7 +15,6 @@ from leukoscope.biology.attributes import (
     LOOKS,
     WIDTH,
     Attribute,
-    attributes_of,
     contradictions,
     looks,
     parts,
@@ -24,6 +23,7 @@ from leukoscope.biology.cells import CELLS
 from leukoscope.classifier import Classifier
 from leukoscope.drawn.synthetic import draw_photo
 from leukoscope.errors import CheckpointError
+from leukoscope.model.calibration import attributes_of
 from leukoscope.model.checkpoint import read_spec, write_spec
 from leukoscope.model.prediction import Prediction, no_cell
 from leukoscope.showing import wording
