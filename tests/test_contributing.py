@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from leukoscope import CELL_TYPES, Differential, Prediction
-from leukoscope.drawn.synthetic import DRAWN_TYPES
+from leukoscope.drawn.synthetic import DRAWN_TYPES, draw_cell
 from leukoscope.errors import CheckpointError
 from leukoscope.model.checkpoint import read_spec
 from tests.conftest import ROOT
@@ -158,7 +159,8 @@ print(json.dumps({
     "bars": wording.bars_html(answer("basophil")),
     "seen": wording.seen_text(answer("basophil", attributes=seen)),
     "headline": wording.headline(answer("basophil", "unfamiliar")),
-    "says": [wording.TAGLINE, wording.UNFAMILIAR_ADVICE, *about.LIMITS],
+    "strangers": [wording.UNFAMILIAR_ADVICE, *about.LIMITS],
+    "sentences": [wording.TAGLINE, *again.sentences()],
     "keys": markup.KEYS,
     "groups": markup.GROUP_TITLES,
     "compare": markup.compare_html(),
@@ -185,7 +187,9 @@ print(json.dumps({
     assert re.findall(r'data-type="(\w+)"', got["bars"]) == FIVE
     assert "Unusual for a basophil: granules (red)" in got["seen"]
     assert got["headline"] == "Unfamiliar: perhaps none of the five types"
-    assert not any(re.search(r"\bfour\b|basophil", text) for text in got["says"])
+    assert not any("basophil" in text for text in got["strangers"])
+    assert not any(re.search(r"\bfour\b", text) for text in got["strangers"] + got["sentences"])
+    assert any("1 of them as none of the five" in text for text in got["sentences"])
     assert got["keys"]["B"] == "basophil"
     assert len(got["keys"]) == len(FIVE) + 2
     assert got["groups"]["basophil"] == "Basophils"
@@ -213,13 +217,16 @@ def test_training_teaches_it_and_the_checkpoint_gives_five_probabilities(copy, t
         smoke = smoke.replace(old, new)
     (tmp_path / "smoke.toml").write_text(smoke)
     data = ("--data", "synthetic:50")
+    Image.fromarray(draw_cell("basophil", seed=1)).save(tmp_path / "cell.png")
     for words in (
         ("training.train", tmp_path / "smoke.toml", *data, "--out", tmp_path / "run"),
         ("training.export", tmp_path / "run", tmp_path / "checkpoint", *data),
         ("training.evaluate", tmp_path / "checkpoint", *data, "--lab", "synthetic"),
+        ("leukoscope", "classify", tmp_path / "cell.png", "--model", tmp_path / "checkpoint"),
     ):
         done = run(copy, "-m", *words)
         assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in FIVE), done.stdout
     got = said(
         copy,
         f"""
