@@ -77,7 +77,7 @@ export function predict(logits, box, image, spec, doubt, attributes = {}) {
 export function noCell(image, labels, rules) {
   return {
     label: null,
-    probabilities: Object.fromEntries(labels.map((label) => [label, 0.25])),
+    probabilities: Object.fromEntries(labels.map((label) => [label, 1 / labels.length])),
     confidence: 0,
     box: null,
     verdict: "no_cell",

@@ -28,7 +28,9 @@ export class Gallery {
 
   title(group) {
     const type = words("types")[group];
-    return type ? type.plural.charAt(0).toUpperCase() + type.plural.slice(1) : words("count.groups")[group];
+    if (type) return type.plural.charAt(0).toUpperCase() + type.plural.slice(1);
+    const { undecided, not_counted: notCounted } = words("count.groups");
+    return group === UNDECIDED ? undecided : fill(notCounted, { none: words("decisions")[group] });
   }
 
   show() {

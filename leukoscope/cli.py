@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from leukoscope.biology.cells import CELL_TYPES, HOW_MANY
 from leukoscope.commands.shared import BAD_INPUT, MANY, NOT_READ, complain, load, share_work
 from leukoscope.errors import visible
 
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="leukoscope",
-        description="Tell eosinophil, lymphocyte, monocyte and neutrophil apart in photos of stained blood smears. "
+        description=f"Tell {', '.join(CELL_TYPES[:-1])} and {CELL_TYPES[-1]} apart in photos of stained blood smears. "
         "For teaching and research; not a medical device.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
@@ -267,8 +268,8 @@ def _line(name: str, prediction: Prediction) -> str:
     if prediction.verdict == "confident":
         return f"{name}: {shares[0]} (confident; {', '.join(shares[1:])})"
     answer = f"{' or '.join(shown_types(prediction))}?" if prediction.verdict == "review" else "unfamiliar"
-    verdict = "to review" if prediction.verdict == "review" else "perhaps none of the four"
-    return f"{name}: {answer} ({verdict}; if it were one of the four: {', '.join(shares)})"
+    verdict = "to review" if prediction.verdict == "review" else f"perhaps none of the {HOW_MANY}"
+    return f"{name}: {answer} ({verdict}; if it were one of the {HOW_MANY}: {', '.join(shares)})"
 
 
 def _info(args: argparse.Namespace) -> int:

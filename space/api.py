@@ -10,6 +10,7 @@ import numpy as np
 from uploads import Uploads
 
 from leukoscope import Classifier, ImageError
+from leukoscope.biology.cells import CELL_TYPES, HOW_MANY
 from leukoscope.pictures.images import read_image
 from leukoscope.showing import wording
 
@@ -34,11 +35,11 @@ def endpoints(page: gr.Blocks, classifier: Classifier, uploads: Uploads) -> None
             photo: the picture, a file: JPEG, PNG, TIFF, BMP, WebP or GIF (the first page), up to 20 MB.
 
         Returns:
-            An object. label: eosinophil, lymphocyte, monocyte, neutrophil, or null without a cell. probabilities: of
-            all four types, summing to 1. confidence: of the label, 0-1. box: [x0, y0, x1, y1] in pixels, or null.
-            verdict: confident (the label stands), review (look yourself), unfamiliar (perhaps none of the four) or
-            no_cell. cut: whether the cell reaches the picture's edge. unfamiliarity: 0-1. reason: why there is no
-            cell, where the picture is the reason, or null. attributes: what is seen in the cell, such as
+            An object. label: {types}, or null without a cell. probabilities: of all {how_many} types,
+            summing to 1. confidence: of the label, 0-1. box: [x0, y0, x1, y1] in pixels, or null.
+            verdict: confident (the label stands), review (look yourself), unfamiliar (perhaps none of the {how_many})
+            or no_cell. cut: whether the cell reaches the picture's edge. unfamiliarity: 0-1. reason: why there is
+            no cell, where the picture is the reason, or null. attributes: what is seen in the cell, such as
             nucleus_shape, each with value, probability, and whether it is sure enough to be said.
             For teaching and research; not a medical device.
         """
@@ -67,7 +68,7 @@ def endpoints(page: gr.Blocks, classifier: Classifier, uploads: Uploads) -> None
             gr.JSON(label="answer", visible=False),
             preprocess=False,
             api_name=function.__name__,
-            api_description=inspect.cleandoc(function.__doc__),
+            api_description=inspect.cleandoc(function.__doc__).format(types=", ".join(CELL_TYPES), how_many=HOW_MANY),
             concurrency_id="model",
             concurrency_limit=2,
         )

@@ -26,7 +26,7 @@ def draw_examples(folder: Path = FOLDER) -> None:
     """Write `<cell type>.png`, `no_white_cell.png`, `several_cells.webp` and `twelve_drawn_photos.zip`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in CELL_TYPES:
-        Image.fromarray(draw_cell(name, seed=SEEDS[name], size=SIDE)).save(folder / f"{name}.png", optimize=True)
+        Image.fromarray(draw_cell(name, seed=SEEDS.get(name, 0), size=SIDE)).save(folder / f"{name}.png", optimize=True)
     empty, _ = draw_photo([], seed=6, width=SIDE, height=SIDE, red_cell_px=0.22 * SIDE)
     Image.fromarray(empty).save(folder / "no_white_cell.png", optimize=True)
     several, _ = draw_photo([*CELL_TYPES, "neutrophil", "basophil"], seed=1, width=800, height=600, red_cell_px=66)

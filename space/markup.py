@@ -27,13 +27,13 @@ GROUPS = (UNDECIDED, *CELL_TYPES, NOT_COUNTED)
 GROUP_TITLES = {
     UNDECIDED: "Undecided, not counted",
     **{name: CELLS[name].plural.capitalize() for name in CELL_TYPES},
-    NOT_COUNTED: "None of the four, not counted",
+    NOT_COUNTED: f"{NOT_COUNTED.capitalize()}, not counted",
 }
 MARKS = {"confident": "", "review": "?", "unfamiliar": "??"}
 LEGEND = (
     ("confident", "1", "the type stands, in its colour"),
     ("review", "2?", "to review: not sure enough"),
-    ("unfamiliar", "3??", "unfamiliar: perhaps none of the four"),
+    ("unfamiliar", "3??", f"unfamiliar: perhaps {NOT_COUNTED}"),
 )
 TOOLS = (
     ("in", "+", "Zoom in"),
@@ -215,7 +215,7 @@ def cell_text(cell: CountedCell) -> str:
 
 
 def chosen_html(index: int = 0, cell: CountedCell | None = None, picture: bytes | None = None) -> str:
-    """The cell that is to be decided on, large, its verdict and four bars, and what it may be called."""
+    """The cell that is to be decided on, large, its verdict and a bar for each type, and what it may be called."""
     title, image, bars = "No cell chosen", '<p class="lk-blank">Choose a cell.</p>', wording.bars_html()
     said = ""
     if cell is not None:

@@ -20,7 +20,7 @@ import os
 import sys
 from pathlib import Path
 
-from leukoscope.biology.cells import CELLS
+from leukoscope.biology.cells import CELLS, HOW_MANY
 from leukoscope.errors import CheckpointError
 from leukoscope.model.checkpoint import FIGURES_FOLDER, HISTORY_FILE, METRICS_FILE
 from training.data.table import (
@@ -62,7 +62,7 @@ def report(name: str, result: dict) -> str:
             f"F1 {row['f1']:.3f}  n {row['support']:,}"
         )
     lines += [
-        f"  {kind} against the four types: AUROC of unfamiliarity {row['auroc']:.4f}, n {row['n']}"
+        f"  {kind} against the {HOW_MANY} types: AUROC of unfamiliarity {row['auroc']:.4f}, n {row['n']}"
         for kind, row in result["unfamiliarity"].items()
     ]
     missed = result["photos_missed"]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leukoscope.biology.cells import CELLS
+
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "cell_shape": ("round", "irregular"),
     "nucleus_shape": (
@@ -97,31 +99,7 @@ def looks(attributes: Mapping[str, Attribute]) -> dict[str, str]:
 
 # --- what fits a type ------------------------------------------------------------------------------------
 
-FITTING: dict[str, dict[str, tuple[str, ...]]] = {
-    "eosinophil": {
-        "nucleus_shape": ("segmented-bilobed", "segmented-multilobed", "unsegmented-band"),
-        "nuclear_cytoplasmic_ratio": ("low",),
-        "granularity": ("yes",),
-        "granule_type": ("round", "coarse"),
-        "granule_colour": ("red",),
-    },
-    "lymphocyte": {
-        "nucleus_shape": ("unsegmented-round", "unsegmented-indented", "irregular"),
-    },
-    "monocyte": {
-        "nucleus_shape": ("unsegmented-indented", "unsegmented-round", "irregular", "unsegmented-band"),
-        "granule_type": ("nil", "small"),
-        "granule_colour": ("nil", "pink", "red"),
-    },
-    "neutrophil": {
-        "nucleus_shape": ("segmented-multilobed", "segmented-bilobed", "unsegmented-band"),
-        "nuclear_cytoplasmic_ratio": ("low",),
-        "cytoplasm_colour": ("light blue",),
-        "granularity": ("yes",),
-        "granule_type": ("small",),
-        "granule_colour": ("pink", "purple"),
-    },
-}
+FITTING: dict[str, dict[str, tuple[str, ...]]] = {name: cell.fitting for name, cell in CELLS.items()}
 """Type -> attribute -> the values that fit it, by its card; an attribute that is not named fits whatever it is."""
 
 

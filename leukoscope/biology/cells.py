@@ -1,12 +1,10 @@
 """The four cell types: order, names, looks in a stained smear, role, ranges. Data only.
 
-The sources of each fact are in `leukoscope.biology.references`.
+A type is what has a card in `CELLS`: whatever depends on the types follows from the cards. The sources of each fact are
+in `leukoscope.biology.references`.
 """
 
 from dataclasses import dataclass, field
-
-CELL_TYPES: tuple[str, ...] = ("eosinophil", "lymphocyte", "monocyte", "neutrophil")
-"""The labels, in the one order that models, tables and pages share."""
 
 RANGE_NOTE = (
     "These are values for adults from published sources; every laboratory uses its own ranges, "
@@ -26,9 +24,11 @@ class CellType:
     """One card.
 
     Ranges are (low, high): `size_um` is the diameter in a smear in µm, `share_percent` the share of all
-    leukocytes of an adult in %, `absolute_per_litre` the 95 % limits in adults in 10^9/L. `colour` is a
-    hex code from the Okabe-Ito palette; colour alone is no label, so show the name beside it. `sources`
-    gives the keys into `leukoscope.biology.references.REFERENCES` for each field that states a fact.
+    leukocytes of an adult in %, `absolute_per_litre` the 95 % limits in adults in 10^9/L. `fitting` names
+    attributes of `leukoscope.biology.attributes`, and of each the values that fit the type; one that is not named
+    fits whatever it is. `colour` is a hex code from the Okabe-Ito palette; colour alone is no label, so show the
+    name beside it. `sources` gives the keys into `leukoscope.biology.references.REFERENCES` for each field that
+    states a fact.
     """
 
     name: str
@@ -44,6 +44,7 @@ class CellType:
     lifespan: str
     raised_in: tuple[str, ...]
     lowered_in: tuple[str, ...]
+    fitting: dict[str, tuple[str, ...]] = field(hash=False)
     colour: str
     sources: dict[str, tuple[str, ...]] = field(hash=False)
 
@@ -72,6 +73,13 @@ CELLS: dict[str, CellType] = {
         lifespan="About 10 hours in blood, then in tissue.",
         raised_in=("parasitic infection", "allergy", "drug hypersensitivity", "some neoplasms of the blood"),
         lowered_in=("bodily stress", "treatment with corticosteroids"),
+        fitting={
+            "nucleus_shape": ("segmented-bilobed", "segmented-multilobed", "unsegmented-band"),
+            "nuclear_cytoplasmic_ratio": ("low",),
+            "granularity": ("yes",),
+            "granule_type": ("round", "coarse"),
+            "granule_colour": ("red",),
+        },
         colour="#D55E00",
         sources={
             "summary": ("elsevier_eosinophil", "merck_eosinophils"),
@@ -109,6 +117,7 @@ CELLS: dict[str, CellType] = {
             "lymphoid neoplasms such as lymphocytic leukaemia and lymphoma",
         ),
         lowered_in=("HIV infection", "inherited immune deficiency", "treatment with corticosteroids"),
+        fitting={"nucleus_shape": ("unsegmented-round", "unsegmented-indented", "irregular")},
         colour="#0072B2",
         sources={
             "summary": ("hardy", "labce_lymphocytes"),
@@ -147,6 +156,11 @@ CELLS: dict[str, CellType] = {
             "hairy cell leukaemia",
             "bone marrow failure, as in aplastic anaemia or after chemotherapy",
         ),
+        fitting={
+            "nucleus_shape": ("unsegmented-indented", "unsegmented-round", "irregular", "unsegmented-band"),
+            "granule_type": ("nil", "small"),
+            "granule_colour": ("nil", "pink", "red"),
+        },
         colour="#009E73",
         sources={
             "summary": ("sysmex_monocyte", "biolegend_monocytes"),
@@ -194,6 +208,14 @@ CELLS: dict[str, CellType] = {
             "lack of vitamin B12 or folate",
             "Duffy-null people, in whom a lower count is normal",
         ),
+        fitting={
+            "nucleus_shape": ("segmented-multilobed", "segmented-bilobed", "unsegmented-band"),
+            "nuclear_cytoplasmic_ratio": ("low",),
+            "cytoplasm_colour": ("light blue",),
+            "granularity": ("yes",),
+            "granule_type": ("small",),
+            "granule_colour": ("pink", "purple"),
+        },
         colour="#CC79A7",
         sources={
             "summary": ("sysmex_neutrophil",),
@@ -210,9 +232,19 @@ CELLS: dict[str, CellType] = {
         },
     ),
 }
-"""The four cards, in the order of `CELL_TYPES`."""
+"""The cards. Their order is the one that models, tables and pages share."""
+
+CELL_TYPES: tuple[str, ...] = tuple(CELLS)
+"""The labels, in the order of the cards."""
+
+HOW_MANY = {4: "four", 5: "five", 6: "six"}.get(len(CELL_TYPES), str(len(CELL_TYPES)))
+"""How many types there are, for sentences."""
 
 
 def with_article(name: str) -> str:
     """The name of a type with its article: "an eosinophil", "a monocyte"."""
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+OTHERS = ", ".join(with_article(name) for name in ("basophil", "blast", "young cell") if name not in CELLS)
+"""Examples of what is none of the types, for sentences."""

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.biology.cells import CELL_TYPES, HOW_MANY
 from leukoscope.errors import DifferentialError
 from leukoscope.model.prediction import VERDICTS, Prediction
 
-NOT_COUNTED = "none of the four"
-"""What a person may call a cell beside the four types."""
+NOT_COUNTED = f"none of the {HOW_MANY}"
+"""What a person may call a cell beside the types."""
 
 BOX_COLUMNS = ("x0", "y0", "x1", "y1")
 CSV_COLUMNS = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from leukoscope.biology.cells import CELLS
+from leukoscope.biology.cells import CELLS, HOW_MANY
 from leukoscope.counting.limits import clopper_pearson
 
 FEW = 0.05
@@ -102,7 +102,7 @@ class Tally:
             )
             lines += self._uneven()
         if self.corrected:
-            none = f", {self.not_counted} of them as none of the four" if self.not_counted else ""
+            none = f", {self.not_counted} of them as none of the {HOW_MANY}" if self.not_counted else ""
             lines.append(f"A person decided on {many(self.corrected, 'cell')}{none}.")
         if total:
             few = round(0.03 * total)

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
-from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.drawn.shapes import (
     Rng,
     closed_curve,
@@ -30,7 +29,6 @@ from leukoscope.drawn.shapes import (
     thickened,
 )
 
-DRAWN_TYPES = (*CELL_TYPES, "basophil")
 RED_CELL_UM = 7.5
 OVERSAMPLE = 2  # cells are drawn so many times larger, then averaged down: smooth edges
 ROOM = 0.58  # of a white cell's diameter: what it needs on each side, bumps included
@@ -293,6 +291,9 @@ _LOOKS = {
         (11, 14), "pink_cytoplasm", "veiled_nucleus", _TWO_LOBED, (0.4, 0.1), ("dark_granule", 0.4, 0.68), veiled=True
     ),
 }
+
+DRAWN_TYPES = tuple(_LOOKS)
+"""What can be drawn: the cell types, and the basophil."""
 
 
 def _white_cell(look: _Look, diameter: float, um: float, rng: Rng) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -19,7 +19,7 @@ class Prediction:
     """The answer for one white cell.
 
     label: one of `CELL_TYPES`, or None if no white cell was found.
-    probabilities: of all four types, calibrated, summing to 1; without a cell all are 0.25.
+    probabilities: of all four types, calibrated, summing to 1; without a cell all are alike: 0.25.
     confidence: probability of the label; 0 without a cell.
     box: (x0, y0, x1, y1) of the whole cell, cytoplasm included, px of the picture as given, after EXIF, x1 and y1
         exclusive; None without a cell or for a model that looks at the whole picture.
@@ -79,4 +79,4 @@ def judged(
 def no_cell(image: np.ndarray | None = None) -> Prediction:
     """The answer where no white cell was found in a picture, RGB uint8 (H, W, 3); with None its reason is not asked."""
     reason = None if image is None else why_blank(image)
-    return Prediction(None, dict.fromkeys(CELL_TYPES, 0.25), 0.0, None, "no_cell", reason=reason)
+    return Prediction(None, dict.fromkeys(CELL_TYPES, 1 / len(CELL_TYPES)), 0.0, None, "no_cell", reason=reason)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leukoscope import Classifier, __version__
+from leukoscope.biology.cells import HOW_MANY, OTHERS
 from leukoscope.errors import CheckpointError
 from leukoscope.model.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, read_json
 from leukoscope.showing.wording import percent
@@ -44,8 +45,8 @@ FIGURES = {
 }
 
 LIMITS = (
-    "It knows four types. A basophil, a blast or a young cell is none of them; it may be called unfamiliar, "
-    "but it may also be given one of the four names.",
+    f"It knows {HOW_MANY} types. Any other cell ({OTHERS}) is none of them; it may be called unfamiliar, "
+    f"but it may also be given one of the {HOW_MANY} names.",
     "A microscope, camera or stain that it never saw lowers its accuracy by an amount that nobody knows. "
     "Check it on cells of your own lab before you trust it there.",
     "A cell that is cut by the edge of the photo, blurred, or touched by another is more often wrong.",
@@ -214,10 +215,10 @@ def results_html(results: dict[str, Any]) -> str:
     ]
     return (
         f"<section><h2>Results</h2>{''.join(tables)}"
-        "<p>Balanced accuracy is the mean of the four types' recalls. Confident is the share of labels that stand, and "
-        "below it how many of these are right. All is scored by training/evaluate.py, with 95 % confidence intervals "
-        "of a bootstrap over slides, or over fields of the smear where no slide is known: copies of a photo are no "
-        "new evidence.</p></section>"
+        f"<p>Balanced accuracy is the mean of the {HOW_MANY} types' recalls. Confident is the share of labels that "
+        "stand, and below it how many of these are right. All is scored by training/evaluate.py, with 95 % confidence "
+        "intervals of a bootstrap over slides, or over fields of the smear where no slide is known: copies of a photo "
+        "are no new evidence.</p></section>"
     )
 
 

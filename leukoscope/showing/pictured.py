@@ -71,7 +71,7 @@ def _filled(differential: Differential) -> list[tuple[str, str, list[CountedCell
         (name.capitalize(), CELLS[name].colour, partial(_counts_as, name)) for name in CELL_TYPES
     ]
     groups.append(("Undecided", "#777777", lambda c: c.undecided))
-    groups.append(("None of the four", "#777777", lambda c: c.corrected == NOT_COUNTED))
+    groups.append((NOT_COUNTED.capitalize(), "#777777", lambda c: c.corrected == NOT_COUNTED))
     order = sorted(differential.cells, key=lambda cell: cell.prediction.confidence)
     return [(title, colour, cells) for title, colour, belongs in groups if (cells := list(filter(belongs, order)))]
 

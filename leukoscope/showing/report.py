@@ -13,7 +13,7 @@ import numpy as np
 
 from leukoscope import __version__
 from leukoscope.biology.cells import CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
-from leukoscope.counting.differential import CountedCell, Differential, Share
+from leukoscope.counting.differential import NOT_COUNTED, CountedCell, Differential, Share
 from leukoscope.files import write_whole
 from leukoscope.showing.draw import jpeg
 from leukoscope.showing.letters import ESCAPE, is_spelled, printable, written
@@ -179,7 +179,7 @@ def _table(page: FPDF, differential: Differential) -> None:
     page.cell(COLUMNS[1][0], 6, f"{differential.counted:,}", align="R")
     page.set_font("helvetica", "", 9)
     kept = f"undecided: {differential.in_review:,} to review, {differential.unfamiliar:,} unfamiliar"
-    page.cell(0, 6, f"{kept}; {differential.not_counted:,} none of the four", align="R", **_NEXT)
+    page.cell(0, 6, f"{kept}; {differential.not_counted:,} {NOT_COUNTED}", align="R", **_NEXT)
     page.ln(3)
 
 

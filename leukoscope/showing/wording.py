@@ -10,13 +10,22 @@ from collections.abc import Sequence
 from html import escape
 
 from leukoscope.biology.attributes import contradictions, looks
-from leukoscope.biology.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE, CellType, with_article
+from leukoscope.biology.cells import (
+    CELL_TYPES,
+    CELLS,
+    HOW_MANY,
+    NOT_A_MEDICAL_DEVICE,
+    OTHERS,
+    RANGE_NOTE,
+    CellType,
+    with_article,
+)
 from leukoscope.biology.references import REFERENCES
 from leukoscope.counting.counted import NOT_COUNTED
 from leukoscope.model.prediction import Prediction
 
 TAGLINE = (
-    "Give it photos of a stained blood smear: it finds the white cells, says which of four types each is "
+    f"Give it photos of a stained blood smear: it finds the white cells, says which of {HOW_MANY} types each is "
     "and how sure it is, and shows what that type does in the body."
 )
 
@@ -32,7 +41,7 @@ NO_CELL_ADVICE = (
 CUT_NOTE = "This cell reaches the edge of the picture: a part of it may be missing."
 
 UNFAMILIAR_ADVICE = (
-    "It may be another kind of cell (a basophil, a young or a damaged cell), two cells that overlap, or a picture "
+    f"It may be another kind of cell ({OTHERS}), a damaged one, two cells that overlap, or a picture "
     "unlike those that the model learned from. Try a sharper picture or another cell, and ask somebody who knows."
 )
 
@@ -45,7 +54,7 @@ LEAVE = "Leave undecided (not counted)"
 
 SEEN = "Seen in the cell:"
 PROBABILITIES = "Probability of each type"
-IF_ONE_OF_FOUR = "Not an answer: if it were one of the four"
+IF_ONE_OF_FOUR = f"Not an answer: if it were one of the {HOW_MANY}"
 
 
 def percent(share: float) -> str:
@@ -72,7 +81,7 @@ def headline(prediction: Prediction) -> str:
     if prediction.verdict == "no_cell":
         return "No white cell found"
     if prediction.verdict == "unfamiliar":
-        return "Unfamiliar: perhaps none of the four types"
+        return f"Unfamiliar: perhaps {NOT_COUNTED} types"
     names = " or ".join(shown_types(prediction)).capitalize()
     return names + "?" if prediction.verdict == "review" else names
 

@@ -12,9 +12,10 @@ from leukoscope.biology.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RA
 from leukoscope.biology.references import REFERENCES
 
 ALL = pytest.mark.parametrize("cell", CELLS.values(), ids=list(CELLS))
-OKABE_ITO = {"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}
+# Of the first palette four can be seen on white and on black; of Tol's "bright" one, one more keeps apart from these.
+COLOUR_BLIND_SAFE = {"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#AA3377"}
 PROSE = ("summary", "role", "nucleus", "cytoplasm", "granules", "lifespan")
-NO_FACT = {"name", "plural", "colour", "sources"}
+NO_FACT = {"name", "plural", "fitting", "colour", "sources"}
 
 
 def texts(cell):
@@ -57,7 +58,7 @@ def test_cards_cannot_be_changed():
         CELLS["monocyte"].share_percent = (0, 100)
     with pytest.raises(dataclasses.FrozenInstanceError):
         REFERENCES["orfanakis"].url = None
-    assert len(set(CELLS.values())) == 4
+    assert len(set(CELLS.values())) == len(CELLS)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,12 @@ def test_ranges_are_the_published_ones(name, size, share, absolute):
     assert cell.size_um == size
     assert cell.share_percent == share
     assert cell.absolute_per_litre == absolute
+
+
+def test_each_type_has_a_first_letter_of_its_own_that_is_its_key_on_the_page():
+    letters = {name[0] for name in CELLS}
+    assert len(letters) == len(CELLS)
+    assert "u" not in letters, "U takes a decision back"
 
 
 @ALL
@@ -130,8 +137,8 @@ def test_addresses_are_distinct():
 
 def test_colours_are_distinct_and_colour_blind_safe():
     colours = [cell.colour for cell in CELLS.values()]
-    assert len(set(colours)) == 4
-    assert set(colours) <= OKABE_ITO
+    assert len(set(colours)) == len(CELLS)
+    assert set(colours) <= COLOUR_BLIND_SAFE
 
 
 @ALL

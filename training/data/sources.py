@@ -11,8 +11,12 @@ from pathlib import Path
 from leukoscope.biology.cells import CELL_TYPES
 from training.data.folders import class_files, named_twice, share_slides
 
-OTHER_CELLS = ("basophil", "erythroblast", "immature_granulocyte", "blast", "promyelocyte")
-LABELS = CELL_TYPES + OTHER_CELLS  # index < 4: one of the types that the network tells apart
+OTHER_CELLS = tuple(
+    name
+    for name in ("basophil", "erythroblast", "immature_granulocyte", "blast", "promyelocyte")
+    if name not in CELL_TYPES
+)
+LABELS = CELL_TYPES + OTHER_CELLS  # index < len(CELL_TYPES): one of the types that the network tells apart
 
 TABLES = Path(__file__).parent / "tables"
 AUDIT_FILE = Path(__file__).parents[1] / "results" / "audit.csv"

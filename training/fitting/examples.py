@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.biology.cells import CELL_TYPES, HOW_MANY
 from leukoscope.model.checkpoint import LOCATOR_FILE
 from leukoscope.smear.preprocess import Framing, frame
 from training.data.sources import DRAWN, LABELS, OTHER_CELLS, DataError, doubted_photos
@@ -52,9 +52,9 @@ def training_rows(config: Config, examples):
         doubted = doubted_photos()
         keep = [pair not in doubted for pair in zip(train["lab"], train["photo"], strict=True)]
         train = train.select(np.flatnonzero(keep))
-    missing = set(range(4)) - set(labels_of(train))
+    missing = set(range(len(CELL_TYPES))) - set(labels_of(train))
     if missing:
-        raise DataError(f"the training rows lack {len(missing)} of the four cell types")
+        raise DataError(f"the training rows lack {len(missing)} of the {HOW_MANY} cell types")
     return train, validation
 
 

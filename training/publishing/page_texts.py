@@ -19,12 +19,12 @@ from leukoscope.counting.counted import CountedCell
 from leukoscope.counting.differential import Differential
 from leukoscope.counting.tally import Tally, many
 from leukoscope.errors import ImageError
-from leukoscope.model.prediction import Prediction
+from leukoscope.model.prediction import Prediction, no_cell
 from leukoscope.pictures import images, kinds
 from leukoscope.showing import about, charts, draw, wording
 from leukoscope.smear import blank
 
-SHARES = {"monocyte": 0.611, "neutrophil": 0.222, "eosinophil": 0.1, "lymphocyte": 0.067}
+SHARES = dict.fromkeys(CELL_TYPES, 0.167 / (len(CELL_TYPES) - 2)) | {"monocyte": 0.611, "neutrophil": 0.222}
 
 
 def pattern(text: str, **values: str) -> str:
@@ -90,7 +90,7 @@ def verdicts() -> dict[str, Any]:
     first, second = wording.percent(SHARES["monocyte"]), wording.percent(SHARES["neutrophil"])
     names = {"first": "monocyte", "second": "neutrophil"}
     shares = {"p_first": first, "p_second": second}
-    none = Prediction(None, dict.fromkeys(CELL_TYPES, 0.25), 0.0, None, "no_cell")
+    none = no_cell()
     sure, review, unfamiliar = map(answered, ("confident", "review", "unfamiliar"))
     cut = wording.explanation(answered("review", cut=True)).removeprefix(wording.explanation(review))
     return {
@@ -226,12 +226,12 @@ def _chart_part(differential: Differential, **values: str) -> str:
 
 
 def _sentences() -> dict[str, Any]:
-    counts = dict(zip(CELL_TYPES, (101, 102, 103, 701), strict=True))
+    none = dict.fromkeys(CELL_TYPES, 0)
+    counts = none | {"eosinophil": 101, "lymphocyte": 102, "monocyte": 103, "neutrophil": 701}
     counted, undecided, decided, limits, scope = Tally(3, counts, 11, 13, 17, 5).sentences()
     low, high = re.search(r"is (\S+)-(\S+) %;", limits).groups()
     few, share = re.search(r"for (\S+ cells) \((\S+) %\) is", limits).groups()
-    at_100 = Tally(1, dict(zip(CELL_TYPES, (25,) * 4, strict=True)), 0, 0).sentences()
-    none = dict.fromkeys(CELL_TYPES, 0)
+    at_100 = Tally(1, none | {"neutrophil": 100}, 0, 0).sentences()
     only_review, only_unfamiliar = (Tally(1, none, *n).sentences()[1] for n in ((11, 0), (0, 13)))
     only_decided = Tally(1, none, 0, 0, 17).sentences()[1]
     unsettled, uneven = Tally(3, counts, 500, 600, nearest={"monocyte": 1100}).sentences()[2:4]

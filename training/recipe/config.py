@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.smear.preprocess import MOST_FIELD, Framing
 from training.data.labs import SCORED_ONLY
 from training.data.sources import KINDS
@@ -46,7 +47,7 @@ class Data(Section):
     @property
     def classes(self) -> int:
         """Outputs of the network: the four types, and "none of the four" where something teaches it."""
-        return 5 if self.others or self.empty else 4
+        return len(CELL_TYPES) + bool(self.others or self.empty)
 
     @property
     def kinds(self) -> tuple[str, ...]:

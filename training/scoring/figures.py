@@ -66,7 +66,9 @@ def _report_figure(score: dict):
     for (row, column), value in np.ndenumerate(values):
         ax.text(column, row, f"{value:.3f}", ha="center", va="center", color="white" if value > 0.5 else "black")
     ax.set_xticks(range(3), ["precision", "recall", "F1"])
-    ax.set_yticks(range(4), [f"{name} (n = {score['per_class'][name]['support']:,})" for name in CELL_TYPES])
+    ax.set_yticks(
+        range(len(CELL_TYPES)), [f"{name} (n = {score['per_class'][name]['support']:,})" for name in CELL_TYPES]
+    )
     ax.set_title("Classification report")
     return figure
 

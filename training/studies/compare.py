@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.biology.cells import CELL_TYPES, HOW_MANY
 from leukoscope.model.checkpoint import write_json
 from training.data.labs import SCORED_ONLY
 from training.data.sources import DataError
@@ -225,7 +225,8 @@ def markdown(rows: list[dict[str, Any]]) -> Iterator[str]:
         [[name, *_line(trials)] for name, trials in by_variant.items()],
     )
     yield "\n## Each lab, by a model that never saw it\n"
-    yield "Found: a white cell in so many. Other kinds: AUROC of the unfamiliarity score against the four types; some"
+    types = f"the {HOW_MANY} types"
+    yield f"Found: a white cell in so many. Other kinds: AUROC of the unfamiliarity score against {types}; some"
     yield "of them were taught, on cells of other labs.\n"
     yield from _table(
         ("variant", "lab", "cells", "found", "balanced accuracy", "confident", "other kinds"),

@@ -212,7 +212,7 @@ def drawn(count: int, seed: int) -> list[Picture]:
     pictures = []
     for index in range(count):
         rng = np.random.default_rng([seed, 7, index])
-        kinds = [CELL_TYPES[i] for i in rng.integers(4, size=int(rng.integers(0, 5)))]
+        kinds = [CELL_TYPES[i] for i in rng.integers(len(CELL_TYPES), size=int(rng.integers(0, 5)))]
         wide, stain = float(rng.uniform(24, 48)), Stain.random(rng)
         image, cells = _drawn_as_far_as_there_is_room(kinds, seed + index, wide, stain)
         boxes, name = as_boxes(cell.box for cell in cells), f"drawn/{index}"
