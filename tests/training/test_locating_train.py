@@ -359,7 +359,7 @@ def test_boxes_are_found_with_the_averaged_weights(tmp_path):
     photo = draw_cell("monocyte", seed=0, size=96)[None]
     plain = training.model(photo).numpy()
     training.average = [array + 0.1 for array in training.average]
-    answer = training.fitting.locator(0.5).run(photo)
+    answer = training.locator(0.5).run(photo)
     np.testing.assert_array_equal(training.model(photo).numpy(), plain)
     training.model.set_weights(training.average)
     np.testing.assert_allclose(answer, training.model(photo).numpy(), rtol=1e-4, atol=1e-4)

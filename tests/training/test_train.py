@@ -93,7 +93,7 @@ def test_killed_mid_epoch_it_goes_on_and_ends_as_if_never_stopped(smoke_config, 
 
 
 def test_a_recipe_that_is_shipped_trains_on_drawn_cells_and_each_next_command_is_whole(tmp_path):
-    text = (ROOT / "training" / "configs" / "default.toml").read_text()
+    text = (ROOT / "training" / "recipe" / "configs" / "default.toml").read_text()
     for before, after in (
         ("epochs = 30", "epochs = 1"),
         ("steps = 100", "steps = 2"),

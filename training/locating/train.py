@@ -241,7 +241,7 @@ def train(recipe: Recipe, pictures: list[Picture], folder: Path) -> Path:
         if part.doubtful is not None and unboxed:
             boxes = folder / f"found-{number}.json"
             if not boxes.exists() and training.done < last:
-                relabel(unboxed, training.fitting.locator(LEAST * DOUBTFUL), part.doubtful)
+                relabel(unboxed, training.locator(LEAST * DOUBTFUL), part.doubtful)
                 write_boxes(boxes, unboxed)
             if boxes.exists():
                 read_boxes(boxes, unboxed)
