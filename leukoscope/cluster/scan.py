@@ -66,7 +66,8 @@ def scan_to_parquet(
 
     Args:
         places: folders (with those below), globs, files, or URLs of these that fsspec knows: s3://, gs://, hf://, ...
-            A path must lead to the same files on every machine. A photo is a name and its bytes: links count each.
+            A path must lead to the same files on every machine. Every name has its rows, copies and links too; in the
+            sums of `leukoscope.cluster.tables` equal bytes count once.
         out: folder or URL for the tables; see `leukoscope.cluster.ledger` for its files and `leukoscope.cluster.tables`
             for columns.
         classifier: gives the checkpoint.

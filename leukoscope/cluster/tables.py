@@ -14,7 +14,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from leukoscope.biology.cells import CELL_TYPES
@@ -79,21 +81,58 @@ def cell_rows(photo: str, sha256: str | None, folder: str, predictions: list[Pre
 
 @dataclass(frozen=True)
 class Slide:
-    """What one folder of photos adds up to. bad: files that could not be read."""
+    """What one folder of photos adds up to.
+
+    bad: files that could not be read. copies: photos that are not counted, since their bytes are those of another.
+    """
 
     folder: str
     tally: Tally
     bad: int = 0
+    copies: int = 0
 
 
-def slides(out: str) -> list[Slide]:
+def copies(out: str) -> dict[str, str]:
+    """The photos of an output folder whose bytes are those of another that comes before them by its path: {copy: it}.
+
+    Of every hash 8 bytes are held, of what may be a copy the whole.
+
+    Raises:
+        DifferentialError: if there is no such output.
+    """
+    begun = [
+        np.array([int(digest[:16], 16) for digest in _of_first_rows(batch).column(0).to_pylist()], np.uint64)
+        for batch in _batches(out, CELLS, ["sha256", "cell"])
+    ]
+    marks, times = np.unique(np.concatenate([np.empty(0, np.uint64), *begun]), return_counts=True)
+    twice = set(marks[times > 1].tolist())
+    same: dict[str, list[str]] = defaultdict(list)
+    for batch in _batches(out, CELLS, ["sha256", "cell", "photo"]) if twice else ():
+        of_photos = _of_first_rows(batch)
+        for digest, photo in zip(of_photos.column(0).to_pylist(), of_photos.column(2).to_pylist(), strict=True):
+            if int(digest[:16], 16) in twice:
+                same[digest].append(photo)
+    return {copy: photos[0] for photos in map(sorted, same.values()) for copy in photos[1:]}
+
+
+def slides(out: str, count_copies: bool = False) -> list[Slide]:
     """What each slide of an output folder adds up to, by folder: a sum over the Parquet files as they stream by.
+
+    Args:
+        out: the output of a scan.
+        count_copies: whether equal bytes under several names are counted for each name.
 
     Raises:
         DifferentialError: if there is no such output.
     """
     sums: dict[str, Counter[Any]] = defaultdict(Counter)
-    for batch in _batches(out, CELLS, ["folder", "label", "verdict", "cell"]):
+    left = pa.array([] if count_copies else copies(out), pa.string())
+    for batch in _batches(out, CELLS, ["folder", "label", "verdict", "cell", *(["photo"] if len(left) else [])]):
+        if len(left):
+            copied = pc.is_in(batch.column("photo"), left)
+            for folder in _of_first_rows(batch.filter(copied)).column(0).to_pylist():
+                sums[folder]["copies"] += 1
+            batch = batch.filter(pc.invert(copied))
         grouped = pa.table([*batch.columns[:3], _first(batch.column(3))], ["folder", "label", "verdict", "first"])
         for row in (
             grouped.group_by(["folder", "label", "verdict"])
@@ -119,6 +158,7 @@ def slides(out: str) -> list[Slide]:
                 nearest={name: some["nearest", name] for name in CELL_TYPES},
             ),
             some["bad"],
+            some["copies"],
         )
         for folder, some in sorted(sums.items())
     ]
@@ -134,12 +174,12 @@ def total(parts: Iterable[Slide]) -> Slide:
         sum(p.tally.unfamiliar for p in parts),
         nearest={name: sum(p.tally.nearest[name] for p in parts) for name in CELL_TYPES},
     )
-    return Slide("", tally, sum(p.bad for p in parts))
+    return Slide("", tally, sum(p.bad for p in parts), sum(p.copies for p in parts))
 
 
-def write_slides(out: str) -> list[Slide]:
-    """Write `slides_csv` of an output folder into it, as slides.csv, and return what it was made of."""
-    parts = slides(out)
+def write_slides(out: str, count_copies: bool = False) -> list[Slide]:
+    """Write `slides_csv` of an output folder into it, as slides.csv, and return what it was made of: see `slides`."""
+    parts = slides(out, count_copies)
     Ledger.at(out).write(REPORT, slides_csv(parts).encode())
     return parts
 
@@ -152,6 +192,7 @@ def to_json(parts: list[Slide]) -> str:
             **asdict(part.tally),
             "counted": part.tally.counted,
             "bad": part.bad,
+            "copies": part.copies,
             "shares": [asdict(row) for row in part.tally.rows()],
         }
         for part in [total(parts), *parts]
@@ -166,7 +207,7 @@ def slides_csv(parts: Iterable[Slide]) -> str:
     text = io.StringIO(newline="")
     limits = [f"{name}_{what}" for name in CELL_TYPES for what in ("cells", "percent", "low", "high", "flag")]
     writer = csv.writer(text)
-    writer.writerow(["folder", "photos", "bad_photos", "counted", *limits, "in_review", "unfamiliar"])
+    writer.writerow(["folder", "photos", "bad_photos", "counted", *limits, "in_review", "unfamiliar", "copies"])
     for part in parts:
         tally = part.tally
         shares = [
@@ -174,18 +215,18 @@ def slides_csv(parts: Iterable[Slide]) -> str:
             for row in tally.rows()
             for value in (row.count, f"{row.percent:.2f}", f"{row.low:.2f}", f"{row.high:.2f}", row.flag)
         ]
-        writer.writerow(
-            [neutral(part.folder), tally.photos, part.bad, tally.counted, *shares, tally.in_review, tally.unfamiliar]
-        )
+        undecided = (tally.in_review, tally.unfamiliar)
+        writer.writerow([neutral(part.folder), tally.photos, part.bad, tally.counted, *shares, *undecided, part.copies])
     return text.getvalue()
 
 
-def slide(out: str, folder: str) -> Differential:
+def slide(out: str, folder: str, count_copies: bool = False) -> Differential:
     """One slide as a count whose cells can be corrected and written as CSV or PDF; its rows are held in memory.
 
     Args:
         out: the output of a scan.
         folder: the slide, as the column `folder` has it.
+        count_copies: as of `slides`.
 
     Raises:
         DifferentialError: if there is no such output or no such slide.
@@ -195,7 +236,10 @@ def slide(out: str, folder: str) -> Differential:
     if not rows:
         raise DifferentialError(f"{out} has no slide {folder!r}")
     photos: dict[str, list[Prediction]] = {}
+    left = {} if count_copies else copies(out)
     for row in rows:
+        if row["photo"] in left:
+            continue
         photos.setdefault(row["photo"], []).extend([_prediction(row)] if row["cell"] else [])
     return Differential.from_predictions(photos.items())
 
@@ -221,7 +265,12 @@ def _prediction(row: dict[str, Any]) -> Prediction:
 
 def _first(cells: pa.Array) -> pa.Array:
     """1 in the first row of each photo, else 0; so that photos are counted without remembering them."""
-    return pa.compute.equal(cells, 1).fill_null(True).cast(pa.int64())
+    return pc.equal(cells, 1).fill_null(True).cast(pa.int64())
+
+
+def _of_first_rows(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The first row of each photo."""
+    return batch.filter(pc.equal(_first(batch.column("cell")), 1))
 
 
 def _batches(out: str, table: str, columns: list[str]) -> Iterator[pa.RecordBatch]:

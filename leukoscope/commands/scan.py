@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from leukoscope.scanning.photos import Photo
 
 MOST_NAMED = 20  # bad pictures of a study; all are in its table
+COUNTED_TOO = "--count-copies counts such files, too"
 
 
 def scan(args: argparse.Namespace) -> int:
@@ -82,8 +83,6 @@ def _unusable_on_ray(args: argparse.Namespace) -> int:
         return complain("--csv, --pdf and --annotated are of --engine local: with ray all cells are in --out")
     if args.all_pages:
         return complain("--all-pages is of --engine local: with ray of each file the first page is read")
-    if args.count_copies:
-        return complain("--count-copies is of --engine local: with ray each name is a photo, whatever its bytes")
     return 0
 
 
@@ -93,7 +92,7 @@ def _scan_to_parquet(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from leukoscope.cluster.scan import scan_to_parquet
-    from leukoscope.cluster.tables import bad_pictures, to_json, total, write_slides
+    from leukoscope.cluster.tables import bad_pictures, copies, to_json, total, write_slides
     from leukoscope.scanning.photos import LeftOut
 
     classifier = load(args.model)
@@ -117,7 +116,9 @@ def _scan_to_parquet(args: argparse.Namespace) -> int:
         _say([left_out.sentence()])
     if done.known:
         print(f"leukoscope: {done.known:,} of {done.seen:,} photos were in {args.out}", file=sys.stderr)
-    slides = write_slides(args.out)
+    if not args.count_copies:
+        _say(_of_copies(list(copies(args.out).items())))
+    slides = write_slides(args.out, args.count_copies)
     print(to_json(slides) if args.json else total(slides).tally.table())
     for number, (name, reason) in enumerate(bad_pictures(args.out)):
         if number == MOST_NAMED:
@@ -216,14 +217,18 @@ def _what_is_left_out(found: Sorter, csv: str | None) -> Iterator[str]:
     """A line for each kind of photos that were not scanned now."""
     if found.known:
         yield f"{found.known:,} of {found.given:,} photos are in {csv}"
-    how = "--count-copies counts such files, too"
     if found.moved:
         name, now = found.moved[0]
-        yield f"{len(found.moved):,} of these by another name, as {now} by the name {name}: {how}"
-    if found.copies:
-        name, first = found.copies[0]
-        what = "1 file is a copy" if len(found.copies) == 1 else f"{len(found.copies):,} files are copies"
-        yield f"{what} of another and not counted, as {name} of {first}: {how}"
+        yield f"{len(found.moved):,} of these by another name, as {now} by the name {name}: {COUNTED_TOO}"
+    yield from _of_copies(found.copies)
+
+
+def _of_copies(copies: list[tuple[str, str]]) -> Iterator[str]:
+    """A line for (copy, of what), if there are any."""
+    if copies:
+        name, first = copies[0]
+        what = "1 file is a copy" if len(copies) == 1 else f"{len(copies):,} files are copies"
+        yield f"{what} of another and not counted, as {name} of {first}: {COUNTED_TOO}"
 
 
 def _say(lines: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,11 @@ import pytest
 from PIL import Image
 
 from benchmarks.scale import rows_alone, rows_of
-from leukoscope import Classifier, DifferentialError, LeukoscopeError
+from leukoscope import Classifier, Differential, DifferentialError, LeukoscopeError
 from leukoscope.cluster.ledger import BAD, CELLS, Ledger, slide_key
 from leukoscope.cluster.portion import Done, scan_portion
 from leukoscope.cluster.stores import Portion, Root, find_roots, list_photos
-from leukoscope.cluster.tables import SCHEMAS, bad_pictures, slide, slides, to_json, total
+from leukoscope.cluster.tables import SCHEMAS, bad_pictures, copies, slide, slides, slides_csv, to_json, total
 from leukoscope.drawn.synthetic import draw_photo
 from leukoscope.showing.about import identity
 
@@ -164,6 +165,28 @@ def test_sums_are_those_of_the_rows(classifier, photos, tmp_path):
         slide(out, "x")
     with pytest.raises(DifferentialError, match="no such folder"):
         slides(str(tmp_path / "none"))
+
+
+def test_equal_bytes_count_once_whatever_their_names(classifier, photos, tmp_path):
+    """Where the first of them by its path lies; the rows of all are kept."""
+    shutil.copy(photos / "slide1" / "_3.png", photos / "slide0" / "_a copy.png")
+    shutil.copy(photos / "slide1" / "_3.png", photos / "slide1" / "_a copy.png")
+    scan(classifier, photos, tmp_path / "out")
+    out = str(tmp_path / "out")
+    first, second = str(photos / "slide0" / "_a copy.png"), str(photos / "slide1" / "_3.png")
+    assert copies(out) == {second: first, str(photos / "slide1" / "_a copy.png"): first}
+    parts = slides(out)
+    assert [(part.tally.photos, part.copies) for part in parts] == [(4, 0), (2, 2)]
+    assert [slide(out, part.folder).tally for part in parts] == [part.tally for part in parts]
+    whole, each = total(parts), total(slides(out, count_copies=True))
+    assert (whole.tally.photos, whole.copies) == (6, 2)
+    assert (each.tally.photos, each.copies) == (8, 0)
+    assert slide(out, parts[1].folder, count_copies=True).tally.photos == 4
+    local = Differential.from_predictions((path.name, classifier.scan(path)) for path in photos.glob("*/_[0-9].png"))
+    assert whole.tally == local.tally
+    assert json.loads(to_json(parts))["copies"] == 2
+    assert [line.rsplit(",", 1)[1] for line in slides_csv(parts).splitlines()] == ["copies", "0", "2"]
+    assert len(ds.dataset(tmp_path / "out" / "cells").to_table(["photo"])["photo"].unique()) == 8
 
 
 def test_a_slide_has_a_name_of_its_own_that_any_disk_takes():
