@@ -352,7 +352,7 @@ def test_recipes_leave_nothing_out_unless_they_say_so(table, tmp_path, monkeypat
     monkeypatch.setattr(sources, "AUDIT_FILE", tmp_path / "none.csv")
     assert not read_config(CONFIGS / "default.toml").data.drop_doubted
     training_rows(config(), table[0])
-    with pytest.raises(DataError, match=r"no .*none\.csv: python -m training\.audit makes it"):
+    with pytest.raises(DataError, match=r"no .*none\.csv: python -m training\.studies\.audit makes it"):
         training_rows(config(drop_doubted=True), table[0])
     (tmp_path / "none.csv").write_text("photo,label\n1,monocyte\n")
     with pytest.raises(DataError, match="lacks rows or columns"):
