@@ -98,7 +98,7 @@ def test_stopped_after_an_epoch_it_goes_on_and_ends_as_if_never_stopped(smoke_ch
             save_state(*state)
             raise KeyboardInterrupt
 
-        stopped.setattr("training.train.save_state", save_and_stop)
+        stopped.setattr("training.fitting.loop.save_state", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
             tune(tmp_path / "stopped")
     assert len(read_history(tmp_path / "stopped")) == 1

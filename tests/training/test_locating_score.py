@@ -10,7 +10,7 @@ import pytest
 from leukoscope.drawn.synthetic import draw_cell, draw_photo
 from leukoscope.smear.locate import SIDE_UNIT, STRIDE, Cell, Locator
 from tests.training.conftest import run_here
-from training.locating import score
+from training.locating import marked, score
 from training.locating.fields.pictures import Picture
 
 GRAPH = Path(__file__).parents[2] / "leukoscope" / "pretrained" / "locator.onnx"
@@ -184,11 +184,11 @@ def test_cells_that_are_found_among_red_cells_alone_are_counted_each_time(tmp_pa
     assert row["altered_share"] == row["altered_with_cell"] / row["altered"] < 0.2
 
 
-@pytest.mark.parametrize("name", score.OVERLAYS)
+@pytest.mark.parametrize("name", marked.OVERLAYS)
 def test_an_overlay_is_drawn_on_a_copy(name):
     photo = draw_photo(["neutrophil"], seed=0)[0]
     before = photo.copy()
-    shown = score.OVERLAYS[name](photo, [(200, 150, 320, 270)])
+    shown = marked.OVERLAYS[name](photo, [(200, 150, 320, 270)])
     np.testing.assert_array_equal(photo, before)
     assert shown.shape[1:] == photo.shape[1:]
     assert shown.dtype == np.uint8
@@ -207,11 +207,11 @@ def test_cells_that_are_lost_and_added_under_an_overlay_are_counted():
         )  # blind as soon as anything is black, and taken in by yellow
         return answering([*cells, (other, 0.8)] if yellow and not black else cells, copies.shape[1:3])
 
-    rows = score.overlaid([photo, photo], Locator(run, 0.5))
+    rows = marked.overlaid([photo, photo], Locator(run, 0.5))
     assert rows["black strip"] == {"cells": 4, "lost": 4, "added": 0}
     assert rows["yellow boxes with labels"] == {"cells": 4, "lost": 0, "added": 2}
     assert rows["thin blue boxes"] == {"cells": 4, "lost": 0, "added": 0}
-    assert set(rows) == set(score.OVERLAYS)
+    assert set(rows) == set(marked.OVERLAYS)
 
 
 # --- the table and the command ---------------------------------------------------------------------------
