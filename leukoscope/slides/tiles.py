@@ -20,7 +20,7 @@ from leukoscope.smear.locate import ONE_CELL, shared
 
 ANSWERED_AT = 0.25  # µm a pixel at most: a neutrophil of 13 µm is as wide there as the network sees it
 SOUGHT_AT = 0.4  # µm a pixel: on BCCD's photos as many cells are found as on finer copies, on LISC's fewer others
-COARSEST = 1.15  # times as coarse may a level be on which they are looked for: of three labs' none is lost on it
+SOUGHT_ON = 0.46  # µm a pixel at most of a level that such a copy is made of: docs/slides.md says what that changes
 SIDE = 3072  # px from one tile to the next: a multiple of the file's own tiles, so that few are decoded twice
 MARGIN = 12.8  # µm around a core: half of a cell that is 20 µm wide, and somewhat more
 LEAST_MARGIN = 64  # px
@@ -142,8 +142,7 @@ def plan(slide: Slide, microns: float, region: Box | None = None, told: str = ""
     if right <= left or bottom <= top:
         size = f"{whole.width:,} x {whole.height:,} px"
         raise SlideError(f"the region {','.join(map(str, part))} lies outside the slide, which is {size}")
-    chosen = _coarsest(slide, ANSWERED_AT * FINER / microns)
-    sought = _coarsest(slide, SOUGHT_AT * COARSEST / microns)
+    chosen, sought = _coarsest(slide, ANSWERED_AT / microns), _coarsest(slide, SOUGHT_ON / microns)
     step = slide.levels[chosen].step
     x, y = int(left / step), int(top / step)
     limits = slide.levels[chosen]
@@ -154,7 +153,7 @@ def plan(slide: Slide, microns: float, region: Box | None = None, told: str = ""
 
 def _coarsest(slide: Slide, step: float) -> int:
     """The coarsest level that is at most so many times smaller than level 0; else level 0."""
-    fit = [k for k, level in enumerate(slide.levels) if level.step <= step]
+    fit = [k for k, level in enumerate(slide.levels) if level.step <= step * FINER]
     return max(fit, key=lambda k: slide.levels[k].step, default=0)
 
 
