@@ -1,8 +1,10 @@
-"""The benchmark of slides runs, on a slide that is small."""
+"""The benchmarks of slides run, on a slide and photos that are small."""
 
 import json
 
-from benchmarks import slides
+from PIL import Image
+
+from benchmarks import slide_levels, slides
 
 
 def test_each_part_is_measured_on_a_small_slide(tmp_path, monkeypatch):
@@ -16,3 +18,24 @@ def test_each_part_is_measured_on_a_small_slide(tmp_path, monkeypatch):
     assert results["speed"]["all"]["processor_seconds"] > results["speed"]["reading"]["processor_seconds"] > 0
     assert 50 < results["speed"]["memory_mb_most"] < 2000
     assert results["cells"]["tiles"] <= 2
+
+
+def test_what_a_coarser_level_costs_is_counted(tmp_path, monkeypatch, blocks):
+    files = [tmp_path / f"{number}.png" for number in range(3)]
+    for file, block in zip(files, blocks, strict=True):
+        Image.fromarray(block.pixels).save(file)
+    monkeypatch.setattr(slide_levels, "photos", lambda: {"bccd": files})
+    out = tmp_path / "slide_levels.json"
+    assert slide_levels.main(["--out", str(out)]) == 0
+    for row in json.loads(out.read_text())["bccd"].values():
+        assert row["photos"] == 3
+        assert row["on_both"] >= sum(len(block.cells) for block in blocks)
+        assert 0 < row["edges_apart_um_median_and_99_percent"][0] < 0.5
+
+
+def test_on_a_level_without_the_photos_cells_all_are_on_the_finest_alone(blocks, classifier, monkeypatch):
+    monkeypatch.setattr(slide_levels, "as_level", lambda picture, step: Image.new("RGB", (256, 256), (235, 230, 228)))
+    row = slide_levels.beside(classifier, [Image.fromarray(blocks[0].pixels)], 0.1, 0.4)
+    assert (row["on_both"], row["on_the_coarser_alone"]) == (0, 0)
+    assert row["on_the_finest_alone"] >= len(blocks[0].cells)
+    assert row["edges_apart_um_median_and_99_percent"] == []
