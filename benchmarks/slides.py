@@ -9,7 +9,7 @@ Prints its numbers and writes slides.json beside this file (--out elsewhere). Sl
 is given by the clock and by the processors: on a machine that others use only the latter can be compared.
 
 speed      --all beside reading every tile of the same level with as many processes, and the memory of all processes
-cells      --cells 200, and how much of its time is reading
+cells      --cells 200
 ray        --all by Ray with one worker and with two: as a whole, and from the first answered tile to the last
 drawn      slides of other mixtures of types: is the share of each type among all cells within the limits of 200?
 """
@@ -199,19 +199,10 @@ def scan(path: Path, out: Path, *options: str) -> list[str]:
 
 
 def cells(path: Path, folder: Path, workers: int) -> dict:
-    from leukoscope.slides import Slide, plan
-
     run = Watched(scan(path, folder / "cells", "--cells", "200", "--workers", str(workers)))
     counted = json.loads(run.output)[0]
-    with Slide(path) as slide:
-        how = plan(slide, slide.microns or 0.1)
-        began = time.process_time()
-        lines = (folder / "cells" / path.name / "tiles.jsonl").read_text().splitlines()[1:]
-        for line in lines:
-            slide.read(how.window(json.loads(line)["tile"]), how.level)
-        reading = time.process_time() - began
-    found = {"cells": len(counted["cells"]), "tiles": counted["tiles"], "tiles_done": len(lines)}
-    return found | run.times() | {"reading_those_tiles_processor_seconds": round(reading, 1)}
+    lines = (folder / "cells" / path.name / "tiles.jsonl").read_text().splitlines()[1:]
+    return {"cells": len(counted["cells"]), "tiles": counted["tiles"], "tiles_done": len(lines)} | run.times()
 
 
 def on_ray(path: Path, folder: Path) -> dict:

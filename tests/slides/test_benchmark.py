@@ -1,6 +1,7 @@
 """The benchmarks of slides run, on a slide and photos that are small."""
 
 import json
+from pathlib import Path
 
 from PIL import Image
 
@@ -39,3 +40,27 @@ def test_on_a_level_without_the_photos_cells_all_are_on_the_finest_alone(blocks,
     assert (row["on_both"], row["on_the_coarser_alone"]) == (0, 0)
     assert row["on_the_finest_alone"] >= len(blocks[0].cells)
     assert row["edges_apart_um_median_and_99_percent"] == []
+
+
+def test_the_page_quotes_what_was_measured():
+    root = Path(slides.__file__).parents[1]
+    page = (root / "docs/slides.md").read_text()
+    measured = json.loads((root / "benchmarks/slides.json").read_text())
+    speed, cells, ray, drawn = (measured[part] for part in slides.PARTS)
+    reading, whole = (speed[what]["processor_seconds"] for what in ("reading", "all"))
+    memory = ", ".join(map(str, speed["memory_mb_by_tenth"]))
+    one, two, gain = ray["1_worker"], ray["2_workers"], ray["times_as_fast"]
+    tiles = "first_tile_to_last"
+    wanted = [
+        f"{whole} s against {reading} s: {speed['ratio_by_processors']} times",
+        f"{speed['memory_mb_most']} MB at most; by ninth of the run {memory}",
+        f"{cells['processor_seconds']} s ({cells['cells']} cells, {cells['tiles']} tiles of {speed['tiles']})",
+        f"{two[tiles]} s against {one[tiles]} s: {gain[tiles]} times as fast",
+        f"{two['whole']} s against {one['whole']} s: {gain['whole']} times as fast",
+        f"{drawn['types_within']} types; all four of {drawn['slides_with_all_four_within']} of {drawn['slides']}",
+    ]
+    for lab, levels in json.loads((root / "benchmarks/slide_levels.json").read_text()).items():
+        for level, row in levels.items():
+            numbers = " | ".join(str(value) for value in list(row.values())[:5])
+            wanted.append(f"| {slide_levels.NAMES[lab]}, {level} | {numbers} |")
+    assert [words for words in wanted if words not in page] == []
