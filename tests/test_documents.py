@@ -52,6 +52,7 @@ RUN_BY = {
     "pip install 'leukoscope[slides]'": "tests/slides/test_opening.py::"
     "test_without_openslide_one_line_says_how_to_get_it",
     "python -m benchmarks.slides": "tests/slides/test_benchmark.py::test_each_part_is_measured_on_a_small_slide",
+    "python -m benchmarks.slide_levels": "tests/slides/test_benchmark.py::test_what_a_coarser_level_costs_is_counted",
     "leukoscope scan study/ --engine ray": "tests/leukoscope/test_cluster.py::"
     "test_the_command_line_prints_the_same_count_and_goes_on_with_what_is_missing",
     "leukoscope scan s3://": "tests/leukoscope/test_cluster.py::"

@@ -45,12 +45,13 @@ class Differential:
     """A count over photos. It never changes: what adds or corrects gives a new one.
 
     photos: names of the photos looked at, those without a cell included. cells: in the order found. origins: by photo's
-    name, where that is known.
+    name, where that is known. of: what the photos are in words, "photo" or "slide"; files do not keep it.
     """
 
     photos: tuple[str, ...] = ()
     cells: tuple[CountedCell, ...] = ()
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    of: str = "photo"
 
     @classmethod
     def from_predictions(cls, photos: Iterable[tuple[str, list[Prediction]]]) -> Differential:
@@ -85,7 +86,7 @@ class Differential:
             names[photo] = None
             found = (p for p in predictions if p.verdict != "no_cell")
             cells += [CountedCell(photo, number, p) for number, p in enumerate(found, 1)]
-        return Differential(tuple(names), tuple(cells), {**self.origins, **(origins or {})})
+        return replace(self, photos=tuple(names), cells=tuple(cells), origins={**self.origins, **(origins or {})})
 
     def reclassify(self, photo: str, number: int, to: str | None) -> Differential:
         """A count in which a person has decided on a cell; `None` takes the decision back.
@@ -145,6 +146,7 @@ class Differential:
             self.corrected,
             self.not_counted,
             {name: nearest[name] for name in CELL_TYPES},
+            self.of,
         )
 
     def rows(self) -> list[Share]:

@@ -44,7 +44,8 @@ class Tally:
 
     photos: how many were looked at. counts: counted cells of each type, in the order of `CELL_TYPES`. in_review,
     unfamiliar: undecided cells. corrected: cells that a person has decided on. not_counted: those of them that are none
-    of the four. nearest: the undecided cells by the type that each is nearest to, where that is known.
+    of the four. nearest: the undecided cells by the type that each is nearest to, where that is known. of: what a photo
+    is called in the sentences, "photo" or "slide".
     """
 
     photos: int
@@ -54,6 +55,7 @@ class Tally:
     corrected: int = 0
     not_counted: int = 0
     nearest: Mapping[str, int] = field(default_factory=dict, compare=False)
+    of: str = "photo"
 
     @property
     def counted(self) -> int:
@@ -90,7 +92,7 @@ class Tally:
     def sentences(self) -> list[str]:
         """What a reader of the table must know, in words."""
         total = self.counted
-        lines = [f"Counted {many(total, 'cell')} in {many(self.photos, 'photo')}."]
+        lines = [f"Counted {many(total, 'cell')} in {many(self.photos, self.of)}."]
         kinds = [(self.in_review, "to review"), (self.unfamiliar, "unfamiliar")]
         if kept := [f"{n:,} {what}" for n, what in kinds if n]:
             cells = many(self.undecided, "cell")

@@ -130,7 +130,8 @@ def _heading(page: FPDF, differential: Differential, model: str, made_on: date) 
     page.set_font("helvetica", "", 9)
     page.set_text_color(GREY)
     names = ", ".join(differential.photos[:3]) + (", ..." if len(differential.photos) > 3 else "")
-    page.cell(WIDTH, 5, _fitting(page, f"{made_on.isoformat()}   Photos: {names or 'none'}"), **_NEXT)
+    title = f"{differential.of.capitalize()}s: {names or 'none'}"
+    page.cell(WIDTH, 5, _fitting(page, f"{made_on.isoformat()}   {title}"), **_NEXT)
     page.set_font("helvetica", "", 9)
     page.cell(WIDTH, 5, _fitting(page, f"Leukoscope {__version__}, model {model}"), **_NEXT)
     if is_spelled(names) or is_spelled(model):

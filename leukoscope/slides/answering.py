@@ -1,7 +1,9 @@
 """A tile -> its white cells, and many tiles shared among processes, each of which goes on beside the tile it has done.
 
-The scale is known, so that cells are looked for on one copy of a tile, at `LOOKED_FOR_AT` µm a pixel, and not on finer
-and finer ones as in a photo. Neighbours go to the same process, which still has the file's tiles that they share.
+The scale is known, so that cells are looked for on one copy of a tile, at `SOUGHT_AT` µm a pixel, and not on finer and
+finer ones as in a photo. Where the slide has a level that is coarse enough for that, it alone is read as a whole, and
+of the level that is answered what the network sees of each cell. Neighbours go to the same process, which still has the
+file's tiles that they share.
 """
 
 from __future__ import annotations
@@ -17,15 +19,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from leukoscope.classifier import Classifier
+from leukoscope.classifier import Classifier, Framed
 from leukoscope.errors import LeukoscopeError, SlideError
 from leukoscope.model.bulk import begin, opened
 from leukoscope.pictures.slide import Box, Slide
-from leukoscope.slides.tiles import EITHER, Found, Plan, plan
+from leukoscope.slides.tiles import EITHER, SOUGHT_AT, Found, Plan, plan
 from leukoscope.smear.locate import Cell
-from leukoscope.smear.preprocess import MOST_FIELD
+from leukoscope.smear.preprocess import framed_square
 
-LOOKED_FOR_AT = 0.4  # µm a pixel: on BCCD's photos as many cells are found as on finer copies, on LISC's fewer others
 WIDTH = 13.0  # µm, what a white cell of a smear has in the middle: told by it where a slide names no microns
 SAMPLED = 1024  # px of level 0
 MOST_SAMPLES = 60
@@ -52,57 +53,62 @@ class Answerer:
 
     def __call__(self, classifier: Classifier, tile: int) -> Answer:
         """The cells of a tile that are its own, or why it cannot be read."""
-        window = self.plan.window(tile)
+        how, level = self.plan, self.slide.levels[self.plan.level]
         try:
-            picture = self.slide.read(window, self.plan.level)
+            picture = self.slide.read(how.sought_in(tile), how.sought)
+            cells = located(classifier, picture, how.microns * how.coarser, how.window(tile))
+            own = sorted((cell for cell in cells if how.holds(tile, cell.box, EITHER)), key=_from_the_top)
+            framed = [self._framed(classifier, cell, tile, picture) for cell in own]
         except SlideError as error:
             return Answer(tile, bad=str(error))
-        kept = []
-        for cell in located(classifier, picture, self.plan.microns):
-            box = [edge + corner for edge, corner in zip(cell.box, window[:2] * 2, strict=True)]
-            if self.plan.holds(tile, box, EITHER):
-                kept.append((cell, box))
-        predictions = classifier.answer([classifier.framed_cell(*_around(picture, cell)) for cell, _ in kept])
-        whole = self.slide.levels[self.plan.level]
-        cells = [
+        found = [
             Found(
                 tile,
                 cell.score,
-                replace(
-                    prediction,
-                    box=self.plan.at_level_0(box),
-                    cut=box[0] <= 0 or box[1] <= 0 or box[2] >= whole.width or box[3] >= whole.height,
-                ),
+                replace(prediction, box=how.at_level_0(cell.box), cut=cell.cut((level.height, level.width))),
             )
-            for (cell, box), prediction in zip(kept, predictions, strict=True)
+            for cell, prediction in zip(own, classifier.answer(framed), strict=True)
         ]
-        return Answer(tile, tuple(cells))
+        return Answer(tile, tuple(found))
+
+    def _framed(self, classifier: Classifier, cell: Cell, tile: int, picture: Image.Image) -> Framed:
+        """What the network sees of a cell: of the picture in which it was found, or read anew if that is coarser."""
+        how, level = self.plan, self.slide.levels[self.plan.level]
+        anew = how.sought != how.level
+        limits = Box(0, 0, level.width, level.height) if anew else how.window(tile)
+        left, top, side = framed_square(classifier.spec.framing, cell)  # and a pixel around it, since it is rounded
+        x0, y0 = max(limits.x, left - 1), max(limits.y, top - 1)
+        x1 = min(limits.x + limits.width, left + side + 1)
+        y1 = min(limits.y + limits.height, top + side + 1)
+        if anew:
+            part = self.slide.read(Box(x0, y0, x1 - x0, y1 - y0), how.level)
+        else:
+            part = picture.crop((x0 - limits.x, y0 - limits.y, x1 - limits.x, y1 - limits.y))
+        box = cell.box
+        inside = (box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)
+        return classifier.framed_cell(np.asarray(part), Cell(inside, cell.score))
 
 
-def located(classifier: Classifier, picture: Image.Image, microns: float) -> list[Cell]:
-    """The white cells of a picture whose scale is known, px of it.
+def _from_the_top(cell: Cell) -> tuple[int, int]:
+    """The order in which cells are read: those beside each other share tiles of the file."""
+    return cell.box[1], cell.box[0]
+
+
+def located(classifier: Classifier, picture: Image.Image, microns: float, window: Box) -> list[Cell]:
+    """The white cells of a part of a slide whose scale is known.
 
     Args:
         classifier: whose locator looks.
-        picture: RGB.
-        microns: of a pixel, µm.
+        picture: of the part, RGB.
+        microns: of a pixel of the picture, µm.
+        window: where the part lies, px of the level in whose px the cells are wanted.
     """
-    width, height = picture.size
-    small = [max(1, round(side * microns / LOOKED_FOR_AT)) for side in (width, height)]
-    scales = np.array([width / small[0], height / small[1]] * 2)
+    small = [max(1, round(side * microns / SOUGHT_AT)) for side in picture.size]
     copy = picture.resize((small[0], small[1]), Image.Resampling.BILINEAR, reducing_gap=1.0)
     boxes, scores = classifier.locator.found(np.asarray(copy))
-    whole = np.clip(np.rint(boxes * scales), 0, [width, height] * 2).astype(int)
+    scales, corner = np.array([window.width / small[0], window.height / small[1]] * 2), np.array(window[:2] * 2)
+    whole = corner + np.clip(np.rint(boxes * scales), 0, window[2:] * 2).astype(int)
     return [Cell((x0, y0, x1, y1), s) for (x0, y0, x1, y1), s in zip(whole.tolist(), scores.tolist(), strict=True)]
-
-
-def _around(picture: Image.Image, cell: Cell) -> tuple[np.ndarray, Cell]:
-    """As much of a picture as may be framed of a cell, and the cell in it: the whole would be copied."""
-    x0, y0, x1, y1 = cell.box
-    room = int(MOST_FIELD * max(x1 - x0, y1 - y0) / 2) + 2
-    left, top = max(0, x0 - room), max(0, y0 - room)
-    part = picture.crop((left, top, min(picture.width, x1 + room), min(picture.height, y1 + room)))
-    return np.asarray(part), Cell((x0 - left, y0 - top, x1 - left, y1 - top), cell.score)
 
 
 def scale_by_cells(classifier: Classifier, slide: Slide) -> float:

@@ -73,7 +73,7 @@ class SlideScan:
         """The count: the slide stands in the place of a photo, boxes are px of its level 0."""
         predictions = [cell.prediction for cell in self.cells]
         origins = {self.name: Origin(self.model, self.slide.digest)}
-        return Differential().extend([(self.name, predictions)], origins)
+        return Differential(of="slide").extend([(self.name, predictions)], origins)
 
 
 def scan_slide(

@@ -19,6 +19,8 @@ from leukoscope.pictures.slide import Box, Slide
 from leukoscope.smear.locate import ONE_CELL, shared
 
 ANSWERED_AT = 0.25  # µm a pixel at most: a neutrophil of 13 µm is as wide there as the network sees it
+SOUGHT_AT = 0.4  # µm a pixel: on BCCD's photos as many cells are found as on finer copies, on LISC's fewer others
+SOUGHT_ON = 0.42  # µm a pixel at most of a level that such a copy is made of: docs/slides.md says what that changes
 SIDE = 3072  # px from one tile to the next: a multiple of the file's own tiles, so that few are decoded twice
 MARGIN = 12.8  # µm around a core: half of a cell that is 20 µm wide, and somewhat more
 LEAST_MARGIN = 64  # px
@@ -39,8 +41,9 @@ class Found(NamedTuple):
 class Plan:
     """How a slide is answered.
 
-    level: which; step: how many px of level 0 a pixel of it is. microns: of a pixel of the level, µm. area: the part
-    of the level that is answered, px of it. margin: px. told: where the microns come from, in words.
+    level: from which the network sees cells; step: how many px of level 0 a pixel of it is. microns: of a pixel of the
+    level, µm. area: the part of the level that is answered, px of it. margin: px. told: where the microns come from, in
+    words. sought: the level on which cells are looked for, the same or a coarser one; coarser: how many times.
     """
 
     level: int
@@ -49,6 +52,8 @@ class Plan:
     area: Box
     margin: int
     told: str
+    sought: int
+    coarser: float
 
     @property
     def columns(self) -> int:
@@ -79,6 +84,12 @@ class Plan:
         over = SIDE + 2 * self.margin
         width, height = min(over, self.area.width - x), min(over, self.area.height - y)
         return Box(self.area.x + x, self.area.y + y, width, height)
+
+    def sought_in(self, tile: int) -> Box:
+        """What is read of a tile to look for cells, px of the level `sought`: its window, to the nearest pixel."""
+        x, y, width, height = self.window(tile)
+        x0, y0, x1, y1 = (round(edge / self.coarser) for edge in (x, y, x + width, y + height))
+        return Box(x0, y0, max(1, x1 - x0), max(1, y1 - y0))
 
     def at_level_0(self, box: Sequence[float]) -> tuple[int, int, int, int]:
         """A box (x0, y0, x1, y1), px of the level, in px of level 0."""
@@ -131,14 +142,19 @@ def plan(slide: Slide, microns: float, region: Box | None = None, told: str = ""
     if right <= left or bottom <= top:
         size = f"{whole.width:,} x {whole.height:,} px"
         raise SlideError(f"the region {','.join(map(str, part))} lies outside the slide, which is {size}")
-    fit = [k for k, level in enumerate(slide.levels) if microns * level.step <= ANSWERED_AT * FINER]
-    chosen = max(fit, key=lambda k: slide.levels[k].step, default=0)
+    chosen, sought = _coarsest(slide, ANSWERED_AT / microns), _coarsest(slide, SOUGHT_ON / microns)
     step = slide.levels[chosen].step
     x, y = int(left / step), int(top / step)
     limits = slide.levels[chosen]
     area = Box(x, y, min(limits.width, -int(-right // step)) - x, min(limits.height, -int(-bottom // step)) - y)
     margin = max(LEAST_MARGIN, round(MARGIN / (microns * step)))
-    return Plan(chosen, step, microns * step, area, margin, told)
+    return Plan(chosen, step, microns * step, area, margin, told, sought, slide.levels[sought].step / step)
+
+
+def _coarsest(slide: Slide, step: float) -> int:
+    """The coarsest level that is at most so many times smaller than level 0; else level 0."""
+    fit = [k for k, level in enumerate(slide.levels) if level.step <= step * FINER]
+    return max(fit, key=lambda k: slide.levels[k].step, default=0)
 
 
 def once_each(plan: Plan, cells: Iterable[Found]) -> list[Found]:

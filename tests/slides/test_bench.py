@@ -35,6 +35,7 @@ def test_a_slide_is_counted_and_shown_and_decisions_are_kept(bench, drawn, class
     assert any("answered at level 0 of 3" in caption.value.lower() for caption in page.caption)
     html = "".join(element.proto.body for element in page.get("html"))
     assert "Differential of white cells" in html
+    assert "in 1 slide." in html
     assert len(page.get("image")) == 1
     page.selectbox(key="slide_tile").select_index(0).run()
     assert not page.exception

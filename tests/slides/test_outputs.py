@@ -118,7 +118,9 @@ def test_the_report_has_the_count_and_a_page_of_where_cells_were_taken(written):
     pages = PdfReader(folder / "report.pdf").pages
     assert len(pages) == 2
     assert "Sample: S 7" in pages[0].extract_text()
-    assert f"Counted {scan.differential.counted}" in pages[0].extract_text()
+    assert f"Counted {scan.differential.counted} cells in 1 slide." in pages[0].extract_text()
+    assert "Slides: " in pages[0].extract_text()
+    assert "hoto" not in pages[0].extract_text()
     assert "Where the cells were taken" in pages[1].extract_text()
     assert len(pages[1].images) == 1
 

@@ -2,18 +2,21 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks import made_slides
 from leukoscope.drawn.synthetic import draw_cell
 from leukoscope.errors import SlideError
-from leukoscope.slides import Slide, answering, plan, scan_slide
+from leukoscope.slides import Box, Slide, answering, plan, scan_slide
 from leukoscope.slides.answering import here
 from leukoscope.slides.scan import JOURNAL
 from leukoscope.slides.tiles import SIDE
-from leukoscope.smear.locate import shared
+from leukoscope.smear.locate import Cell, shared
+from leukoscope.smear.preprocess import framed_square
 from tests.slides.test_tiles import Fake
 
 SAME = 0.6  # share of the smaller box
@@ -59,7 +62,23 @@ def test_labels_are_those_of_the_fields(drawn, classifier, whole):
     assert sum((wanted - given).values()) <= 0.1 * wanted.total()
 
 
-def test_a_cell_on_every_seam_and_on_the_corner_of_four_tiles_is_one(classifier, tmp_path):
+def write_pixels(path, pixels: np.ndarray, steps: Sequence[float]) -> None:
+    """A slide of these pixels, whose levels are as many times smaller as asked."""
+    levels = []
+    for step in steps:
+        size = int(pixels.shape[1] / step), int(pixels.shape[0] / step)
+        level = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+        level = np.pad(level, ((0, 256), (0, 256), (0, 0)), mode="edge")  # as far as the file's last tiles reach
+
+        def tile(column: int, row: int, level: np.ndarray = level) -> bytes:
+            return made_slides.encoded(level[row * 256 : (row + 1) * 256, column * 256 : (column + 1) * 256])
+
+        levels.append(made_slides.Level(*size, tile))
+    made_slides.write_tiff(path, levels)
+
+
+@pytest.mark.parametrize("steps", [(1,), (1, 3.7)])
+def test_a_cell_on_every_seam_and_on_the_corner_of_four_tiles_is_one(steps, classifier, tmp_path):
     how = plan(Fake(7168, 4096), 0.1)
     x, y = how.core(1).x, how.core(how.columns).y
     pixels = np.tile(made_slides.drawn_block([], seed=9, side=1024).pixels, (4, 7, 1))
@@ -69,18 +88,49 @@ def test_a_cell_on_every_seam_and_on_the_corner_of_four_tiles_is_one(classifier,
     picture = draw_cell("neutrophil", seed=4, size=240, red_cell_px=75, stain=made_slides.GLASS)
     for left, top in ((cx - 90, cy - 90) for cx, cy in centres):
         pixels[top : top + 180, left : left + 180] = picture[30:210, 30:210]
-    tiles = {}
-
-    def tile(column: int, row: int) -> bytes:
-        part = pixels[row * 256 : (row + 1) * 256, column * 256 : (column + 1) * 256]
-        return tiles.setdefault((column, row), made_slides.encoded(part))
-
-    made_slides.write_tiff(tmp_path / "seams.tif", [made_slides.Level(7168, 4096, tile)])
+    write_pixels(tmp_path / "seams.tif", pixels, steps)
     scan = scan_slide(tmp_path / "seams.tif", classifier, cells=None)
+    assert scan.plan.sought == len(steps) - 1
     found = [cell.prediction.box for cell in scan.cells]
     assert hits([(cx - 60, cy - 60, cx + 60, cy + 60) for cx, cy in centres], found) == [1] * len(centres)
     seen_twice = len([c for t in range(6) for c in answering.Answerer(scan.slide, scan.plan)(classifier, t).cells])
     assert seen_twice > len(found)  # so that it was not luck
+
+
+@pytest.mark.parametrize("step", [3.9, 4.0, 4.15])
+def test_cells_are_the_same_where_they_are_looked_for_on_a_coarser_level(step, drawn, classifier, tmp_path):
+    """Sides that no step divides; cells at the slide's right and lower edges are cut by them."""
+    pixels = np.concatenate([np.concatenate([drawn.blocks[k].pixels for k in row[:4]], 1) for row in drawn.layout[:3]])
+    *_, (_, box) = [cell for cell in drawn.cells if cell[1][2] <= 4000 and cell[1][3] <= 3000]
+    pixels = pixels[: (box[1] + box[3]) // 2, : box[2] + 301]
+    write_pixels(tmp_path / "fine.tif", pixels, (1,))
+    write_pixels(tmp_path / "both.tif", pixels, (1, step))
+    fine, both = (scan_slide(tmp_path / name, classifier, cells=None) for name in ("fine.tif", "both.tif"))
+    assert (fine.plan.sought, both.plan.sought) == (0, 1)
+    assert len(fine.cells) == len(both.cells) > 6
+    assert 0 < sum(cell.prediction.cut for cell in fine.cells) < len(fine.cells)
+    boxes = np.array([cell.prediction.box for cell in both.cells], float)
+    for cell in fine.cells:
+        box = np.array(cell.prediction.box, float)
+        same = int(shared(box, boxes).argmax())
+        assert abs(boxes[same] - box).max() <= 2 * step
+        assert both.cells[same].prediction.cut == cell.prediction.cut
+
+
+def test_of_the_finest_level_only_what_lies_around_cells_is_read(drawn, classifier, monkeypatch):
+    read: Counter[int] = Counter()
+    kept = Slide.read
+
+    def counting(slide, box, level=0):
+        read[level] += box.width * box.height
+        return kept(slide, box, level)
+
+    with Slide(drawn.path) as slide:
+        answerer = answering.Answerer(slide, plan(slide, 0.1))
+        monkeypatch.setattr(Slide, "read", counting)
+        cells = [cell for tile in range(6) for cell in answerer(classifier, tile).cells]
+    assert len(cells) > 30
+    assert read[0] < 7168 * 4096 / 10
 
 
 def test_two_processes_give_the_same_rows(drawn, classifier, whole):
@@ -154,44 +204,68 @@ def test_answers_of_another_slide_model_or_plan_are_not_mixed(drawn, classifier,
         scan_slide(drawn.path, classifier, cells=1, out=tmp_path, region=(0, 0, 1024, 1024))
 
 
-def test_a_broken_tile_is_told_the_rest_done_and_tried_again(drawn, classifier, whole, tmp_path):
-    path = tmp_path / "broken.tif"
-    content = bytearray(drawn.path.read_bytes())
-    with Slide(drawn.path) as slide:
-        how = plan(slide, 0.1)
-    tile = encoded_tile_of(drawn, 0, 0)
-    at = content.index(tile)
-    content[at + 2 : at + 40] = b"\0" * 38
-    path.write_bytes(content)
-    # The same tile of the file lies wherever the same block does.
-    hurt = {t for t in range(how.count) if touched(drawn, how.window(t))}
-    out = tmp_path / "out"
-    if hurt == set(range(how.count)):
-        with pytest.raises(SlideError, match="none of its 6 tiles can be read: a tile of the file is broken"):
-            scan_slide(path, classifier, cells=None, out=out)
-    else:
-        scan = scan_slide(path, classifier, cells=None, out=out)
-        assert set(scan.bad) == hurt
-        assert f"{len(hurt)} of 6 tiles could not be read, as that at" in scan.notes[-1]
-        kept = {row for row in rows(whole) if row[0] not in hurt}
-        assert kept <= set(rows(scan))
+def write_broken(path, drawn, level: int, at: tuple[int, int], monkeypatch) -> None:
+    """The drawn slide with one broken tile of the file: (column, row) of a level."""
+    write = made_slides.write_tiff
+
+    def broken(path, levels, *more):
+        kept = levels[level].tile
+        bad = b"\xff\xd8\xff\xdb no JPEG" + b"\0" * 64
+        hurt = levels[level]._replace(tile=lambda *place: bad if place == at else kept(*place))
+        write(path, [*levels[:level], hurt, *levels[level + 1 :]], *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(made_slides, "write_tiff", broken)
+        made_slides.write_slide(path, drawn.blocks, drawn.layout)
 
 
-def encoded_tile_of(drawn, column: int, row: int) -> bytes:
-    pixels = drawn.blocks[int(drawn.layout[0, 0])].pixels
-    return made_slides.encoded(pixels[row * 256 : (row + 1) * 256, column * 256 : (column + 1) * 256])
+def hurt_by(whole, classifier, box: Box) -> set[int]:
+    """The tiles of which a cell is framed by what lies in a box of level 0."""
+    hurt = set()
+    for tile in range(whole.plan.count):
+        for cell in answering.Answerer(whole.slide, whole.plan)(classifier, tile).cells:
+            x, y, side = framed_square(classifier.spec.framing, Cell(cell.prediction.box, 1.0))
+            beside = (x - 1, y - 1, x + side + 1, y + side + 1)
+            if shared(np.array(beside), np.array([[box.x, box.y, box.x + box.width, box.y + box.height]]))[0] > 0:
+                hurt.add(tile)
+    return hurt
 
 
-def touched(drawn, window) -> bool:
-    """Whether a window shows the first tile of a block like the first."""
-    for (row, column), number in np.ndenumerate(drawn.layout):
-        x, y = 1024 * column, 1024 * row
-        inside = (
-            window.x < x + 256 and x < window.x + window.width and window.y < y + 256 and y < window.y + window.height
-        )
-        if number == drawn.layout[0, 0] and inside:
-            return True
-    return False
+def test_a_broken_tile_is_told_the_rest_done_and_tried_again(drawn, classifier, whole, tmp_path, monkeypatch):
+    x0, y0, x1, y1 = whole.cells[0].prediction.box
+    column, row = (x0 + x1) // 512, (y0 + y1) // 512
+    write_broken(tmp_path / "broken.tif", drawn, 0, (column, row), monkeypatch)
+    hurt = hurt_by(whole, classifier, Box(256 * column, 256 * row, 256, 256))
+    assert whole.cells[0].tile in hurt
+    assert len(hurt) < 6
+    scan = scan_slide(tmp_path / "broken.tif", classifier, cells=None, out=tmp_path / "out")
+    assert set(scan.bad) == hurt
+    assert f"{len(hurt)} of 6 tiles could not be read, as that at" in scan.notes[-1]
+    assert {row for row in rows(whole) if row[0] not in hurt} <= set(rows(scan))
+    kept = (tmp_path / "out" / JOURNAL).read_text().splitlines()[1:]
+    assert {json.loads(line)["tile"] for line in kept} == set(range(6)) - hurt
+
+
+def test_a_tile_that_is_broken_where_no_cell_lies_loses_none(drawn, classifier, whole, tmp_path, monkeypatch):
+    free = next(
+        (column, row)
+        for row in range(16)
+        for column in range(28)
+        if not hurt_by(whole, classifier, Box(256 * column, 256 * row, 256, 256))
+    )
+    write_broken(tmp_path / "broken.tif", drawn, 0, free, monkeypatch)
+    scan = scan_slide(tmp_path / "broken.tif", classifier, cells=None)
+    assert scan.bad == {}
+    assert rows(scan) == rows(whole)
+
+
+def test_a_broken_tile_of_the_level_on_which_cells_are_looked_for_is_told(
+    drawn, classifier, whole, tmp_path, monkeypatch
+):
+    write_broken(tmp_path / "broken.tif", drawn, 1, (0, 0), monkeypatch)
+    scan = scan_slide(tmp_path / "broken.tif", classifier, cells=None)
+    assert list(scan.bad) == [0]
+    assert {row for row in rows(whole) if row[0] != 0} <= set(rows(scan))
 
 
 def test_without_microns_the_cells_tell_the_scale(drawn, classifier, tmp_path):

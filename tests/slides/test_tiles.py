@@ -66,6 +66,38 @@ def test_the_coarsest_level_is_taken_that_shows_what_the_network_sees(microns, s
     assert how.microns == pytest.approx(microns * steps[level])
 
 
+@pytest.mark.parametrize(
+    ("microns", "steps", "sought"),
+    [
+        (0.1, (1, 4, 16), 1),
+        (0.1, (1, 2, 4), 2),
+        (0.1016, (1, 4, 16), 1),
+        (0.23, (1, 2, 4), 0),  # on 0.46 µm some would be lost
+        (0.25, (1, 4, 16), 0),
+        (0.17, (1, 2.003, 4.01), 1),
+        (0.5, (1, 4), 0),
+        (0.1, (1,), 0),
+    ],
+)
+def test_cells_are_looked_for_on_the_coarsest_level_that_shows_them(microns, steps, sought):
+    how = plan(Fake(20_000, 20_000, steps), microns)
+    assert how.sought == sought
+    assert how.coarser == pytest.approx(steps[sought] / steps[how.level])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(3, 20_000), st.integers(3, 20_000), st.floats(1.0, 5.0))
+def test_a_tile_is_looked_at_where_its_window_lies_whatever_the_levels_steps(width, height, coarser):
+    how = Plan(0, 1.0, 0.1, Box(0, 0, width, height), 128, "", 1, coarser)
+    for tile in range(how.count):
+        window, box = how.window(tile), how.sought_in(tile)
+        assert min(box[2:]) >= 1
+        for axis in (0, 1):
+            assert abs(box[axis] * coarser - window[axis]) <= coarser / 2
+            end = window[axis] + window[axis + 2]
+            assert abs((box[axis] + box[axis + 2]) * coarser - end) <= coarser
+
+
 def test_a_region_is_cut_to_the_slide_and_one_beside_it_is_refused():
     slide = Fake(10_000, 8_000, (1, 2))
     how = plan(slide, 0.1, Box(9_000, 100, 5_000, 300))
@@ -99,7 +131,7 @@ def test_near_a_seam_both_tiles_keep_a_cell_and_at_the_edge_none_is_lost():
 
 
 def test_a_plan_says_where_its_tiles_lie():
-    how = Plan(0, 1.0, 0.1, Box(100, 200, 7_000, 3_000), 128, "")
+    how = Plan(0, 1.0, 0.1, Box(100, 200, 7_000, 3_000), 128, "", 0, 1.0)
     assert (how.columns, how.rows) == (3, 1)
     assert how.core(0) == Box(100, 200, SIDE + 128, 3_000)
     assert how.window(1) == Box(100 + SIDE, 200, SIDE + 256, 3_000)
