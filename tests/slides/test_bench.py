@@ -7,7 +7,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parents[2]
-PAGE = """
+PAGE = f"""
+import sys
+if {str(ROOT / "streamlit_app")!r} not in sys.path:
+    sys.path.insert(0, {str(ROOT / "streamlit_app")!r})
 from leukoscope import Classifier
 from slide_page import slide_page
 slide_page(Classifier.from_pretrained())
