@@ -1,4 +1,4 @@
-# make demo · browser-demo · streamlit · notebook · test · lint · format · fuzz · bench · scale · train · evaluate · train-reference: each sets up what it needs by itself.
+# `make` lists the commands by who asks; each sets up what it needs by itself.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,6 +24,7 @@ help:
 	@echo "  make notebook         open the notebooks in JupyterLab"
 	@echo
 	@echo "To change it"
+	@echo "  make setup            the environment for all that follows, which each does by itself"
 	@echo "  make test             set everything up, browser included, and run all tests (WORKERS=2 at a time)"
 	@echo "                        ISA=avx2: as on an older processor; BUSY=2: beside processes that keep it busy"
 	@echo "  make lint             ruff, mypy (strict, on the library), Biome (CSS and JavaScript), bandit, and known faults"
@@ -37,7 +38,8 @@ help:
 	@echo
 	@echo "To train and to score a model (BLOOD_CELLS_DIR, PBC_DIR, LABS_DIR)"
 	@echo "  make train            train, export and score locator and default model (hours)"
-	@echo "  make evaluate         score the embedded model: TEST, every other lab, pictures without a cell, altered ones, boxes"
+	@echo "  make evaluate         score the embedded model: TEST, every other lab, pictures without a cell, altered ones, boxes,"
+	@echo "                        and what it sees in cells"
 	@echo "  make train-reference  train and score the published recipe (hours)"
 	@echo
 	@echo "To measure"
@@ -45,7 +47,7 @@ help:
 	@echo "                        BEFORE=a8b5784: then beside the build of that commit (five minutes more)"
 	@echo "  make steps            the first hundred steps of training, float32 against bfloat16 (ISA=avx2 too)"
 	@echo "  make load             the page under 50 clients and the bench's app under 10, a minute each"
-	@echo "  make scale            a scan on a cluster of three nodes on this machine: speed, kills, memory (half an hour)"
+	@echo "  make scale            a scan on a cluster of three nodes on this machine: speed, kills, memory (20 minutes)"
 	@echo "  make findings         what surprised us in other software: does it still hold? (a quarter of an hour)"
 
 # Two sets of packages in one environment: the page needs no TensorFlow, and should be up in a minute.

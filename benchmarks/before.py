@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -58,7 +59,13 @@ if __name__ == "__main__":
 
 def installed(source: Path, folder: Path) -> Path:
     """The Python of an environment with a checkout's wheel, in the versions that its requirements.txt names."""
-    return install(build(source, folder / "dist"), folder / "environment", source / "requirements.txt")
+    return install(build(source, folder / "dist"), folder / "environment", versions(source, folder / "versions.txt"))
+
+
+def versions(source: Path, file: Path) -> Path:
+    """The versions that a checkout's requirements.txt names, in a file as pip wants it: without extras."""
+    file.write_text(re.sub(r"\[[^]]*\]", "", (source / "requirements.txt").read_text()))
+    return file
 
 
 def checkout(commit: str, folder: Path) -> Path:
@@ -75,17 +82,22 @@ def checkout(commit: str, folder: Path) -> Path:
     return folder
 
 
-def in_turns(pythons: dict[str, Path], method: str, paths: list[Path]) -> dict[str, list[float]]:
-    """Seconds of a method for each picture by each build; the first picture is answered once more before."""
-    told = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": alone()}
-    running = {name: subprocess.Popen([python, "-c", ANSWERING], **told) for name, python in pythons.items()}
+def in_turns(pythons: dict[str, Path], method: str, paths: list[Path], folder: Path) -> dict[str, list[float]]:
+    """Seconds of a method for each picture by each build; the first picture is answered once more before.
+
+    The processes run in `folder`: from this one they would import this checkout instead of what is installed.
+    """
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": alone(), "cwd": folder}
+    running = {name: subprocess.Popen([python, "-c", ANSWERING], **pipes) for name, python in pythons.items()}
     taken: dict[str, list[float]] = {name: [] for name in pythons}
     try:
         for path in (paths[0], *paths):
             for name, asked in running.items():
                 asked.stdin.write(f"{method} {path}\n")
                 asked.stdin.flush()
-                taken[name].append(float(asked.stdout.readline()))
+                if not (told := asked.stdout.readline()):
+                    raise RuntimeError(f"the build {name!r} ended at {method} {path}")
+                taken[name].append(float(told))
     finally:
         for asked in running.values():
             asked.stdin.close()
@@ -126,7 +138,7 @@ def compare(pythons: dict[str, Path], paths: dict[str, list[Path]], folder: Path
     width, height = (800, 600) if quick else FIELD
     field = folder / "field.jpg"
     types = [CELL_TYPES[i % 4] for i in range(8 if quick else FIELD_CELLS)]
-    Image.fromarray(draw_photo(types, seed=0, width=width, height=height)[0]).save(field, quality=92)
+    Image.fromarray(draw_photo(types, seed=0, width=width, height=height, red_cell_px=48.0)[0]).save(field, quality=92)
     repeats = 1 if quick else 3
 
     def each(measure: Callable[[Path], list[float]], times: int) -> dict[str, list[float]]:
@@ -141,11 +153,11 @@ def compare(pythons: dict[str, Path], paths: dict[str, list[Path]], folder: Path
 
     cold, serving = COLD.format(path=str(paths["photos"][0])), SERVING.format(paths=list(map(str, paths["photos"])))
     rows = {
-        "one picture, 640x480": ("s", in_turns(pythons, "predict", paths["photos"] * repeats)),
-        "one picture, 320x240": ("s", in_turns(pythons, "predict", paths["copies"] * repeats)),
+        "one picture, 640x480": ("s", in_turns(pythons, "predict", paths["photos"] * repeats, folder)),
+        "one picture, 320x240": ("s", in_turns(pythons, "predict", paths["copies"] * repeats, folder)),
         f"a field of {width:,} x {height:,} px, {len(types)} cells": (
             "s",
-            in_turns(pythons, "scan", [field] * repeats),
+            in_turns(pythons, "scan", [field] * repeats, folder),
         ),
         "bulk, 2 workers": (
             "pictures/s",

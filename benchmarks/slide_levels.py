@@ -32,7 +32,6 @@ from training.data.labs import lab_rows
 from training.data.sources import PHOTO_FOLDER
 
 RED_CELL = 7.5  # µm
-NAMES = {"bccd": "the Kaggle set", "lisc": "LISC", "raabin": "Raabin"}
 RED_CELL_PX = {"bccd": 95, "lisc": 42, "raabin": 55}  # in these labs' photos
 QUALITY = 80
 

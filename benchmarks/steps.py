@@ -5,7 +5,7 @@
     ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.steps     # as on a processor without AVX-512 and bfloat16
 
 Prints a line for each, which takes its place in steps.json beside this file (--out elsewhere). A step is what training
-does: 64 crops augmented, dyed and brought to one stain on another thread, while the network learns from those before.
+does: 64 crops augmented and dyed on another thread, while the network learns from those before.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ class Classifier:
         return upload(self.folder, repo_id, private=private, tag=tag, token=token)
 
     def load_keras(self) -> keras.Model:
-        """The Keras model behind the graph, for fine-tuning: float32 (N, S, S, 3) -> logits (N, 4).
+        """The Keras model behind the graph, for fine-tuning: float32 (N, S, S, 3) -> logits (N, 4) or (N, 5).
 
         Needs `pip install 'leukoscope[train]'`.
 

@@ -86,7 +86,8 @@ In folders and those below, files are taken for photos by the ending of their na
 .heif .j2k .jfif .jp2 .jpeg .jpg .png .tif .tiff .webp.
 Links are followed. Hidden files and folders are passed over, and so is what --annotated draws.
 
-A photo is known by its bytes: renamed, moved or copied it counts once, and a line says so. FILE of --csv belongs to
+A photo is known by its bytes: renamed, moved or copied it counts once, and a line says so; with --engine ray
+every name has its rows, and the sums leave copies out. FILE of --csv belongs to
 one model. A file of an earlier version, without hashes and model, knows its photos by name.
 
 A whole slide (.svs .ndpi .mrxs .scn .vms .vmu .bif .svslide, a TIFF too large for a photo, or whatever --cells, --all

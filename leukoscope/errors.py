@@ -5,6 +5,8 @@ LeukoscopeError
   SlideError          a whole slide, or a part of one, that cannot be used
   CheckpointError     a checkpoint folder that cannot be used
   ModelUnavailable    a model that cannot be had from the Hub
+  PublishError        an upload that the Hub does not take
+  DifferentialError   a count, or a file of one, that cannot be used
 """
 
 NO_RAY = "the engine ray is not installed: pip install 'leukoscope[cluster]'"

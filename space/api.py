@@ -32,7 +32,7 @@ def endpoints(page: gr.Blocks, classifier: Classifier, uploads: Uploads) -> None
         """Classify the most prominent white cell of one picture of a stained blood smear.
 
         Args:
-            photo: the picture, a file: JPEG, PNG, TIFF, BMP, WebP or GIF (the first page), up to 20 MB.
+            photo: the picture, a file of any format that the page takes (of several pages the first), up to 20 MB.
 
         Returns:
             An object. label: {types}, or null without a cell. probabilities: of all {how_many} types,
@@ -49,7 +49,7 @@ def endpoints(page: gr.Blocks, classifier: Classifier, uploads: Uploads) -> None
         """Find and classify every white cell of one photo of a stained blood smear.
 
         Args:
-            photo: the photo, a file: JPEG, PNG, TIFF, BMP, WebP or GIF (the first page), up to 20 MB.
+            photo: the photo, a file of any format that the page takes (of several pages the first), up to 20 MB.
 
         Returns:
             An object. width, height: of the photo, in pixels. cells: a list, the most prominent first, empty without

@@ -33,7 +33,8 @@ Written by `make api` from the first words of each file. Beside these folders th
 - `notebooks/`: `quickstart.ipynb` and `training.ipynb`;
 - `leukoscope/pretrained/`: the embedded checkpoint, and `training/results/`: what was measured;
 - `findings/`: surprises in other software, a script each (`make findings`);
-- `tests/`, which mirrors the folders below; `tests/hostile/` builds a corpus of hostile files, and has the fuzzer.
+- `tests/`, with a folder for each of those below, and `static_page` for `browser/`; `tests/hostile/` builds a corpus
+  of hostile files, and has the fuzzer.
 
 The apps (`space/`, `streamlit_app/`) and `training/` use the library, never each other; `benchmarks/` uses the library
 and `training/`. The library loads neither TensorFlow nor OpenCV nor Gradio nor Streamlit, and Ray only when a cluster

@@ -19,6 +19,7 @@ from PIL import Image
 import leukoscope
 from benchmarks.__main__ import table
 from benchmarks.bars import Bar
+from benchmarks.before import table as beside
 from benchmarks.size import MOST
 from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.drawn.synthetic import draw_photo
@@ -306,6 +307,9 @@ def test_speed_is_as_measured():
     for values in results["bars"]:
         values.pop("met")
         assert f"    {Bar(**values)}" in said
+    before = json.loads((ROOT / "benchmarks/before.json").read_text())
+    for line in beside(before["rows"], before["before"]).splitlines():
+        assert f"    {line}".rstrip() in said
 
 
 def block(name: str, page: str = RESULTS_PAGE) -> list[str]:

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -115,18 +115,20 @@ def copies(out: str) -> dict[str, str]:
     return {copy: photos[0] for photos in map(sorted, same.values()) for copy in photos[1:]}
 
 
-def slides(out: str, count_copies: bool = False) -> list[Slide]:
+def slides(out: str, count_copies: bool = False, known: Mapping[str, str] | None = None) -> list[Slide]:
     """What each slide of an output folder adds up to, by folder: a sum over the Parquet files as they stream by.
 
     Args:
         out: the output of a scan.
         count_copies: whether equal bytes under several names are counted for each name.
+        known: its `copies`, where they were found already.
 
     Raises:
         DifferentialError: if there is no such output.
     """
     sums: dict[str, Counter[Any]] = defaultdict(Counter)
-    left = pa.array([] if count_copies else copies(out), pa.string())
+    found = {} if count_copies else copies(out) if known is None else known
+    left = pa.array(list(found), pa.string())
     for batch in _batches(out, CELLS, ["folder", "label", "verdict", "cell", *(["photo"] if len(left) else [])]):
         if len(left):
             copied = pc.is_in(batch.column("photo"), left)
@@ -177,9 +179,9 @@ def total(parts: Iterable[Slide]) -> Slide:
     return Slide("", tally, sum(p.bad for p in parts), sum(p.copies for p in parts))
 
 
-def write_slides(out: str, count_copies: bool = False) -> list[Slide]:
+def write_slides(out: str, count_copies: bool = False, known: Mapping[str, str] | None = None) -> list[Slide]:
     """Write `slides_csv` of an output folder into it, as slides.csv, and return what it was made of: see `slides`."""
-    parts = slides(out, count_copies)
+    parts = slides(out, count_copies, known)
     Ledger.at(out).write(REPORT, slides_csv(parts).encode())
     return parts
 

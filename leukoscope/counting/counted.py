@@ -33,7 +33,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 class Origin:
     """What a photo's cells come from.
 
-    model: which model answered, as `leukoscope.showing.about.identity` names it. sha256: of the photo's file, in hex.
+    model: which model answered, as `leukoscope.showing.about.model_identity` names it. sha256: of the photo's file, in
+    hex.
     """
 
     model: str

@@ -1,6 +1,6 @@
 """What a scan of a slide has done so far, a line a tile: whoever is killed, the next run goes on with the other tiles.
 
-{"format": 1, "slide": ..., "model": ..., "plan": {...}}         of what the lines below hold
+{"format": 2, "slide": ..., "model": ..., "plan": {...}}         of what the lines below hold
 {"tile": 7, "cells": [[score, box, label, probabilities, confidence, verdict, unfamiliarity, cut], ...]}
 """
 
@@ -20,7 +20,7 @@ from leukoscope.model.prediction import Prediction
 from leukoscope.slides.answering import Answer
 from leukoscope.slides.tiles import Found
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Journal:

@@ -19,7 +19,7 @@ from leukoscope.pictures.slide import Box, Slide
 from leukoscope.smear.locate import ONE_CELL, shared
 
 ANSWERED_AT = 0.25  # µm a pixel at most: a neutrophil of 13 µm is as wide there as the network sees it
-SOUGHT_AT = 0.4  # µm a pixel: on BCCD's photos as many cells are found as on finer copies, on LISC's fewer others
+SOUGHT_AT = 0.4  # µm a pixel: as fine as the copies on which the search through a photo ends
 SOUGHT_ON = 0.42  # µm a pixel at most of a level that such a copy is made of: docs/slides.md says what that changes
 SIDE = 3072  # px from one tile to the next: a multiple of the file's own tiles, so that few are decoded twice
 MARGIN = 12.8  # µm around a core: half of a cell that is 20 µm wide, and somewhat more

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,6 +50,26 @@ def test_two_builds_are_asked_in_turns_and_compared(tmp_path):
     lines = before.table(given, "0123456789abcdef").splitlines()
     assert "0123456789ab" in lines[0]
     assert len(lines) == 8
+
+
+def test_versions_are_named_as_pip_takes_them(tmp_path):
+    """`pip install -c` refuses extras; what this project asks for has some."""
+    made = before.versions(before.ROOT, tmp_path / "versions.txt")
+    given = (before.ROOT / "requirements.txt").read_text()
+    assert "ray[data]==" in given
+    assert "\nray==" in made.read_text()
+    words = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-index", "pip", "-c", made]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_build_that_ends_is_named(tmp_path):
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\npwd > where\nread line\nexit 1\n")
+    broken.chmod(0o755)
+    with pytest.raises(RuntimeError, match="the build 'now' ended at predict"):
+        before.in_turns({"now": broken}, "predict", [tmp_path / "a.jpg"], tmp_path)
+    assert (tmp_path / "where").read_text().strip() == str(tmp_path), "not where this checkout would be imported"
 
 
 def test_an_unknown_commit_is_named(capsys):

@@ -123,7 +123,7 @@ def unseen_labs(spec: Spec) -> list[dict]:
         lab = UNSEEN.get(row["trial"])
         if lab and row["variant"] == "default" and _same_recipe(spec, configured("default", row["trial"])):
             kept = {key: row[key] for key in ("n", "balanced_accuracy", "balanced_accuracy_95", "confident")}
-            found.append({"lab": lab, "name": IN_SHORT[lab], **kept, **marked.get(lab, {})})
+            found.append({"lab": lab, "name": IN_SHORT.get(lab, lab), **kept, **marked.get(lab, {})})
     return sorted(found, key=lambda row: row["lab"])
 
 

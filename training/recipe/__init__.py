@@ -1,1 +1,1 @@
-"""A TOML file goes in; what a run is made of comes out: settings, network, loss, augmentation, arithmetic, devices."""
+"""A TOML file goes in; what a run is made of comes out: settings, network, loss, augmentation."""
