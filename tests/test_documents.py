@@ -50,16 +50,14 @@ PROGRAMS = ("make", "python", "leukoscope", "hf", "export", "pip", "streamlit")
 RUN_BY = {
     "leukoscope scan slide.svs": "tests/slides/test_command.py::"
     "test_a_slide_is_scanned_and_another_that_is_broken_told",
-    "pip install '.[slides]'": "tests/slides/test_opening.py::"
-    "test_without_openslide_one_line_says_how_to_get_it",
+    "pip install '.[slides]'": "tests/slides/test_opening.py::test_without_openslide_one_line_says_how_to_get_it",
     "python -m benchmarks.slides": "tests/slides/test_benchmark.py::test_each_part_is_measured_on_a_small_slide",
     "python -m benchmarks.slide_levels": "tests/slides/test_benchmark.py::test_what_a_coarser_level_costs_is_counted",
     "leukoscope scan study/ --engine ray": "tests/leukoscope/test_cluster.py::"
     "test_the_command_line_prints_the_same_count_and_goes_on_with_what_is_missing",
     "leukoscope scan s3://": "tests/leukoscope/test_cluster.py::"
     "test_photos_of_an_archive_and_of_the_hub_are_read_where_they_lie",
-    "pip install '.[cluster]'": "tests/leukoscope/test_cluster.py::"
-    "test_without_ray_one_line_says_how_to_get_it",
+    "pip install '.[cluster]'": "tests/leukoscope/test_cluster.py::test_without_ray_one_line_says_how_to_get_it",
     "pip install '.[microscopy]'": "tests/leukoscope/test_formats.py::"
     "test_heic_without_its_package_is_told_what_to_install",
     "python -m training.locating.train": "tests/training/test_locating_train.py::"
