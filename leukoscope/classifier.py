@@ -13,7 +13,6 @@ import numpy as np
 from leukoscope.errors import CheckpointError
 from leukoscope.model import calibration
 from leukoscope.model.ahead import BATCH, overlapped
-from leukoscope.model.bulk import in_processes
 from leukoscope.model.checkpoint import (
     GOLDEN_FILE,
     GOLDEN_PICTURE,
@@ -166,6 +165,8 @@ class Classifier:
             ImageError: at the first picture that cannot be read.
         """
         if workers > 1:
+            from leukoscope.model.bulk import in_processes  # one process in most uses: it need not wait for this
+
             yield from in_processes(self.opener, "predict", sources, workers)
             return
         yield from overlapped(sources, self.principal, self.answer_principals)
@@ -188,6 +189,8 @@ class Classifier:
     def scan_batch(self, sources: Iterable[ImageSource], *, workers: int = 1) -> Iterator[list[Prediction]]:
         """`scan` many photos, in order; arguments and errors as for `predict_batch`."""
         if workers > 1:
+            from leukoscope.model.bulk import in_processes
+
             yield from in_processes(self.opener, "scan", sources, workers)
             return
         yield from overlapped(sources, self.framed, self.answer_each)
@@ -237,8 +240,7 @@ class Classifier:
         for start in range(0, len(framed), BATCH):
             batch = framed[start : start + BATCH]
             logits, *more = self.run(np.stack([cell.crop for cell in batch]), self._answers)
-            shares = calibration.probabilities(logits, self.spec.temperature)
-            strange = calibration.unfamiliarity(logits, self.spec.temperature)
+            shares, strange = self.probabilities(logits), self.unfamiliarity(logits)
             seen = calibration.attributes_of(more[0], self.spec.attributes) if more else [{} for _ in batch]
             for cell, *answer in zip(batch, shares, strange, seen, strict=True):
                 predictions.append(judged(self.spec, cell.box, cell.cut, *answer))

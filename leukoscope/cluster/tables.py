@@ -115,27 +115,27 @@ def copies(out: str) -> dict[str, str]:
     return {copy: photos[0] for photos in map(sorted, same.values()) for copy in photos[1:]}
 
 
-def slides(out: str, count_copies: bool = False, known: Mapping[str, str] | None = None) -> list[Slide]:
+def slides(out: str, left_out: Mapping[str, str] | None = None) -> list[Slide]:
     """What each slide of an output folder adds up to, by folder: a sum over the Parquet files as they stream by.
 
     Args:
         out: the output of a scan.
-        count_copies: whether equal bytes under several names are counted for each name.
-        known: its `copies`, where they were found already.
+        left_out: photos that are not counted; None: its `copies`; {}: equal bytes count for each of their names.
 
     Raises:
         DifferentialError: if there is no such output.
     """
     sums: dict[str, Counter[Any]] = defaultdict(Counter)
-    found = {} if count_copies else copies(out) if known is None else known
-    left = pa.array(list(found), pa.string())
+    left = pa.array(list(copies(out) if left_out is None else left_out), pa.string())
     for batch in _batches(out, CELLS, ["folder", "label", "verdict", "cell", *(["photo"] if len(left) else [])]):
         if len(left):
             copied = pc.is_in(batch.column("photo"), left)
             for folder in _of_first_rows(batch.filter(copied)).column(0).to_pylist():
                 sums[folder]["copies"] += 1
             batch = batch.filter(pc.invert(copied))
-        grouped = pa.table([*batch.columns[:3], _first(batch.column(3))], ["folder", "label", "verdict", "first"])
+        grouped = pa.table(
+            [*batch.columns[:3], _first(batch.column(3)).cast(pa.int64())], ["folder", "label", "verdict", "first"]
+        )
         for row in (
             grouped.group_by(["folder", "label", "verdict"])
             .aggregate([("first", "sum"), ([], "count_all")])
@@ -179,9 +179,9 @@ def total(parts: Iterable[Slide]) -> Slide:
     return Slide("", tally, sum(p.bad for p in parts), sum(p.copies for p in parts))
 
 
-def write_slides(out: str, count_copies: bool = False, known: Mapping[str, str] | None = None) -> list[Slide]:
+def write_slides(out: str, left_out: Mapping[str, str] | None = None) -> list[Slide]:
     """Write `slides_csv` of an output folder into it, as slides.csv, and return what it was made of: see `slides`."""
-    parts = slides(out, count_copies, known)
+    parts = slides(out, left_out)
     Ledger.at(out).write(REPORT, slides_csv(parts).encode())
     return parts
 
@@ -222,13 +222,13 @@ def slides_csv(parts: Iterable[Slide]) -> str:
     return text.getvalue()
 
 
-def slide(out: str, folder: str, count_copies: bool = False) -> Differential:
+def slide(out: str, folder: str, left_out: Mapping[str, str] | None = None) -> Differential:
     """One slide as a count whose cells can be corrected and written as CSV or PDF; its rows are held in memory.
 
     Args:
         out: the output of a scan.
         folder: the slide, as the column `folder` has it.
-        count_copies: as of `slides`.
+        left_out: as of `slides`.
 
     Raises:
         DifferentialError: if there is no such output or no such slide.
@@ -238,7 +238,7 @@ def slide(out: str, folder: str, count_copies: bool = False) -> Differential:
     if not rows:
         raise DifferentialError(f"{out} has no slide {folder!r}")
     photos: dict[str, list[Prediction]] = {}
-    left = {} if count_copies else copies(out)
+    left = copies(out) if left_out is None else left_out
     for row in rows:
         if row["photo"] in left:
             continue
@@ -266,13 +266,13 @@ def _prediction(row: dict[str, Any]) -> Prediction:
 
 
 def _first(cells: pa.Array) -> pa.Array:
-    """1 in the first row of each photo, else 0; so that photos are counted without remembering them."""
-    return pc.equal(cells, 1).fill_null(True).cast(pa.int64())
+    """Whether a row is the first of its photo; so that photos are counted without remembering them."""
+    return pc.equal(cells, 1).fill_null(True)
 
 
 def _of_first_rows(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The first row of each photo."""
-    return batch.filter(pc.equal(_first(batch.column("cell")), 1))
+    return batch.filter(_first(batch.column("cell")))
 
 
 def _batches(out: str, table: str, columns: list[str]) -> Iterator[pa.RecordBatch]:

@@ -116,9 +116,9 @@ def _scan_to_parquet(args: argparse.Namespace) -> int:
         _say([left_out.sentence()])
     if done.known:
         print(f"leukoscope: {done.known:,} of {done.seen:,} photos were in {args.out}", file=sys.stderr)
-    found = {} if args.count_copies else copies(args.out)
-    _say(_of_copies(list(found.items())))
-    slides = write_slides(args.out, args.count_copies, found)
+    left_out_copies = {} if args.count_copies else copies(args.out)
+    _say(_of_copies(list(left_out_copies.items())))
+    slides = write_slides(args.out, left_out_copies)
     print(to_json(slides) if args.json else total(slides).tally.table())
     for number, (name, reason) in enumerate(bad_pictures(args.out)):
         if number == MOST_NAMED:

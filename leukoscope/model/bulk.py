@@ -26,6 +26,7 @@ from typing import Any
 from leukoscope.errors import ImageError, LeukoscopeError
 
 CHUNK = 8  # pictures handed to a worker at a time
+ENDED = "a worker process ended on its own, perhaps for want of memory: try fewer workers"
 AHEAD = 2  # chunks that wait for each worker, so that none is idle
 
 _own: Any = None  # what this worker works with
@@ -75,9 +76,7 @@ def run(
                 return
             yield from waiting.popleft().result()
     except BrokenProcessPool:
-        raise LeukoscopeError(
-            "a worker process ended on its own, perhaps for want of memory: try fewer workers"
-        ) from None
+        raise LeukoscopeError(ENDED) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from leukoscope.classifier import Classifier, Framed
 from leukoscope.errors import LeukoscopeError, SlideError
-from leukoscope.model.bulk import begin, opened
+from leukoscope.model.bulk import ENDED, begin, opened
 from leukoscope.pictures.slide import Box, Slide
 from leukoscope.slides.tiles import EITHER, SOUGHT_AT, Found, Plan, plan
 from leukoscope.smear.locate import Cell
@@ -194,9 +194,7 @@ def here(
         asks = [lambda tile, pool=pool: pool.submit(_answer, tile) for pool in pools]
         yield from share(ranges, asks, ready, lambda promise: promise.result())
     except BrokenProcessPool:
-        raise LeukoscopeError(
-            "a worker process ended on its own, perhaps for want of memory: try fewer workers"
-        ) from None
+        raise LeukoscopeError(ENDED) from None
     finally:
         for pool in pools:
             pool.shutdown(wait=True, cancel_futures=True)

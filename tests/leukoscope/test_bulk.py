@@ -73,6 +73,13 @@ def test_a_worker_that_dies_is_told(classifier):
         list(run(classifier.opener, _die, range(3), 2))
 
 
+def test_one_process_does_not_load_what_several_need():
+    script = "import sys; from leukoscope import Classifier; Classifier.from_pretrained(); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "'leukoscope.model.hub'" in done.stdout
+    assert "'leukoscope.model.bulk'" not in done.stdout
+
+
 def test_the_command_line_shares_the_work(folder, paths, tmp_path):
     words = [sys.executable, "-m", "leukoscope"]
     outputs = [

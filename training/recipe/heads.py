@@ -1,4 +1,4 @@
-"""The loss and the accuracy of a network that is taught attributes beside the type.
+"""Loss, accuracy and last layer of a network that is taught attributes beside the type.
 
 Its output holds both: logits (N, C + `WIDTH`), the types first. A row of labels is one-hot likewise, with zeros for an
 attribute that nobody named, which then teaches nothing.
