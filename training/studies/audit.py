@@ -29,7 +29,7 @@ from leukoscope.smear.locate import Cell
 from training.data.sources import AUDIT_FILE, DataError
 from training.data.table import add_data_arguments, examples_of, labels_of, only_cell_types, pictures, where
 from training.recipe.config import Config, ConfigError, read_config
-from training.studies.compare import FOLDS, UNSEEN, checkpoint_folder, run_folder, variants
+from training.studies.compare import FOLDS, UNSEEN, add_runs_argument, checkpoint_folder, run_folder, variants
 from training.studies.findings import Finding, draw, read, write
 
 INDEPENDENT = {lab: trial for trial, lab in UNSEEN.items()}
@@ -241,9 +241,7 @@ def main(argv: list[str] | None = None) -> int:
         description="Rank the labels that models contradict which never saw them, or draw the first of the ranking.",
     )
     add_data_arguments(parser)
-    parser.add_argument(
-        "--runs", type=Path, default=Path("runs/compare"), help="of training.studies.compare; default %(default)s"
-    )
+    add_runs_argument(parser)
     parser.add_argument("--variant", default="default", help="whose trials answer; default %(default)s")
     parser.add_argument(
         "--lab", choices=sorted(INDEPENDENT), default="bccd", help="default %(default)s, the Kaggle set"

@@ -93,6 +93,13 @@ def checkpoint_folder(runs: Path, variant: str, trial: str) -> Path:
     return runs / f"{variant}-{trial}-checkpoint"
 
 
+def add_runs_argument(parser: argparse.ArgumentParser) -> None:
+    """Where the run folders of the trials are, or are to be."""
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs/compare"), help="run folders of the trials; default %(default)s"
+    )
+
+
 def held_out(trial: str, config: Config, examples):
     """The photos that a trial is scored on, cells of other kinds included."""
     from training.fitting.examples import training_rows
@@ -291,7 +298,7 @@ def main(argv: list[str] | None = None) -> int:
     add_data_arguments(parser)
     parser.add_argument("--variants", nargs="+", metavar="NAME", help=f"of {VARIANTS_FILE.name}; default all")
     parser.add_argument("--trials", nargs="+", metavar="TRIAL", help=f"{', '.join(TRIALS)}, or folds, or unseen")
-    parser.add_argument("--runs", type=Path, default=Path("runs/compare"), help="run folders; default runs/compare")
+    add_runs_argument(parser)
     parser.add_argument("--locators", type=Path, metavar="DIR", help="locators that never saw a lab, without-LAB.onnx")
     parser.add_argument(
         "--again", action="store_true", help="also run trials that are done: their run folders are gone"

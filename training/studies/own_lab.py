@@ -25,7 +25,7 @@ from training.data.table import add_data_arguments, examples_of, labels_of, only
 from training.finetune import ENOUGH, FIT, finetune
 from training.fitting.run_folder import RunError
 from training.recipe.config import ConfigError
-from training.studies.compare import UNSEEN, checkpoint_folder
+from training.studies.compare import UNSEEN, add_runs_argument, checkpoint_folder
 
 RESULTS = Path(__file__).parents[1] / "results"
 FIRST_LAB = "barcelona"
@@ -74,9 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         description="Fine-tune a model that never saw a lab with 80 of its cells, and score it before and after.",
     )
     add_data_arguments(parser)
-    parser.add_argument(
-        "--runs", type=Path, default=Path("runs/compare"), help="of training.studies.compare; default %(default)s"
-    )
+    add_runs_argument(parser)
     parser.add_argument(
         "--lab", choices=sorted(UNSEEN.values()), default=FIRST_LAB, help="the new lab; default %(default)s"
     )

@@ -29,7 +29,7 @@ from training.data.sources import DataError
 from training.data.table import add_data_arguments, examples_of, labels_of, only_cell_types, where
 from training.recipe.config import ConfigError, recorded
 from training.scoring.thresholds import Answered, as_marked, fit, of_the_recipe
-from training.studies.compare import RESULTS, UNSEEN, checkpoint_folder, held_out
+from training.studies.compare import RESULTS, UNSEEN, add_runs_argument, checkpoint_folder, held_out
 
 VERDICTS_FILE = RESULTS / "verdicts.json"
 
@@ -59,9 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         epilog="next: python -m training.export RUN CHECKPOINT --verdicts training/results/verdicts.json",
     )
     add_data_arguments(parser)
-    parser.add_argument(
-        "--runs", type=Path, default=Path("runs/compare"), help="of training.studies.compare; default %(default)s"
-    )
+    add_runs_argument(parser)
     parser.add_argument("--variant", default="default", help="of training.studies.compare; default %(default)s")
     args = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
