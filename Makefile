@@ -39,7 +39,7 @@ help:
 	@echo "To train and to score a model (BLOOD_CELLS_DIR, PBC_DIR, LABS_DIR)"
 	@echo "  make train            train, export and score locator and default model (hours)"
 	@echo "  make evaluate         score the embedded model: TEST, every other lab, pictures without a cell, altered ones, boxes,"
-	@echo "                        and what it sees in cells"
+	@echo "                        and what it sees in cells; writes the documents' tables anew"
 	@echo "  make train-reference  train and score the published recipe (hours)"
 	@echo
 	@echo "To measure"
@@ -179,6 +179,7 @@ evaluate: setup
 	threshold=$$($(BIN)/python -c 'from leukoscope import Classifier; print(Classifier.from_pretrained("leukoscope/pretrained").spec.thresholds.cell)') && \
 	  $(BIN)/python -m training.locating.score leukoscope/pretrained/locator.onnx --threshold $$threshold \
 	  --json training/results/locator.json
+	$(BIN)/python -m training.documents.write
 
 train-reference: setup
 	$(BIN)/python -m training.train training/recipe/configs/reference.toml --out $(RUNS)/reference

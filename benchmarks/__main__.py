@@ -33,9 +33,16 @@ LABELS = {
     "efficientnet_b0": "EfficientNet-B0, ONNX Runtime",
     "resnet_50": "ResNet-50, ONNX Runtime",
     "vit_b_16": "ViT-B/16, ONNX Runtime",
+    "yolo_nano": "detector as YOLOv8n, 640 px, ONNX Runtime",
+    "share_read": "of our picture: reading",
+    "share_locate": "of our picture: locating",
+    "share_frame": "of our picture: framing",
+    "share_classify": "of our picture: the classifier's network",
+    "share_read_out": "of our picture: reading out",
     "network": "our network alone, one crop",
     "network_of_peak": "our network, share of the peak",
     "multiply_adds": "our network, multiply-adds",
+    "multiply_adds_locator": "our locator, multiply-adds, 640x480",
     "gemm_peak": "float32 matrix product, peak",
     "bulk_1": "ours in bulk, 1 worker",
     "bulk_2": "ours in bulk, 2 workers",
@@ -116,6 +123,7 @@ def measure(paths: dict[str, list[Path]], folder: Path, quick: bool) -> dict[str
         rows |= ours.bulk(classifier, paths["photos"], 40 if quick else 1500, 1 if quick else 3)
         step("the network")
         rows |= ours.network(classifier, 5 if quick else 300)
+        rows |= ours.steps(data["photos"], 1 if quick else ROUNDS)
         step("exporting peers")
         models = {}
         for name in names:
@@ -133,7 +141,7 @@ def measure(paths: dict[str, list[Path]], folder: Path, quick: bool) -> dict[str
             "decode_copies": (ours.decode, "copies"),
             "predict_copies": (classifier.predict, "copies"),
         }
-        sizes = {"reference": peers.REFERENCE_SIDE}
+        sizes = {"reference": peers.REFERENCE_SIDE, "yolo_nano": peers.DETECTOR_SIDE}
         calls |= {n: (peers.by_onnx(path, sizes.get(n, side)), "photos") for n, path in models.items()}
         model = peers.build("reference")
         calls["keras_call"] = (lambda d: model(peers.whole_picture(d, peers.REFERENCE_SIDE)).numpy(), "photos")
@@ -166,14 +174,14 @@ def machine() -> dict:
 
 def table(rows: dict[str, dict]) -> str:
     """Rows to read: milliseconds where a row is in seconds and short."""
-    lines = [f"{'':<40}{'median':>10}{'10 %':>10}{'90 %':>10}  unit"]
+    lines = [f"{'':<44}{'median':>10}{'10 %':>10}{'90 %':>10}  unit"]
     for name, row in rows.items():
         if "left_out" in row:
-            lines.append(f"{LABELS[name]:<40}  left out: {row['left_out']}")
+            lines.append(f"{LABELS[name]:<44}  left out: {row['left_out']}")
             continue
         scale, unit = (1e3, "ms") if row["unit"] == "s" else (1.0, row["unit"])
         values = "".join(f"{row[key] * scale:>10.3g}" for key in ("median", "low", "high"))
-        lines.append(f"{LABELS[name]:<40}{values}  {unit}, n = {row['n']}")
+        lines.append(f"{LABELS[name]:<44}{values}  {unit}, n = {row['n']}")
     return "\n".join(lines)
 
 

@@ -63,13 +63,13 @@ def gemm_peak(size: int = 1536, repeats: int = 8) -> float:
     return size**3 / min(timed(lambda: a @ a, repeats))
 
 
-def multiply_adds(path: Path, side: int) -> int:
-    """Multiply-adds of an ONNX graph for one input of this side: its convolutions and matrix products."""
+def multiply_adds(path: Path, height: int, width: int) -> int:
+    """Multiply-adds of an ONNX graph for one picture of this size: its convolutions and matrix products."""
     import onnx
 
     graph = onnx.load(path)
     dims = graph.graph.input[0].type.tensor_type.shape.dim
-    for dim, value in zip(dims, (1, side, side, 3), strict=True):
+    for dim, value in zip(dims, (1, height, width, 3), strict=True):
         dim.dim_value = value
     graph = onnx.shape_inference.infer_shapes(graph, data_prop=True).graph
     shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.value_info, *graph.output)}

@@ -6,11 +6,14 @@ import time
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.measure import gemm_peak, multiply_adds, process, spread, timed
 from leukoscope import Classifier
 from leukoscope.model.bulk import run
-from leukoscope.model.checkpoint import ONNX_FILE
+from leukoscope.model.checkpoint import LOCATOR_FILE, ONNX_FILE
 from leukoscope.pictures.images import read_image
+from leukoscope.smear.locate import COPY_SIDE
 
 COLD = "from leukoscope import Classifier; Classifier.from_pretrained().predict({path!r})"
 SERVING = """
@@ -22,6 +25,8 @@ for path in paths:
     classifier.scan(path)
 list(classifier.predict_batch(paths))
 """
+
+STEPS = ("share_read", "share_locate", "share_frame", "share_classify", "share_read_out")
 
 
 def decode(data: bytes) -> None:
@@ -81,17 +86,49 @@ def cold_start(paths: list[Path], repeats: int) -> dict[str, dict]:
     }
 
 
-def network(classifier: Classifier, repeats: int) -> dict[str, dict]:
-    """The network alone, one crop, and the share of this machine's float32 peak that it reaches."""
-    import numpy as np
+class Clocked(Classifier):
+    """A classifier that remembers for how many seconds its network ran last."""
 
+    def run(self, crops: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
+        began = time.perf_counter()
+        given = super().run(crops, outputs)
+        self.ran = time.perf_counter() - began
+        return given
+
+
+def steps(data: list[bytes], repeats: int) -> dict[str, dict]:
+    """The share of each step in the time of a picture, of those in which a cell is found."""
+    classifier = Clocked.from_pretrained()
+    shares: dict[str, list[float]] = {name: [] for name in STEPS}
+    for picture in data * repeats:
+        clock = [time.perf_counter()]
+        image = read_image(picture)
+        clock.append(time.perf_counter())
+        cells = classifier.locate(image)
+        clock.append(time.perf_counter())
+        if not cells:
+            continue
+        framed = classifier.framed_cell(image, cells[0])
+        clock.append(time.perf_counter())
+        classifier.answer([framed])
+        clock.append(time.perf_counter())
+        read, located, cut, answered = np.diff(clock)
+        for name, seconds in zip(STEPS, (read, located, cut, classifier.ran, answered - classifier.ran), strict=True):
+            shares[name].append(seconds / (clock[-1] - clock[0]))
+    return {name: spread(values) | {"unit": "of a picture"} for name, values in shares.items()}
+
+
+def network(classifier: Classifier, repeats: int) -> dict[str, dict]:
+    """The network alone, one crop, the share of this machine's float32 peak that it reaches, and the locator's work."""
     size = classifier.spec.framing.size
     crop = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8)
     alone = spread(timed(lambda: classifier.logits(crop), repeats))
-    work, peak = multiply_adds(classifier.folder / ONNX_FILE, size), gemm_peak()
+    work, peak = multiply_adds(classifier.folder / ONNX_FILE, size, size), gemm_peak()
+    located = multiply_adds(classifier.folder / LOCATOR_FILE, 128, COPY_SIDE)  # of 640x480 it sees so much at first
     return {
         "network": alone | {"unit": "s"},
         "multiply_adds": spread([work / 1e6]) | {"unit": "million"},
+        "multiply_adds_locator": spread([located / 1e6]) | {"unit": "million"},
         "gemm_peak": spread([peak / 1e9]) | {"unit": "billion multiply-adds/s"},
         "network_of_peak": spread([work / alone["median"] / peak]) | {"unit": "of peak"},
     }

@@ -17,12 +17,13 @@ from leukoscope.showing.draw import resized
 
 SIDE = 224
 REFERENCE_SIDE = 128  # as in training/recipe/configs/reference.toml
-NAMES = ("reference", "mobilenet_v3_small", "efficientnet_b0", "resnet_50", "vit_b_16")
+DETECTOR_SIDE = 640  # as such detectors are trained and run
+NAMES = ("reference", "mobilenet_v3_small", "efficientnet_b0", "resnet_50", "vit_b_16", "yolo_nano")
 SOONEST = NAMES[:2]
 
 
 def build(name: str, side: int = SIDE):
-    """The Keras model of a peer, with fresh weights, four classes; the reference keeps its own size."""
+    """The Keras model of a peer, with fresh weights, four classes; reference and detector keep their own sizes."""
     import keras
 
     if name == "reference":
@@ -32,6 +33,8 @@ def build(name: str, side: int = SIDE):
         return build_network(read_config(CONFIGS / "reference.toml"))
     if name == "vit_b_16":
         return _vision_transformer(side)
+    if name == "yolo_nano":
+        return _detector(DETECTOR_SIDE)
     kinds = {
         "mobilenet_v3_small": keras.applications.MobileNetV3Small,
         "efficientnet_b0": keras.applications.EfficientNetB0,
@@ -56,6 +59,51 @@ def _vision_transformer(side: int, width: int = 768, depth: int = 12, heads: int
         x = layers.Add()([x, layers.Dense(width)(layers.Dense(4 * width, activation=gelu)(y))])
     x = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x))
     return keras.Model(inputs, layers.Dense(4)(x), name="vit_b_16")
+
+
+def _detector(side: int, classes: int = 4):
+    """A one-stage detector of the layout and size of YOLOv8n, as Ultralytics documents it: some 3 million parameters,
+    4 billion multiply-adds at 640 px. Gives (N, places, 64 + classes), boxes not read out of it."""
+    import keras
+    from keras import layers
+
+    def conv(x, filters: int, width: int = 3, stride: int = 1):
+        x = layers.Conv2D(filters, width, stride, padding="same", use_bias=False)(x)
+        return layers.Activation("silu")(layers.BatchNormalization()(x))
+
+    def stage(x, filters: int, depth: int, residual: bool = True):
+        x = conv(x, filters, 1)
+        parts = [x[..., : filters // 2], x[..., filters // 2 :]]
+        for _ in range(depth):
+            change = conv(conv(parts[-1], filters // 2), filters // 2)
+            parts.append(layers.Add()([parts[-1], change]) if residual else change)
+        return conv(layers.Concatenate()(parts), filters, 1)
+
+    def pooled(x, filters: int):
+        parts = [conv(x, filters // 2, 1)]
+        for _ in range(3):
+            parts.append(layers.MaxPooling2D(5, 1, padding="same")(parts[-1]))
+        return conv(layers.Concatenate()(parts), filters, 1)
+
+    def joined(x, other, filters: int):
+        return stage(layers.Concatenate()([x, other]), filters, 1, residual=False)
+
+    inputs = keras.Input((side, side, 3))
+    x = stage(conv(conv(inputs, 16, 3, 2), 32, 3, 2), 32, 1)
+    fine = stage(conv(x, 64, 3, 2), 64, 2)
+    middle = stage(conv(fine, 128, 3, 2), 128, 2)
+    coarse = pooled(stage(conv(middle, 256, 3, 2), 256, 1), 256)
+    up = layers.UpSampling2D()
+    half = joined(up(coarse), middle, 128)
+    fine = joined(up(half), fine, 64)
+    middle = joined(conv(fine, 64, 3, 2), half, 128)
+    coarse = joined(conv(middle, 128, 3, 2), coarse, 256)
+    answers = []
+    for x in (fine, middle, coarse):
+        boxes = layers.Conv2D(64, 1)(conv(conv(x, 64), 64))
+        kinds = layers.Conv2D(classes, 1)(conv(conv(x, 64), 64))
+        answers.append(layers.Reshape((-1, 64 + classes))(layers.Concatenate()([boxes, kinds])))
+    return keras.Model(inputs, layers.Concatenate(axis=1)(answers), name="yolo_nano")
 
 
 def export(name: str, folder: Path, side: int = SIDE) -> Path:

@@ -72,7 +72,7 @@ FLOORS = {
     ],
     "training": [
         *("data", "recipe", "fitting", "train", "scoring", "evaluate", "attributes", "export", "finetune"),
-        *("studies", "locating.fields", "locating", "publishing", "publish"),
+        *("studies", "locating.fields", "locating", "publishing", "publish", "documents"),
     ],
 }
 HELD = {"leukoscope": {"__init__", "__main__", "pretrained"}, "training": {"__init__"}}

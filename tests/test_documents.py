@@ -25,12 +25,23 @@ from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.drawn.synthetic import draw_photo
 from leukoscope.model.checkpoint import METRICS_FILE
 from leukoscope.model.hub import EMBEDDED
-from leukoscope.showing.about import SETS, TEST
 from tests.mutants import LEAST, MODULES, RESULTS, noticed
 from tests.mutants import table as mutants_table
 from training.data.sources import copy_table, photo_table
-from training.publishing.card import IN_SHORT
-from training.studies.altered import CUTS, OTHERS, WAYS
+from training.documents import write
+from training.documents.lines import (
+    between,
+    labs,
+    listed,
+    metrics,
+    paragraph,
+    percent,
+    row,
+    sure,
+    with_interval,
+)
+from training.documents.write import TABLES, with_tables
+from training.studies.altered import OTHERS, WAYS
 from training.studies.compare import SCORED_ONLY, UNSEEN, markdown, read_table
 from training.studies.verdicts import VERDICTS_FILE, fitted_on_others
 
@@ -90,6 +101,7 @@ RUN_BY = {
     "python -m training.publish": "tests/test_readme.py::test_publishing_as_the_page_on_hosting_says",
     "python -m training.publishing.static_page": "tests/static_page/test_staging.py::"
     "test_the_command_writes_the_same_files",
+    "python -m training.documents.write": "tests/test_documents.py::test_the_command_writes_tables_and_leaves_all_else",
     "python -m benchmarks.elsewhere": "tests/benchmarks/test_elsewhere.py::"
     "test_others_compute_beside_it_and_end_with_it",
     "python -m benchmarks.processors": "tests/benchmarks/test_elsewhere.py::"
@@ -310,200 +322,78 @@ def test_speed_is_as_measured():
         assert f"    {line}".rstrip() in said
 
 
-def block(name: str, page: str = RESULTS_PAGE) -> list[str]:
-    """Lines of a page between <!-- name --> and <!-- -->, empty ones left out."""
-    (text,) = re.findall(rf"<!-- {name} -->\n(.*?)<!-- -->", page, re.DOTALL)
-    return [line for line in text.splitlines() if line]
+@pytest.mark.parametrize("document", TABLES)
+def test_tables_are_as_measured(document):
+    text = (ROOT / document).read_text()
+    assert with_tables(document, text) == text, "python -m training.documents.write"
 
 
-def row_of(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
+def test_the_command_writes_tables_and_leaves_all_else(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(write, "ROOT", tmp_path)
+    for document in TABLES:
+        (tmp_path / document).parent.mkdir(exist_ok=True)
+        as_it_is = (ROOT / document).read_text()
+        (tmp_path / document).write_text(
+            re.sub(r"(<!-- (?:labs|own-lab) -->\n).*?(?=<!-- -->)", r"\1old\n", as_it_is, flags=re.DOTALL)
+        )
+    assert write.main([]) == 0
+    for document in TABLES:
+        assert (tmp_path / document).read_text() == (ROOT / document).read_text()
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "README.md: as it was"
+    assert said[1] == "docs/results.md: written anew"
 
 
-def with_interval(score: dict, key: str) -> str:
-    low, high = score[f"{key}_95"]
-    return f"{score[key]:.3f} [{low:.3f}-{high:.3f}]"
+def test_a_table_has_one_place():
+    with pytest.raises(ValueError, match="has 0 places <!-- own-lab -->"):
+        with_tables("docs/training.md", "no table\n")
+    twice = "<!-- own-lab -->\n1\n<!-- -->\n" * 2
+    with pytest.raises(ValueError, match="has 2 places"):
+        with_tables("docs/training.md", twice)
+    assert "1" not in with_tables("docs/training.md", "<!-- own-lab -->\n@1@\n<!-- -->\n").split("@")
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def sure(score: dict) -> tuple[str, str]:
-    """How many answers are `confident`, and how many of these are right."""
-    right = percent(score["confident"]["accuracy"])
-    if interval := score["confident"].get("accuracy_95"):
-        right += " [{:.1f}-{:.1f}]".format(*(100 * limit for limit in interval))
-    return percent(score["confident"]["share"]), right
+def test_numbers_are_told_as_they_are():
+    score = {"n": 8, "accuracy": 0.5, "accuracy_95": [0.25, 0.8754], "confident": {"share": 0.1234, "accuracy": 1.0}}
+    assert row("a", percent(0.0567), 3) == "| a | 5.7 % | 3 |"
+    assert with_interval(score, "accuracy") == "0.500 [0.250-0.875]"
+    assert with_interval({"accuracy": 0.5}, "accuracy") == "0.500"
+    assert sure(score) == ("12.3 %", "100.0 %")
+    score["confident"]["accuracy_95"] = [0.98, 1.0]
+    assert sure(score) == ("12.3 %", "100.0 % [98.0-100.0]")
+    assert between([0.1, 0.25]) == "10.0 to 25.0 %"
+    assert [listed(words) for words in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+    code = f"`python -m {'x' * 30}`"
+    assert list(paragraph(f"{'w' * 100} {code} y")) == ["w" * 100, f"{code} y"]
 
 
 def test_recipes_are_compared_as_measured():
-    trials = {(row["variant"], row["trial"]): row for row in read_table()}
-    assert (ROOT / "training/results/comparison.md").read_text() == "\n".join(markdown(read_table())) + "\n"
-    lines, fitted = block("unseen"), fitted_on_others()
-    measured = [trial for trial in UNSEEN if ("default", trial) in trials]
-    for trial in measured:
-        row, lab = trials["default", trial], UNSEEN[trial]
-        found, balanced = percent(row["found"]), with_interval(row, "balanced_accuracy")
-        cells = f"{row['n']:,}", found, balanced, *sure(row | fitted[lab])
-        assert row_of("default", IN_SHORT[lab], *cells) in lines, trial
-        assert set(row["also"]) == set(SCORED_ONLY)
-        row = trials["one-way-up", trial]
-        cells = f"{row['n']:,}", percent(row["found"]), with_interval(row, "balanced_accuracy"), *sure(row)
-        assert row_of("one-way-up", IN_SHORT[lab], *cells) in lines, trial
-    for trial in ("without-bccd", "without-barcelona"):
-        row = trials["rules", trial]
-        cells = f"{row['n']:,}", "–", f"{row['balanced_accuracy']:.3f}", *sure(row)
-        assert row_of("rules", IN_SHORT[UNSEEN[trial]], *cells) in lines, trial
-    assert len([line for line in lines if line.startswith("| ")]) == 1 + 2 * len(measured) + 2
-    missing = [IN_SHORT[lab] for trial, lab in UNSEEN.items() if trial not in measured]
-    said = f"Not measured yet with the recipe as it is: models without {', '.join(missing)}."
-    assert (said in lines) == bool(missing)
-    own = [trials["default", trial]["locator"] for trial in measured]
-    assert ("The locators of these models never saw the lab either." in lines) == bool(own and all(own))
-    assert ("The locator of these models is the embedded one, which saw all labs but LISC." in lines) == bool(
-        own and not any(own)
-    )
+    trials = read_table()
+    assert (ROOT / "training/results/comparison.md").read_text() == "\n".join(markdown(trials)) + "\n"
+    own = [trial for trial in trials if trial["variant"] == "default"]
+    assert {UNSEEN[trial["trial"]] for trial in own} == set(fitted_on_others())
+    assert all(set(trial["also"]) == set(SCORED_ONLY) for trial in own)
 
 
-def test_every_lab_is_as_measured_and_stands_before_test():
-    metrics = json.loads((EMBEDDED / METRICS_FILE).read_text())
-    labs, kinds = block("labs"), block("kinds")
-    scored = {name: result for name, result in metrics["results"].items() if not name.startswith(TEST)}
-    assert set(scored) == {f"{lab}-test-photo" for lab in ("barcelona", "raabin", "munich_marrow", "lisc")}
-    for name, result in scored.items():
-        score = result["images"]["all"]
-        numbers = f"{score['n']:,}", f"{score['slides']:,}"
-        accuracies = with_interval(score, "balanced_accuracy"), with_interval(score, "accuracy")
-        assert row_of(SETS[name], *numbers, *accuracies, *sure(score)) in labs, name
-        for kind, row in result["unfamiliarity"].items():
-            assert row_of(kind.replace("_", " "), SETS[name], f"{row['n']:,}", f"{row['auroc']:.3f}") in kinds, kind
-    assert len(kinds) == 2 + sum(len(result["unfamiliarity"]) for result in scored.values())
+def test_every_lab_is_scored_and_stands_before_test():
+    assert set(labs()) == {f"{lab}-test-photo" for lab in ("barcelona", "raabin", "munich_marrow", "lisc")}
     places = [RESULTS_PAGE.index(part) for part in ("<!-- unseen -->", "<!-- labs -->", "| **default** (embedded)")]
     assert places == sorted(places)
-
-
-def test_attributes_are_as_measured():
-    page = (ROOT / "docs" / "attributes.md").read_text()
-    found = json.loads((EMBEDDED / METRICS_FILE).read_text())["attributes"]
-    for part in found.values():
-        assert f"{part['n']:,} cells, mean macro-F1 {part['macro_f1']:.3f}" in page
-        for name, row in part["attributes"].items():
-            numbers = (f"{row[key]:.3f}" for key in ("macro_f1", "constant", "usual"))
-            assert row_of(name.replace("_", " "), *numbers, percent(row["said"]), percent(row["right"])) in page, name
+    assert len(metrics()["results"]["bccd-test-copy"]["doubtful_photos"]) == 8
+    assert tuple(metrics()["altered"]) == WAYS
+    patches = json.loads((ROOT / "training/results/locator.json").read_text())["patches of red cells"]
+    assert patches["altered"] == len(OTHERS) * patches["patches"]
     by_eye = json.loads((ROOT / "training/results/by_eye.json").read_text())
-    assert {lab: row["nucleus_shape"]["cells"] for lab, row in by_eye.items()} == {"raabin": 60, "lisc": 40}
-    for lab, attributes in by_eye.items():
-        for name, row in attributes.items():
-            shares = percent(row["alike"]), percent(row["constant"])
-            assert row_of(IN_SHORT[lab], name.replace("_", " "), str(row["cells"]), *shares) in page, name
+    assert {lab: found["nucleus_shape"]["cells"] for lab, found in by_eye.items()} == {"raabin": 60, "lisc": 40}
 
 
-def test_pictures_without_a_white_cell_are_counted_as_measured():
-    rejected = json.loads((EMBEDDED / METRICS_FILE).read_text())["rejection"]
-    pictures, confident = (sum(row[key] for row in rejected.values()) for key in ("n", "confident"))
-    said = f"Of {pictures:,} pictures without a white cell {confident:,} are answered with the verdict `confident`"
-    assert said in " ".join(RESULTS_PAGE.split())
-    for kind, row in rejected.items():
-        assert row_of(kind, f"{row['n']:,}", f"{row['cell_found']:,}", f"{row['confident']:,}") in block("rejection")
-
-
-def test_test_is_answered_as_measured():
-    result = json.loads((EMBEDDED / METRICS_FILE).read_text())["results"]["bccd-test-copy"]
-    reference = json.loads((ROOT / "training/results/reference/metrics.json").read_text())["results"]["bccd-test-copy"]
-    photos = result["photos"]["all"]["n"]
-    right = [photos - len(each["photos_missed"]) for each in (result, reference)]
-    missed = {name: round(score["n"] * (1 - score["accuracy"])) for name, score in result["images"].items()}
-    text = " ".join(RESULTS_PAGE.split())
-    assert f"On TEST it is right on {right[0]} of {photos} photos, the reference on {right[1]}." in text
-    doubtful = missed["all"] - missed["without_doubtful"]
-    assert f"Of the {missed['all']:,} images that it misses {doubtful:,} are of the eight photos of doubtful" in text
-    assert len(result["doubtful_photos"]) == 8
-
-
-def test_what_the_embedded_model_learned_from_is_as_recorded():
-    spec = json.loads((EMBEDDED / "classifier.json").read_text())
-    text, trained = " ".join(block("trained")), spec["trained"]
-    assert f"{trained['photos']:,} photos of its labs" in text
-    assert f", {trained['validation_pictures']:,} more were held out" in text
-    assert "labs that they had never seen" in text
-    assert trained["verdicts"].startswith("answers of models of the same recipe to a lab that each had never seen")
-    fitted = json.loads(VERDICTS_FILE.read_text())
+def test_the_embedded_model_has_the_verdicts_that_were_fitted():
+    spec, fitted = (json.loads(file.read_text()) for file in (EMBEDDED / "classifier.json", VERDICTS_FILE))
+    said = "answers of models of the same recipe to a lab that each had never seen"
+    assert spec["trained"]["verdicts"].startswith(said)
     assert [spec["temperature"], spec["thresholds"]["confident"], spec["thresholds"]["unfamiliar"]] == [
         fitted[key] for key in ("temperature", "confident", "unfamiliar")
     ]
-    assert f"An answer is `confident` from a probability of {spec['thresholds']['confident']:.2f} on." in text
-
-
-def test_the_locator_is_as_measured():
-    scored = json.loads((ROOT / "training/results/locator.json").read_text())
-    boxes = {
-        "the Kaggle photos, as annotated": "boxes, bccd",
-        "those without a contradiction": "boxes, bccd, where labels.csv agrees",
-        "PBC": "boxes, barcelona",
-        "Raabin-WBC": "boxes, raabin",
-    }
-    for words, key in boxes.items():
-        row = scored[key]
-        counts = [f"{row[name]:,}" for name in ("pictures", "annotated", "two_on_one", "one_on_two")]
-        shares = [f"{row[name]:.3f}" for name in ("recall", "precision", "mean_overlap")]
-        assert row_of(words, *counts[:2], *shares, *counts[2:]) in block("boxes"), key
-    for words, lab in (("PBC", "barcelona"), ("Raabin-WBC", "raabin"), ("Munich bone marrow", "munich_marrow")):
-        row = scored[f"one cell, {lab}"]
-        first = f"{row['pictures']:,}", f"{row['first']:,}", percent(row["first_share"])
-        assert row_of(words, *first) in block("middles"), lab
-    for over, row in scored["overlays"].items():
-        assert row_of(over, *(f"{row[key]:,}" for key in ("cells", "lost", "added"))) in block("overlays"), over
-    text, fields, patches = " ".join(RESULTS_PAGE.split()), scored["fields, lisc"], scored["patches of red cells"]
-    assert f"some cell is found in {fields['found']:,} of {fields['pictures']:,}." in text
-    ways = patches["altered"] // patches["patches"]
-    assert ways == len(OTHERS)
-    assert (
-        f"Of {patches['patches']:,} patches of red cells alone something is taken for a white cell in "
-        f"{patches['as_they_are']:,}; of these patches altered in {ways} ways, {patches['altered']:,} in all, in "
-        f"{patches['altered_with_cell']:,}."
-    ) in text
-
-
-def test_pictures_cut_close_are_answered_as_measured():
-    counts = json.loads((EMBEDDED / METRICS_FILE).read_text())["altered"]
-    assert tuple(counts) == WAYS
-    dyed = [counts[name] for name in CUTS if "quick" not in name]
-    quick = [counts[name] for name in CUTS if "quick" in name]
-    found = [row["found"] / row["n"] for row in dyed]
-    for words, shares in (
-        ("cell found", found),
-        ("right, as dyed", [row["right"] / row["n"] for row in dyed]),
-        ("right, quick stain", [row["right"] / row["n"] for row in quick]),
-        ("marked `confident`, as dyed", [row["confident"] / row["n"] for row in dyed]),
-        ("of these right", [row["confident_right"] / row["confident"] for row in dyed]),
-        ("marked `confident`, quick stain", [row["confident"] / row["n"] for row in quick]),
-        ("of these right, quick stain", [row["confident_right"] / row["confident"] for row in quick]),
-    ):
-        assert row_of(words, *(f"{share:.3f}" for share in shares)) in block("cuts"), words
-
-
-def test_other_stains_and_cameras_are_answered_as_measured():
-    counts = json.loads((EMBEDDED / METRICS_FILE).read_text())["altered"]
-    for name in ("whole photo", *OTHERS):
-        row = counts[name]
-        shares = (row["found"] / row["n"], row["right"] / row["n"], row["confident"] / row["n"])
-        shares += (row["confident_right"] / row["confident"],)
-        words = "as it is" if name == "whole photo" else name
-        assert row_of(words, *(f"{share:.3f}" for share in shares)) in block("others"), name
-
-
-def test_what_cells_of_ones_own_bring_is_as_measured():
-    files = sorted((ROOT / "training/results").glob("own_lab*.json"))
-    lines = block("own-lab", TRAINING_PAGE)
-    assert len(lines) == 2 + len(files)
-    for file in files:
-        values = json.loads(file.read_text())
-        row = values["new_lab"]
-        cells = IN_SHORT[values.get("lab", "barcelona")], f"{row['n']:,}", f"{row['before']:.3f}", f"{row['after']:.3f}"
-        (line,) = [line for line in lines if " | ".join(cells) in line]
-        for old in values.get("old_labs", {"TEST": values.get("old_lab")}).values():
-            assert f"{old['before']:.3f} to {old['after']:.3f}" in line
 
 
 def test_labels_doubted_are_as_many_as_audited():

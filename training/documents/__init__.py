@@ -1,0 +1,1 @@
+"""What was measured goes in; the tables of the documents come out."""

@@ -1,0 +1,169 @@
+"""Tables of labs: those never seen, those of the embedded model, TEST, cells of other kinds, a lab of one's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from leukoscope.model.checkpoint import METRICS_FILE, SPEC_FILE
+from leukoscope.model.hub import EMBEDDED
+from leukoscope.showing.about import SETS, TEST
+from training.documents.lines import (
+    Lines,
+    between,
+    head,
+    labs,
+    listed,
+    paragraph,
+    percent,
+    read,
+    row,
+    sure,
+    with_interval,
+)
+from training.publishing.card import IN_SHORT
+from training.studies.compare import RESULTS, UNSEEN, read_table
+from training.studies.verdicts import fitted_on_others
+
+COMPARED = ("default", "one-way-up", "finer-steps", "rules")  # recipes that the table of labs left out shows
+
+
+def never_seen() -> dict[str, dict[str, Any]]:
+    """Lab -> what the model of the present recipe that never saw it answered, judged by the other labs' verdicts."""
+    fitted = fitted_on_others()
+    own = {line["trial"]: line for line in read_table() if line["variant"] == "default"}
+    return {lab: own[trial] | fitted[lab] for trial, lab in UNSEEN.items() if trial in own}
+
+
+def short() -> Lines:
+    """The README's summary."""
+    unseen, scored = never_seen(), labs()
+    lisc = scored.pop("lisc-test-photo")["images"]["all"]
+    said = [
+        f"{result['images']['all']['balanced_accuracy']:.3f} ({IN_SHORT[name.removesuffix('-test-photo')]})"
+        for name, result in scored.items()
+    ]
+    yield from paragraph(
+        f"**Labs that it learned from**, on cells held out: balanced accuracy {listed(said)}.", "- ", "  "
+    )
+    said = [f"{line['balanced_accuracy']:.3f} ({IN_SHORT[lab]})" for lab, line in unseen.items()]
+    located = (
+        "" if all(line["locator"] for line in unseen.values()) else ", on cells that a locator found which had seen it"
+    )
+    yield from paragraph(
+        f"**Labs never seen**: {listed(said)}, each by a model trained without that lab{located}; "
+        f"{lisc['balanced_accuracy']:.3f} (LISC), by the model in this package.",
+        "- ",
+        "  ",
+    )
+    marked = [line["confident"] for line in (*unseen.values(), lisc)]
+    shares, right = sorted(m["share"] for m in marked), sorted(m["accuracy"] for m in marked)
+    yield from paragraph(
+        f"**Marked `confident`** in labs never seen: {between(shares)} of the cells, depending on the lab; "
+        f"{between(right)} of these are right.",
+        "- ",
+        "  ",
+    )
+    yield f"- **Left to a person** in labs never seen: the other {between([1 - share for share in shares[::-1]])}."
+
+
+def unseen() -> Lines:
+    """Recipes on labs left out."""
+    yield from head(
+        "recipe", "lab left out", "cells", "cell found", "balanced accuracy", "marked `confident`", "of these right"
+    )
+    table, ours = read_table(), never_seen()
+    for variant in COMPARED:
+        of = {line["trial"]: line for line in table if line["variant"] == variant}
+        for trial, lab in UNSEEN.items():
+            if trial in of:
+                line = ours[lab] if variant == "default" else of[trial]
+                found = percent(line["found"]) if "found" in line else "–"
+                balanced = with_interval(line, "balanced_accuracy")
+                yield row(variant, IN_SHORT[lab], f"{line['n']:,}", found, balanced, *sure(line))
+    yield ""
+    if missing := [IN_SHORT[lab] for lab in UNSEEN.values() if lab not in ours]:
+        yield f"Not measured yet with the recipe as it is: models without {', '.join(missing)}."
+        yield ""
+    located = [line["locator"] for line in ours.values()]
+    if not any(located):
+        yield "The locator of these models is the embedded one, which saw all labs but LISC."
+    elif all(located):
+        yield "The locators of these models never saw the lab either."
+
+
+def of_labs() -> Lines:
+    """The embedded model on each lab."""
+    yield from head(
+        "lab", "cells", "slides or fields", "balanced accuracy", "accuracy", "marked `confident`", "of these right"
+    )
+    for name, result in labs().items():
+        score = result["images"]["all"]
+        numbers = f"{score['n']:,}", f"{score['slides']:,}"
+        yield row(
+            SETS[name],
+            *numbers,
+            with_interval(score, "balanced_accuracy"),
+            with_interval(score, "accuracy"),
+            *sure(score),
+        )
+
+
+def trained() -> Lines:
+    """What the embedded model learned from, and where its verdicts are from."""
+    spec = read(EMBEDDED / SPEC_FILE)
+    yield from paragraph(
+        f"The embedded model learned from {spec['trained']['photos']:,} photos of its labs, "
+        f"{spec['trained']['validation_pictures']:,} more were held out by slide or field. Its temperature and "
+        "thresholds were fitted on answers of the models above to labs that they had never seen."
+    )
+    yield f"An answer is `confident` from a probability of {spec['thresholds']['confident']:.2f} on."
+
+
+def test() -> Lines:
+    """TEST, beside what others have on it."""
+    folders = {
+        "**default** (embedded)": EMBEDDED,
+        "reference recipe, trained here": RESULTS / "reference",
+    }
+    scored = {words: read(folder / METRICS_FILE)["results"][f"{TEST}copy"] for words, folder in folders.items()}
+    yield from head("", "accuracy", "macro-F1", "without 8 photos of doubtful label", "by photo (71)", "parameters")
+    for words, result in scored.items():
+        images = result["images"]
+        cells = [
+            with_interval(images["all"], "accuracy"),
+            with_interval(images["all"], "macro_f1"),
+            with_interval(images["without_doubtful"], "accuracy"),
+            with_interval(result["photos"]["all"], "accuracy"),
+        ]
+        yield row(words, *cells, f"{read(folders[words] / SPEC_FILE)['trained']['parameters']:,}")
+    yield row("reference, as its author reports", "0.860", "0.86", "", "", "")
+    yield row("EfficientNet-B4, 384 px, nine views: best published that could be verified", "0.893", "", "", "", "")
+    yield ""
+    ours, theirs = scored.values()
+    photos = ours["photos"]["all"]["n"]
+    right = [photos - len(each["photos_missed"]) for each in (ours, theirs)]
+    missed = {name: round(score["n"] * (1 - score["accuracy"])) for name, score in ours["images"].items()}
+    yield from paragraph(
+        f"On TEST it is right on {right[0]} of {photos} photos, the reference on {right[1]}. Of the {missed['all']:,} "
+        f"images that it misses {missed['all'] - missed['without_doubtful']:,} are of the eight photos of doubtful "
+        "label. One photo is about a quarter of the monocyte images."
+    )
+
+
+def kinds() -> Lines:
+    """Cells of other kinds."""
+    yield from head("kind", "lab", "cells", "AUROC")
+    for name, result in labs().items():
+        for kind, found in result["unfamiliarity"].items():
+            yield row(kind.replace("_", " "), SETS[name], f"{found['n']:,}", f"{found['auroc']:.3f}")
+
+
+def own_lab() -> Lines:
+    """What cells of a new lab bring."""
+    yield from head("new lab", "other cells of it", "before", "after", "labs that it knew, before and after")
+    for file in sorted(RESULTS.glob("own_lab*.json")):
+        values = read(file)
+        new = values["new_lab"]
+        kept = (f"{what}: {old['before']:.3f} to {old['after']:.3f}" for what, old in values["old_labs"].items())
+        numbers = f"{new['n']:,}", f"{new['before']:.3f}", f"{new['after']:.3f}"
+        yield row(IN_SHORT[values["lab"]], *numbers, "; ".join(kept))
