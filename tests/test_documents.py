@@ -78,7 +78,7 @@ RUN_BY = {
     "python -m training.locating.score": "tests/training/test_locating_score.py::"
     "test_what_was_held_out_is_scored_and_kept",
     "python -m training.data.table": "tests/training/test_data.py::test_real_folders_load_whole",
-    "python -m training.studies.sheets": "tests/training/test_sheets.py::test_the_command_draws_three_pictures",
+    "python -m training.studies.sheets": "tests/training/test_sheets.py::test_the_command_draws_four_pictures",
     "python -m training.train training/recipe/configs/default.toml --all": "tests/training/test_export.py::"
     "test_a_run_on_all_photos_takes_the_verdicts_of_one_that_held_some_out",
     "python -m training.export runs/default-all": "tests/training/test_export.py::"

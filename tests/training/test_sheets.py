@@ -30,10 +30,11 @@ def test_lines_show_what_they_are_for(examples):
     assert all(examples[i]["doubt"] for i in doubted)
 
 
-def test_the_command_draws_three_pictures(blood_cells, tmp_path, capsys):
-    assert sheets.main([str(tmp_path / "drawn"), "--data", str(blood_cells)]) == 0
+def test_the_command_draws_four_pictures(blood_cells, pbc, tmp_path, capsys):
+    assert sheets.main([str(tmp_path / "drawn"), "--data", str(blood_cells), "--pbc", str(pbc), "--labs", ""]) == 0
     said = capsys.readouterr().out
-    for name in ("copies", "fields", "doubtful"):
+    assert f"colours.png: 8 lines, {8 * (1 + sheets.VARIANTS)} pictures" in said
+    for name in ("copies", "fields", "doubtful", "colours"):
         picture = cv2.imread(str(tmp_path / "drawn" / f"{name}.png"))
         assert picture.std() > 20
         assert f"{name}.png: " in said

@@ -24,7 +24,13 @@ from training.publishing.card import IN_SHORT
 from training.studies.compare import RESULTS, UNSEEN, read_table
 from training.studies.verdicts import fitted_on_others
 
-COMPARED = ("default", "one-way-up", "finer-steps", "rules")  # recipes that the table of labs left out shows
+COMPARED = (
+    "default",
+    "one-way-up",
+    "larger-steps",
+    "other-colours",
+    "rules",
+)  # recipes that the table of labs left out shows
 
 
 def never_seen() -> dict[str, dict[str, Any]]:

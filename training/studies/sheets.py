@@ -1,25 +1,37 @@
-"""What is special about the Kaggle set, drawn from your own copy of it. docs/data.md says what to see.
+"""What is special about the Kaggle set, and what training makes of colours, drawn from your own copies of the data.
 
-python -m training.studies.sheets OUT      # -> OUT/copies.png, fields.png, doubtful.png; needs BLOOD_CELLS_DIR
+    python -m training.studies.sheets OUT      # -> OUT/copies.png, fields.png, doubtful.png; needs BLOOD_CELLS_DIR
+                                               # and colours.png: of each lab that is at hand ($PBC_DIR, $LABS_DIR)
+
+docs/data.md says what to see. The last has a cell of each type and lab as it is, and beside it as the network meets it.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from itertools import islice
 from pathlib import Path
 from textwrap import fill
 
 import numpy as np
 
 from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.smear.preprocess import frame
 from training.data.sources import LABELS, DataError
-from training.data.table import add_data_arguments, load_examples, only_cell_types, pictures, where
+from training.data.table import add_data_arguments, examples_of, labels_of, only_cell_types, pictures, where
+from training.fitting.examples import framing_of
+from training.fitting.locator import FirstCells, locator_path
+from training.recipe.augment import augment
+from training.recipe.config import CONFIGS, Config, read_config
 
 COPIES = 5  # of each photo that is shown
 COLUMNS = 6  # of the doubtful photos
+VARIANTS = 9  # of each cell as training has it
+TRIED = 5  # photos of a type, until a cell is found in one
 
 Line = list[tuple[int, str]]  # rows of the table, and what stands above each
+Pictures = list[list[tuple[np.ndarray, str]]]  # lines of pictures, and what stands above each
 
 
 def copies(examples) -> list[Line]:
@@ -65,42 +77,68 @@ def _caption(row: dict) -> str:
     return f"{row['photo']} · {row['split'].upper()}\n{LABELS[row['label']]}"
 
 
-def draw(examples, lines: list[Line], out: Path) -> None:
+def colours(examples, config: Config) -> Pictures:
+    """A line for each type of each lab of a recipe: a cell as it is, and as the network meets it in training."""
+    rng = np.random.default_rng(config.seed)
+    labs, labels = np.asarray(examples["lab"]), labels_of(examples)
+    photos = (np.asarray(examples["kind"]) == "photo") & (np.asarray(examples["split"]) == "train")
+    margin, framing = config.framing.size // 4, framing_of(config)
+    cells, inside = FirstCells(locator_path(config.locator), config.locator.threshold), slice(margin, -margin)
+    lines: Pictures = []
+    for lab in config.data.labs:
+        for label, name in enumerate(CELL_TYPES):
+            rows = examples.select(rng.permutation(np.flatnonzero(photos & (labs == lab) & (labels == label)))[:TRIED])
+            found = ((image, cell) for image in pictures(rows) if (cell := cells.of(image)))
+            for image, cell in islice(found, 1):
+                crop = frame(image, framing, cell, margin)
+                met = [augment(crop, framing.size, config.augment, rng) for _ in range(VARIANTS)]
+                lines.append([(crop[inside, inside], f"{lab},\n{name}"), *((picture, "") for picture in met)])
+    return lines
+
+
+def shown(examples, lines: list[Line]) -> Pictures:
+    """The pictures of lines of rows."""
+    seen = iter(pictures(examples.select([i for line in lines for i, _ in line])))
+    return [[(next(seen), text) for _, text in line] for line in lines]
+
+
+def draw(lines: Pictures, out: Path) -> None:
     """Draw the pictures of each line beside each other, with what stands above them."""
     from matplotlib.figure import Figure
 
     columns = max(map(len, lines))
     figure = Figure((2.2 * columns, 2.2 * len(lines)), layout="constrained")
-    axes = figure.subplots(len(lines), columns, squeeze=False)
-    for ax in axes.ravel():
-        ax.axis("off")
-    places = [
-        (ax, text) for line, row in zip(lines, axes, strict=True) for (_, text), ax in zip(line, row, strict=False)
-    ]
-    shown = pictures(examples.select([i for line in lines for i, _ in line]))
-    for (ax, text), picture in zip(places, shown, strict=True):
-        ax.imshow(picture)
-        ax.set_title(text, fontsize=7)
+    for line, row in zip(lines, figure.subplots(len(lines), columns, squeeze=False), strict=True):
+        for ax in row:
+            ax.axis("off")
+        for (picture, text), ax in zip(line, row, strict=False):
+            ax.imshow(picture)
+            ax.set_title(text, fontsize=7)
     figure.savefig(out, dpi=110)
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training.studies.sheets",
-        description="Draw copies of photos, fields on both sides of the split, and doubtful labels of the Kaggle set.",
+        description="Draw copies of photos, fields on both sides of the split, and doubtful labels of the Kaggle set; "
+        "and cells of each lab beside what training makes of their colours.",
     )
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for the pictures; made if it is not there")
     add_data_arguments(parser)
     args = parser.parse_args(argv)
     try:
-        examples = where(only_cell_types(load_examples(args.data)), lab="bccd")
+        everything = only_cell_types(examples_of(args))
+        examples = where(everything, lab="bccd")
         args.out.mkdir(parents=True, exist_ok=True)
+        sheets: dict[str, Pictures] = {}
         for make in (copies, fields, doubtful):
-            lines = make(examples)
-            if not lines:
+            sheets[make.__name__] = shown(examples, make(examples))
+            if not sheets[make.__name__]:
                 raise DataError(f"nothing to draw for {make.__name__}.png: this is not the Kaggle set with its photos")
-            draw(examples, lines, args.out / f"{make.__name__}.png")
-            print(f"{args.out / make.__name__}.png: {len(lines)} lines, {sum(map(len, lines))} pictures")
+        sheets["colours"] = colours(everything, read_config(CONFIGS / "default.toml"))
+        for name, lines in sheets.items():
+            draw(lines, args.out / f"{name}.png")
+            print(f"{args.out / name}.png: {len(lines)} lines, {sum(map(len, lines))} pictures")
     except (DataError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
