@@ -24,20 +24,16 @@ from training.publishing.card import IN_SHORT
 from training.studies.compare import RESULTS, UNSEEN, read_table
 from training.studies.verdicts import fitted_on_others
 
-COMPARED = (
-    "default",
-    "one-way-up",
-    "larger-steps",
-    "other-colours",
-    "rules",
-)  # recipes that the table of labs left out shows
+# Recipes that the table of labs left out shows.
+COMPARED = ("default", "one-way-up", "larger-steps", "other-colours", "rules")
 
 
 def never_seen() -> dict[str, dict[str, Any]]:
-    """Lab -> what the model of the present recipe that never saw it answered, judged by the other labs' verdicts."""
+    """Lab -> what the model of the present recipe that never saw it answered, judged by the other labs' verdicts; those
+    whose verdicts are not fitted yet are left out."""
     fitted = fitted_on_others()
     own = {line["trial"]: line for line in read_table() if line["variant"] == "default"}
-    return {lab: own[trial] | fitted[lab] for trial, lab in UNSEEN.items() if trial in own}
+    return {lab: own[trial] | fitted[lab] for trial, lab in UNSEEN.items() if trial in own and lab in fitted}
 
 
 def short() -> Lines:
@@ -81,8 +77,7 @@ def unseen() -> Lines:
     for variant in COMPARED:
         of = {line["trial"]: line for line in table if line["variant"] == variant}
         for trial, lab in UNSEEN.items():
-            if trial in of:
-                line = ours[lab] if variant == "default" else of[trial]
+            if line := ours.get(lab) if variant == "default" else of.get(trial):
                 found = percent(line["found"]) if "found" in line else "–"
                 balanced = with_interval(line, "balanced_accuracy")
                 yield row(variant, IN_SHORT[lab], f"{line['n']:,}", found, balanced, *sure(line))
