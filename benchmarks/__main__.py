@@ -141,12 +141,11 @@ def measure(paths: dict[str, list[Path]], folder: Path, quick: bool) -> dict[str
             "decode_copies": (ours.decode, "copies"),
             "predict_copies": (classifier.predict, "copies"),
         }
-        sizes = {"reference": peers.REFERENCE_SIDE, "yolo_nano": peers.DETECTOR_SIDE}
-        calls |= {n: (peers.by_onnx(path, sizes.get(n, side)), "photos") for n, path in models.items()}
+        calls |= {n: (peers.by_onnx(path, peers.SIDES.get(n, side)), "photos") for n, path in models.items()}
         model = peers.build("reference")
-        calls["keras_call"] = (lambda d: model(peers.whole_picture(d, peers.REFERENCE_SIDE)).numpy(), "photos")
+        calls["keras_call"] = (lambda d: model(peers.whole_picture(d, peers.SIDES["reference"])).numpy(), "photos")
         calls["keras_predict"] = (
-            lambda d: model.predict(peers.whole_picture(d, peers.REFERENCE_SIDE), verbose=0),
+            lambda d: model.predict(peers.whole_picture(d, peers.SIDES["reference"]), verbose=0),
             "photos",
         )
         times: dict[str, list[float]] = {name: [] for name in calls}

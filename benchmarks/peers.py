@@ -16,8 +16,8 @@ from leukoscope.pictures.images import read_image
 from leukoscope.showing.draw import resized
 
 SIDE = 224
-REFERENCE_SIDE = 128  # as in training/recipe/configs/reference.toml
-DETECTOR_SIDE = 640  # as such detectors are trained and run
+# Of peers with a size of their own: as training/recipe/configs/reference.toml says, and as such detectors are run.
+SIDES = {"reference": 128, "yolo_nano": 640}
 NAMES = ("reference", "mobilenet_v3_small", "efficientnet_b0", "resnet_50", "vit_b_16", "yolo_nano")
 SOONEST = NAMES[:2]
 
@@ -34,7 +34,7 @@ def build(name: str, side: int = SIDE):
     if name == "vit_b_16":
         return _vision_transformer(side)
     if name == "yolo_nano":
-        return _detector(DETECTOR_SIDE)
+        return _detector(SIDES[name])
     kinds = {
         "mobilenet_v3_small": keras.applications.MobileNetV3Small,
         "efficientnet_b0": keras.applications.EfficientNetB0,

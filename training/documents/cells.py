@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from training.documents.lines import Lines, head, metrics, paragraph, percent, read, row
+from leukoscope.model.checkpoint import read_json
+from leukoscope.model.hub import EMBEDDED
+from training.documents.lines import Lines, paragraph, percent
 from training.publishing.card import IN_SHORT
+from training.scoring.metrics import read_metrics
+from training.scoring.tables import head, row
 from training.studies.altered import CUTS, OTHERS
 from training.studies.compare import RESULTS
 
@@ -21,7 +25,7 @@ PARTS = {"unseen": "Cells whose type was not learned either", "whole test part":
 
 def rejection() -> Lines:
     """Pictures without a white cell."""
-    rejected = metrics()["rejection"]
+    rejected = read_metrics(EMBEDDED)["rejection"]
     pictures, confident = (sum(line[key] for line in rejected.values()) for key in ("n", "confident"))
     yield from paragraph(
         f"Of {pictures:,} pictures without a white cell {confident:,} are answered with the verdict `confident`, each "
@@ -36,7 +40,7 @@ def rejection() -> Lines:
 
 def cuts() -> Lines:
     """PBC's cells cut close, as dyed and quickly stained."""
-    counts = metrics()["altered"]
+    counts = read_metrics(EMBEDDED)["altered"]
     dyed, quick = ([counts[name] for name in CUTS if ("quick" in name) == stained] for stained in (False, True))
     widths = [f"{cells:g}" if cells else "whole photo" for is_quick, cells in CUTS.values() if not is_quick]
     yield from head("", *widths)
@@ -54,9 +58,10 @@ def cuts() -> Lines:
 
 def others() -> Lines:
     """PBC's cells as other stains and cameras would show them."""
+    counts = read_metrics(EMBEDDED)["altered"]
     yield from head("", "cell found", "right", "marked `confident`", "of these right")
     for name in ("whole photo", *OTHERS):
-        line = metrics()["altered"][name]
+        line = counts[name]
         shares = [line[key] / line["n"] for key in ("found", "right", "confident")]
         shares.append(line["confident_right"] / line["confident"])
         yield row("as it is" if name == "whole photo" else name, *(f"{share:.3f}" for share in shares))
@@ -64,15 +69,16 @@ def others() -> Lines:
 
 def located() -> dict[str, Any]:
     """The locator's scores."""
-    return read(RESULTS / "locator.json")
+    return read_json(RESULTS / "locator.json")
 
 
 def boxes() -> Lines:
     """Boxes against those annotated."""
+    scored = located()
     columns = "annotated boxes of", "pictures", "cells", "recall", "precision", "mean overlap"
     yield from head(*columns, "two boxes on one cell", "one box on two")
     for words, key in BOXES.items():
-        line = located()[key]
+        line = scored[key]
         before, after = ([f"{line[name]:,}" for name in names] for names in (ASKED, DOUBLE))
         yield row(words, *before, *(f"{line[name]:.3f}" for name in ("recall", "precision", "mean_overlap")), *after)
 
@@ -104,7 +110,7 @@ def overlays() -> Lines:
 
 def attributes() -> Lines:
     """WBCAtt's test part."""
-    for part, found in metrics()["attributes"].items():
+    for part, found in read_metrics(EMBEDDED)["attributes"].items():
         yield f"{PARTS[part]}: {found['n']:,} cells, mean macro-F1 {found['macro_f1']:.3f}."
         yield ""
         yield from head("attribute", "macro-F1", "constant", "usual of the type", "said", "of these right")
@@ -117,7 +123,7 @@ def attributes() -> Lines:
 def by_eye() -> Lines:
     """Cells read by a person."""
     yield from head("lab", "attribute", "cells", "alike", "constant")
-    for lab, found in sorted(read(RESULTS / "by_eye.json").items()):
+    for lab, found in sorted(read_json(RESULTS / "by_eye.json").items()):
         for name, line in found.items():
             shares = percent(line["alike"]), percent(line["constant"])
             yield row(IN_SHORT[lab], name.replace("_", " "), line["cells"], *shares)

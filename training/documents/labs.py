@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from leukoscope.model.checkpoint import METRICS_FILE, SPEC_FILE
+from leukoscope.model.checkpoint import METRICS_FILE, SPEC_FILE, read_json, read_spec
 from leukoscope.model.hub import EMBEDDED
 from leukoscope.showing.about import SETS, TEST
 from training.documents.lines import (
     Lines,
     between,
-    head,
     labs,
     listed,
     paragraph,
     percent,
-    read,
-    row,
     sure,
     with_interval,
 )
-from training.publishing.card import IN_SHORT
+from training.publishing.card import IN_SHORT, unseen_labs
+from training.scoring.tables import head, row
 from training.studies.compare import RESULTS, UNSEEN, read_table
 from training.studies.verdicts import fitted_on_others
 
@@ -32,8 +30,7 @@ def never_seen() -> dict[str, dict[str, Any]]:
     """Lab -> what the model of the present recipe that never saw it answered, judged by the other labs' verdicts; those
     whose verdicts are not fitted yet are left out."""
     fitted = fitted_on_others()
-    own = {line["trial"]: line for line in read_table() if line["variant"] == "default"}
-    return {lab: own[trial] | fitted[lab] for trial, lab in UNSEEN.items() if trial in own and lab in fitted}
+    return {line["lab"]: line for line in unseen_labs(read_spec(EMBEDDED)) if line["lab"] in fitted}
 
 
 def short() -> Lines:
@@ -111,13 +108,13 @@ def of_labs() -> Lines:
 
 def trained() -> Lines:
     """What the embedded model learned from, and where its verdicts are from."""
-    spec = read(EMBEDDED / SPEC_FILE)
+    spec = read_spec(EMBEDDED)
     yield from paragraph(
-        f"The embedded model learned from {spec['trained']['photos']:,} photos of its labs, "
-        f"{spec['trained']['validation_pictures']:,} more were held out by slide or field. Its temperature and "
+        f"The embedded model learned from {spec.trained['photos']:,} photos of its labs, "
+        f"{spec.trained['validation_pictures']:,} more were held out by slide or field. Its temperature and "
         "thresholds were fitted on answers of the models above to labs that they had never seen."
     )
-    yield f"An answer is `confident` from a probability of {spec['thresholds']['confident']:.2f} on."
+    yield f"An answer is `confident` from a probability of {spec.thresholds.confident:.2f} on."
 
 
 def test() -> Lines:
@@ -126,7 +123,7 @@ def test() -> Lines:
         "**default** (embedded)": EMBEDDED,
         "reference recipe, trained here": RESULTS / "reference",
     }
-    scored = {words: read(folder / METRICS_FILE)["results"][f"{TEST}copy"] for words, folder in folders.items()}
+    scored = {words: read_json(folder / METRICS_FILE)["results"][f"{TEST}copy"] for words, folder in folders.items()}
     yield from head("", "accuracy", "macro-F1", "without 8 photos of doubtful label", "by photo (71)", "parameters")
     for words, result in scored.items():
         images = result["images"]
@@ -136,7 +133,7 @@ def test() -> Lines:
             with_interval(images["without_doubtful"], "accuracy"),
             with_interval(result["photos"]["all"], "accuracy"),
         ]
-        yield row(words, *cells, f"{read(folders[words] / SPEC_FILE)['trained']['parameters']:,}")
+        yield row(words, *cells, f"{read_json(folders[words] / SPEC_FILE)['trained']['parameters']:,}")
     yield row("reference, as its author reports", "0.860", "0.86", "", "", "")
     yield row("EfficientNet-B4, 384 px, nine views: best published that could be verified", "0.893", "", "", "", "")
     yield ""
@@ -163,7 +160,7 @@ def own_lab() -> Lines:
     """What cells of a new lab bring."""
     yield from head("new lab", "other cells of it", "before", "after", "labs that it knew, before and after")
     for file in sorted(RESULTS.glob("own_lab*.json")):
-        values = read(file)
+        values = read_json(file)
         new = values["new_lab"]
         kept = (f"{what}: {old['before']:.3f} to {old['after']:.3f}" for what, old in values["old_labs"].items())
         numbers = f"{new['n']:,}", f"{new['before']:.3f}", f"{new['after']:.3f}"

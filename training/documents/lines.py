@@ -1,17 +1,15 @@
-"""What a table is made of: rows, numbers with their intervals, shares in words."""
+"""What tables say: numbers with their intervals, shares in words, text in lines."""
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from leukoscope.model.checkpoint import METRICS_FILE
 from leukoscope.model.hub import EMBEDDED
 from leukoscope.showing.about import TEST
+from training.scoring.metrics import read_metrics
 
 WIDTH = 120  # characters to a line of text
 HELD = "\x00"  # a space at which no line may end
@@ -19,30 +17,9 @@ HELD = "\x00"  # a space at which no line may end
 Lines = Iterator[str]
 
 
-def read(file: Path) -> Any:
-    """What a file of results says."""
-    return json.loads(file.read_text())
-
-
-def metrics() -> dict[str, Any]:
-    """The scores of the embedded checkpoint."""
-    return read(EMBEDDED / METRICS_FILE)
-
-
 def labs() -> dict[str, dict[str, Any]]:
-    """Those of every lab but TEST: name of the set -> its result."""
-    return {name: result for name, result in metrics()["results"].items() if not name.startswith(TEST)}
-
-
-def row(*cells: object) -> str:
-    """A line of a table."""
-    return f"| {' | '.join(map(str, cells))} |"
-
-
-def head(*cells: str) -> Lines:
-    """The first two lines of a table."""
-    yield row(*cells)
-    yield "|" + len(cells) * "---|"
+    """The embedded checkpoint's scores of every lab but TEST: name of the set -> its result."""
+    return {name: result for name, result in read_metrics(EMBEDDED)["results"].items() if not name.startswith(TEST)}
 
 
 def paragraph(text: str, first: str = "", then: str = "") -> Lines:

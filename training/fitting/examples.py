@@ -157,6 +157,12 @@ def framing_of(config: Config) -> Framing:
     return Framing(**config.framing.model_dump())
 
 
+def margin_of(config: Config) -> int:
+    """Room on each side for a crop to turn and move in without showing what lies beyond, px; a whole photo has no more
+    to show."""
+    return config.framing.size // 4 if config.framing.kind == "cell" else 0
+
+
 def first_cells(config: Config, run: Path) -> FirstCells | None:
     """What finds the cells that a run frames; None where it frames whole photos."""
     if config.framing.kind == "photo":

@@ -11,7 +11,7 @@ import numpy as np
 from leukoscope.smear.preprocess import normalise
 from training.data.attributes import attributes_taught
 from training.fitting.batches import Batches, even_labs, taught
-from training.fitting.examples import first_cells, framed, framing_of, training_rows, with_negatives
+from training.fitting.examples import first_cells, framed, framing_of, margin_of, training_rows, with_negatives
 from training.fitting.precision import native_bfloat16, resolved
 from training.fitting.run_folder import (
     KEPT_FILE,
@@ -88,8 +88,7 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
     replicas = Replicas(distribute)
     tf.config.experimental.enable_op_determinism()  # the same seed gives the same weights, to the last bit
     train_rows, val_rows = training_rows(config, examples)
-    # Room for the crop to turn and move in without showing what lies beyond; a whole photo has no more to show.
-    margin = config.framing.size // 4 if config.framing.kind == "cell" else 0
+    margin = margin_of(config)
     framing, cells = framing_of(config), first_cells(config, folder)
     crops, train_rows = framed(train_rows, framing, margin, "training", cells)
     negatives = with_negatives(crops, train_rows, config, margin, cells)

@@ -112,8 +112,8 @@ def unseen_labs(spec: Spec) -> list[dict]:
     """How models of the default's recipe did on a lab that they were trained without; none of another recipe.
 
     Returns:
-        For each lab its name in `LABS` and in short, n, balanced_accuracy with its interval, and confident (share,
-        accuracy), by thresholds fitted on the other labs.
+        For each lab its row of the comparison, its name in `LABS` (lab) and in short (name), and confident (share,
+        accuracy) by thresholds fitted on the other labs.
     """
     from training.studies.compare import UNSEEN, configured, read_table
     from training.studies.verdicts import fitted_on_others
@@ -122,8 +122,7 @@ def unseen_labs(spec: Spec) -> list[dict]:
     for row in read_table():
         lab = UNSEEN.get(row["trial"])
         if lab and row["variant"] == "default" and _same_recipe(spec, configured("default", row["trial"])):
-            kept = {key: row[key] for key in ("n", "balanced_accuracy", "balanced_accuracy_95", "confident")}
-            found.append({"lab": lab, "name": IN_SHORT.get(lab, lab), **kept, **marked.get(lab, {})})
+            found.append({**row, "lab": lab, "name": IN_SHORT.get(lab, lab), **marked.get(lab, {})})
     return sorted(found, key=lambda row: row["lab"])
 
 

@@ -43,6 +43,7 @@ from training.data.labs import SCORED_ONLY
 from training.data.sources import DataError
 from training.data.table import add_data_arguments, labels_of, load_examples, where
 from training.recipe.config import CONFIGS, Config, ConfigError, checked, to_toml
+from training.scoring import tables
 
 VARIANTS_FILE = CONFIGS / "variants.toml"
 RESULTS = Path(__file__).parents[1] / "results"
@@ -251,10 +252,8 @@ def markdown(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _table(head: tuple[str, ...], lines: list[list[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield "|" + len(head) * "---|"
-    for line in lines:
-        yield f"| {' | '.join(line)} |"
+    yield from tables.head(*head)
+    yield from (tables.row(*line) for line in lines)
 
 
 def _line(trials: dict[str, dict[str, Any]]) -> Iterator[str]:

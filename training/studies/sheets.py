@@ -20,7 +20,7 @@ from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.smear.preprocess import frame
 from training.data.sources import LABELS, DataError
 from training.data.table import add_data_arguments, examples_of, labels_of, only_cell_types, pictures, where
-from training.fitting.examples import framing_of
+from training.fitting.examples import framing_of, margin_of
 from training.fitting.locator import FirstCells, locator_path
 from training.recipe.augment import augment
 from training.recipe.config import CONFIGS, Config, read_config
@@ -82,7 +82,7 @@ def colours(examples, config: Config) -> Pictures:
     rng = np.random.default_rng(config.seed)
     labs, labels = np.asarray(examples["lab"]), labels_of(examples)
     photos = (np.asarray(examples["kind"]) == "photo") & (np.asarray(examples["split"]) == "train")
-    margin, framing = config.framing.size // 4, framing_of(config)
+    margin, framing = margin_of(config), framing_of(config)
     cells, inside = FirstCells(locator_path(config.locator), config.locator.threshold), slice(margin, -margin)
     lines: Pictures = []
     for lab in config.data.labs:
