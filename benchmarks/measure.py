@@ -74,6 +74,9 @@ def multiply_adds(path: Path, height: int, width: int) -> int:
     graph = onnx.shape_inference.infer_shapes(graph, data_prop=True).graph
     shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.value_info, *graph.output)}
     weights = {w.name: list(w.dims) for w in graph.initializer}
+    for node in graph.node:  # a kernel in integers reaches its convolution by way of a node that gives it its scale
+        if node.op_type == "DequantizeLinear" and node.input[0] in weights:
+            weights[node.output[0]] = weights[node.input[0]]
     total = 0
     for node in graph.node:
         given = shapes.get(node.output[0])

@@ -108,7 +108,6 @@ RUN_BY = {
     "test_answers_are_the_same_on_a_processor_without_avx512",
     "python -m benchmarks.before": "tests/benchmarks/test_benchmarks.py::"
     "test_two_builds_are_asked_in_turns_and_compared",
-    "python -m benchmarks.int8": "tests/benchmarks/test_benchmarks.py::test_int8_is_measured_beside_what_is_shipped",
     "python -m pip install -r space/requirements.txt": "tests/space/test_staged.py::test_",
     "python space/app.py": "tests/space/test_one_photo.py::test_",
     "pip install -r streamlit_app/requirements.txt": "tests/test_package.py::test_",

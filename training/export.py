@@ -4,10 +4,11 @@
     python -m training.export runs/default CHECKPOINT --verdicts training/results/verdicts.json     # from other labs
     python -m training.export runs/default-all FINAL --verdicts CHECKPOINT      # a run that held nothing out
 
-Exports the weights that were kept to ONNX and to Keras's unpacked layout, compares the two on real crops, and records a
-golden pair. Temperature and thresholds are those that `training.studies.verdicts` fitted on labs left out, if they are
-named, else they are fitted on the validation fold. A run that held no fold out has nothing to fit them on: it takes the
-former, or those of a checkpoint of the same recipe that did.
+Exports the weights that were kept to ONNX and to Keras's unpacked layout, compares the two on real crops, brings the
+ONNX graph to integers of 8 bits, compares again, and records a golden pair. Temperature and thresholds are those that
+`training.studies.verdicts` fitted on labs left out, if they are named, else they are fitted on the validation fold. A
+run that held no fold out has nothing to fit them on: it takes the former, or those of a checkpoint of the same recipe
+that did.
 """
 
 from __future__ import annotations
@@ -45,13 +46,16 @@ from training.attributes.scores import fit_sure
 from training.data.attributes import fitting_rows, numbers, taught_rows
 from training.data.sources import DRAWN, DataError
 from training.data.table import NONE, add_data_arguments, data_words, examples_of, is_drawn, targets_of
-from training.fitting.examples import first_cells, framed, framing_of, on_all, training_rows
+from training.fitting.examples import first_cells, framed, framing_of, of_each_lab, on_all, training_rows
+from training.fitting.integers import in_integers
 from training.fitting.run_folder import KEPT_FILE, RunError, precision_of, read_history
 from training.recipe.config import Config, ConfigError, in_precision, read_config, recorded
 from training.scoring.thresholds import Answered, VerdictsError, fit, read_verdicts
 
 PARITY_CROPS = 256
 PARITY_TOLERANCE = 1e-4  # of a probability
+ROUNDED_CROPS = 256  # that show how far the values of each map reach, before they are integers
+ROUNDED_TOLERANCE = 0.03  # of a probability, in the mean
 CONFIDENT_ACCURACY = 0.99  # of answers marked confident on the validation fold, half a point above what is promised
 ONNX_OUTPUTS = ("features", "feature_map")  # beside those of the heads
 LEAST_CONFIDENT = 0.9  # probability of such an answer: in labs never seen they are less often right than held-out ones
@@ -74,11 +78,13 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
     Raises:
         RunError: if the run has no weights yet, or `verdicts` is missing, not asked for, or of another recipe.
         VerdictsError: if the file is none, or of another recipe.
-        ExportError: if ONNX Runtime and Keras differ by more than 1e-4.
+        ExportError: if ONNX Runtime and Keras differ by more than 1e-4, or by more than 0.03 in the mean once the graph
+            is in integers.
         CheckpointError: if the folder holds something that is no checkpoint.
     """
     import keras
 
+    from leukoscope.smear.preprocess import normalise
     from training.recipe.heads import fit_head
     from training.recipe.networks import NORMALISATION, answering, build, types_alone
 
@@ -114,9 +120,15 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
 
         more = train_rows.select(range(min(max(0, PARITY_CROPS - len(val_crops)), len(train_rows))))
         parity_crops = np.concatenate([val_crops, framed(more, framing, 0, "parity", cells)[0]])[:PARITY_CROPS]
-        difference = parity(model, folder / ONNX_FILE, parity_crops)
+        difference = differences(model, folder / ONNX_FILE, parity_crops).max()
         if difference > PARITY_TOLERANCE:
             raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
+        reaching, _ = framed(of_each_lab(train_rows, ROUNDED_CROPS), framing, 0, "calibration", cells)
+        parts = np.array_split(reaching, -(-len(reaching) // 16))
+        in_integers(folder / ONNX_FILE, "image", (normalise(part, NORMALISATION) for part in parts))
+        rounded = differences(model, folder / ONNX_FILE, parity_crops).mean()
+        if rounded > ROUNDED_TOLERANCE:
+            raise ExportError(f"in integers the graph differs from Keras by {rounded:.2g} of a probability in the mean")
 
         sure = {}
         if config.fit.attributes and len(rows := fitting_rows(examples)):
@@ -151,7 +163,11 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
                 "drawn": "synthetic" in config.data.labs,
                 "epochs": len(read_history(run)),
                 "parameters": model.count_params(),
-                "parity": {"crops": len(parity_crops), "largest_difference": difference},
+                "parity": {
+                    "crops": len(parity_crops),
+                    "largest_difference": float(difference),
+                    "mean_difference_in_integers": float(rounded),
+                },
                 "config": config.model_dump(),
                 "precision": precision_of(run, config),  # what "auto" meant where it was trained
                 "commit": source_commit(),
@@ -240,8 +256,8 @@ def run_onnx(path: Path, crops: np.ndarray, output: str = "logits") -> np.ndarra
     return np.concatenate([session.run([output], {"image": normalise(part, NORMALISATION)})[0] for part in parts])
 
 
-def parity(model, path: Path, crops: np.ndarray) -> float:
-    """Largest difference of a type's probability between Keras and ONNX Runtime over framed crops."""
+def differences(model, path: Path, crops: np.ndarray) -> np.ndarray:
+    """The largest difference of a type's probability between Keras and ONNX Runtime, a crop: (N,) of N framed ones."""
     from scipy.special import softmax
 
     from leukoscope.smear.preprocess import normalise
@@ -249,7 +265,7 @@ def parity(model, path: Path, crops: np.ndarray) -> float:
 
     ours = softmax(run_onnx(path, crops), axis=1)
     keras_ = softmax(types_alone(model).predict(normalise(crops, NORMALISATION), batch_size=64, verbose=0), axis=1)
-    return float(np.abs(ours - keras_).max())
+    return np.abs(ours - keras_).max(axis=1)
 
 
 def fit_verdicts(logits: np.ndarray, labels: np.ndarray, cell: float) -> tuple[float, Thresholds]:

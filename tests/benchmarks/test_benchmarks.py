@@ -1,7 +1,6 @@
 """The benchmarks run, give every row, and judge by the numbers they measured."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +9,12 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import before, int8
+from benchmarks import before
 from benchmarks.bars import Bar, bars, recorded_training, training_bar
 from benchmarks.measure import multiply_adds, process, spread, timed_over
 from benchmarks.peers import NAMES, SOONEST
 from benchmarks.pictures import files
-from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.model.hub import EMBEDDED
-from training.data.table import load_examples, pictures, where
 
 
 def rows(**medians) -> dict:
@@ -134,21 +131,3 @@ def test_multiply_adds_are_counted_layer_by_layer(tmp_path):
     onnx.save(helper.make_model(graph), tmp_path / "one.onnx")
     assert multiply_adds(tmp_path / "one.onnx", 8, 8) == 8 * 8 * 5 * 27
     assert 1e7 < multiply_adds(EMBEDDED / "model.onnx", 64, 64) < 1e9
-
-
-def test_int8_is_measured_beside_what_is_shipped(classifier, monkeypatch, capsys):
-    """How well int8 answers hangs on the processor, and it is not shipped: no bar is set for it."""
-    monkeypatch.setattr(int8, "REPEATS", 3)
-    assert int8.main(["--data", "synthetic:60"]) == 0
-    said = {
-        name: (float(size), float(accuracy))
-        for name, size, accuracy in re.findall(
-            r"^(float32|int8) +([\d.]+) MiB .* found, ([\d.]+) ", capsys.readouterr().out, re.MULTILINE
-        )
-    }
-    assert said["int8"][0] < said["float32"][0] / 2
-    test = where(load_examples("synthetic:60", pbc="", labs=""), split="test")
-    given = [classifier.predict(picture).label for picture in pictures(test)]
-    right = [name == CELL_TYPES[label] for name, label in zip(given, test["label"], strict=True) if name]
-    assert said["float32"][1] == pytest.approx(np.mean(right), abs=1e-4)
-    assert 0 <= said["int8"][1] <= 1

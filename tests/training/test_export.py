@@ -15,8 +15,9 @@ from tests.training.conftest import run_here
 from training.data.table import load_examples, only_cell_types, pictures
 from training.export import (
     ONNX_OUTPUTS,
+    ROUNDED_TOLERANCE,
+    differences,
     export_onnx,
-    parity,
     run_onnx,
 )
 from training.recipe.config import CONFIGS, read_config
@@ -33,7 +34,7 @@ def drawn_crops(smoke_checkpoint):
 def test_onnx_and_keras_agree(smoke_checkpoint, drawn_crops):
     model = keras.saving.load_model(smoke_checkpoint)
     assert len(drawn_crops) >= 190
-    assert parity(model, smoke_checkpoint / "model.onnx", drawn_crops) <= 1e-4
+    assert differences(model, smoke_checkpoint / "model.onnx", drawn_crops).mean() <= ROUNDED_TOLERANCE
 
 
 def test_embedded_onnx_and_keras_agree_on_real_crops(blood_cells, classifier):
@@ -42,14 +43,17 @@ def test_embedded_onnx_and_keras_agree_on_real_crops(blood_cells, classifier):
     photos = only_cell_types(load_examples(blood_cells, kinds=("photo",))).select(range(200))
     crops = np.stack([cell.crop for photo in pictures(photos) for cell in classifier.framed(photo, first=True)])
     assert len(crops) >= 190
-    assert parity(keras.saving.load_model(EMBEDDED), EMBEDDED / "model.onnx", crops) <= 1e-4
+    model = keras.saving.load_model(EMBEDDED)
+    assert differences(model, EMBEDDED / "model.onnx", crops).mean() <= 0.015
+    named = model.predict(normalise(crops, read_spec(EMBEDDED).normalisation), verbose=0).argmax(axis=1)
+    assert (run_onnx(EMBEDDED / "model.onnx", crops).argmax(axis=1) == named).mean() >= 0.98
 
 
-def test_parity_notices_other_weights(smoke_checkpoint, drawn_crops):
+def test_other_weights_are_noticed(smoke_checkpoint, drawn_crops):
     model = keras.saving.load_model(smoke_checkpoint)
     weights = model.get_weights()
     model.set_weights([w + 0.05 for w in weights])
-    assert parity(model, smoke_checkpoint / "model.onnx", drawn_crops[:20]) > 1e-4
+    assert differences(model, smoke_checkpoint / "model.onnx", drawn_crops[:20]).mean() > ROUNDED_TOLERANCE
 
 
 @pytest.mark.parametrize("name", ["reference", "default"])
