@@ -51,15 +51,16 @@ export function attributesOf(logits, names, sure) {
   return seen;
 }
 
-/** A row of logits, of the four types and "none of them", -> the prediction for the cell in a box. */
-export function predict(logits, box, image, spec, doubt, attributes = {}) {
+/** A row of logits, of the four types and "none of them", -> the prediction for a cell, {box, score}. */
+export function predict(logits, { box, score }, image, spec, doubt, attributes = {}) {
   const { labels, temperature, thresholds } = spec;
   const shares = softmax(logits.slice(0, labels.length), temperature);
   const all = softmax(logits, temperature);
   const none = all.slice(labels.length).reduce((a, b) => a + b, 0);
   const unfamiliarity = none + doubt * (1 - none - Math.max(...all.slice(0, labels.length)));
   const confidence = Math.max(...shares);
-  const sure = confidence >= thresholds.confident ? "confident" : "review";
+  const stands = confidence >= thresholds.confident && score >= (thresholds.sure_cell ?? 0); // none before format 5
+  const sure = stands ? "confident" : "review";
   return {
     label: labels[shares.indexOf(confidence)],
     probabilities: Object.fromEntries(labels.map((label, i) => [label, shares[i]])),

@@ -40,12 +40,13 @@ if TYPE_CHECKING:
 class Framed(NamedTuple):
     """What the network sees of one cell, uint8 (S, S, 3), and what of the answer is known before it runs.
 
-    box, cut: as of a `Prediction`.
+    box, cut: as of a `Prediction`. score: the locator's, 0-1; 1 of a picture that is looked at as a whole.
     """
 
     crop: np.ndarray
     box: tuple[int, int, int, int] | None
     cut: bool
+    score: float
 
 
 class Classifier:
@@ -216,7 +217,7 @@ class Classifier:
 
     def framed_cell(self, image: np.ndarray, cell: Cell) -> Framed:
         """What the network sees of one cell of a photo, RGB uint8 (H, W, 3)."""
-        return Framed(frame(image, self.spec.framing, cell), cell.box, cell.cut(image.shape))
+        return Framed(frame(image, self.spec.framing, cell), cell.box, cell.cut(image.shape), cell.score)
 
     def framed(self, source: ImageSource, first: bool = False) -> list[Framed]:
         """Decode a picture and frame its cells, or the most prominent alone, or the picture as a whole."""
@@ -230,7 +231,7 @@ class Classifier:
 
     def _framed(self, image: np.ndarray, first: bool) -> list[Framed]:
         if self._locator is None:
-            return [Framed(frame(image, self.spec.framing), None, False)]
+            return [Framed(frame(image, self.spec.framing), None, False, 1.0)]
         cells = self._locator.locate(image)
         return [self.framed_cell(image, cell) for cell in cells[: 1 if first else None]]
 
@@ -243,7 +244,7 @@ class Classifier:
             shares, strange = self.probabilities(logits), self.unfamiliarity(logits)
             seen = calibration.attributes_of(more[0], self.spec.attributes) if more else [{} for _ in batch]
             for cell, *answer in zip(batch, shares, strange, seen, strict=True):
-                predictions.append(judged(self.spec, cell.box, cell.cut, *answer))
+                predictions.append(judged(self.spec, cell.box, cell.cut, cell.score, *answer))
         return predictions
 
     def answer_each(self, pictures: list[list[Framed]]) -> list[list[Prediction]]:

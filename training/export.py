@@ -192,7 +192,9 @@ def _lent_verdicts(config: Config, verdicts: Path | None, locator: Path) -> Lent
     """Temperature and thresholds from elsewhere; None for a run that fits its own."""
     if verdicts and verdicts.is_file():
         fitted = read_verdicts(verdicts, config)
-        thresholds = Thresholds(fitted["confident"], fitted["unfamiliar"], config.locator.threshold)
+        thresholds = Thresholds(
+            fitted["confident"], fitted["unfamiliar"], config.locator.threshold, fitted["sure_cell"]
+        )
         source = f"answers of models of the same recipe to a lab that each had never seen: {', '.join(fitted['labs'])}"
         return Lent(fitted["temperature"], thresholds, source)
     if config.data.folds > 1:
@@ -278,8 +280,8 @@ def fit_verdicts(logits: np.ndarray, labels: np.ndarray, cell: float) -> tuple[f
     """
     one_of_four = labels < NONE
     own = {"held out": Answered(logits[one_of_four], labels[one_of_four])}
-    temperature, confident, unfamiliar = fit(own, CONFIDENT_ACCURACY, LEAST_CONFIDENT)
-    return temperature, Thresholds(confident=confident, unfamiliar=unfamiliar, cell=cell)
+    fitted = fit(own, CONFIDENT_ACCURACY, LEAST_CONFIDENT)
+    return fitted.temperature, Thresholds(fitted.confident, fitted.unfamiliar, cell)
 
 
 def write_golden(folder: Path, config: Config) -> None:

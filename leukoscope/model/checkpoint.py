@@ -24,7 +24,7 @@ from leukoscope.errors import CheckpointError
 from leukoscope.files import write_whole
 from leukoscope.smear.preprocess import Framing, Normalisation
 
-FORMAT_VERSION = 4  # 1 and 2 had no locator, 3 no attributes
+FORMAT_VERSION = 5  # 1 and 2 had no locator, 3 no attributes, 4 no `sure_cell`
 OLDEST_VERSION = 3  # that can still be read
 
 SPEC_FILE = "classifier.json"
@@ -71,11 +71,14 @@ class Thresholds:
     confident: calibrated probability (0-1) from which a label stands; below it the verdict is `review`.
     unfamiliar: unfamiliarity (0-1) above which the verdict is `unfamiliar`; 1: never.
     cell: the locator's score (0-1) from which something is a white cell.
+    sure_cell: the locator's score from which its label may stand; below it the verdict is `review` however probable the
+        label: the network tells types apart, and has one for a platelet on a red cell too. 0: from any.
     """
 
     confident: float
     unfamiliar: float = 1.0
     cell: float = 0.5
+    sure_cell: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ def judged(
     spec: Spec,
     box: tuple[int, int, int, int] | None,
     cut: bool,
+    score: float,
     shares: np.ndarray,
     unfamiliarity: float,
     attributes: dict[str, Attribute],
@@ -58,18 +59,20 @@ def judged(
         spec: of the checkpoint.
         box: of the cell, as of a `Prediction`.
         cut: likewise.
+        score: the locator's, 0-1.
         shares: its probabilities in the order of the spec's labels, float (4,).
         unfamiliarity: 0-1.
         attributes: what is seen in it.
     """
     confidence = float(shares.max())
-    sure = "confident" if confidence >= spec.thresholds.confident else "review"
+    limits = spec.thresholds
+    sure = "confident" if confidence >= limits.confident and score >= limits.sure_cell else "review"
     return Prediction(
         label=spec.labels[int(shares.argmax())],
         probabilities=dict(zip(spec.labels, map(float, shares), strict=True)),
         confidence=confidence,
         box=box,
-        verdict="unfamiliar" if unfamiliarity > spec.thresholds.unfamiliar else sure,
+        verdict="unfamiliar" if unfamiliarity > limits.unfamiliar else sure,
         cut=cut,
         unfamiliarity=float(unfamiliarity),
         attributes=attributes,

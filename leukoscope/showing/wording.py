@@ -97,8 +97,8 @@ def explanation(prediction: Prediction) -> str:
     cut = f" {CUT_NOTE}" if prediction.cut else ""
     if prediction.verdict == "review":
         return (
-            f"The model is not sure enough to decide: {first} {p_first}, {second} {p_second}. "
-            f"Look yourself, and compare the cards of both below.{cut}"
+            f"The model is not sure enough, of the type or that this is a white cell: {first} {p_first}, "
+            f"{second} {p_second}. Look yourself, and compare the cards of both below.{cut}"
         )
     return f"The model is {p_first} sure. Next comes {second} with {p_second}.{cut}"
 

@@ -193,6 +193,10 @@ EMBEDDED_SPEC = read_spec(EMBEDDED)
             "thresholds.unfamiliar must be 0-1, not -0.1",
         ),
         ({"thresholds": replace(EMBEDDED_SPEC.thresholds, cell=1.5)}, "thresholds.cell must be 0-1, not 1.5"),
+        (
+            {"thresholds": replace(EMBEDDED_SPEC.thresholds, sure_cell=-1.0)},
+            "thresholds.sure_cell must be 0-1, not -1.0",
+        ),
     ],
 )
 def test_values_with_which_nothing_can_be_answered(changes, said):
@@ -203,7 +207,7 @@ def test_values_with_which_nothing_can_be_answered(changes, said):
 def test_the_least_and_the_most_that_a_spec_may_hold():
     changes = {"framing": replace(EMBEDDED_SPEC.framing, field=4.0), "temperature": 1e-9}
     for value in (0.0, 1.0):
-        thresholds = replace(EMBEDDED_SPEC.thresholds, confident=value, unfamiliar=value, cell=value)
+        thresholds = replace(EMBEDDED_SPEC.thresholds, confident=value, unfamiliar=value, cell=value, sure_cell=value)
         assert replace(EMBEDDED_SPEC, thresholds=thresholds, **changes).thresholds == thresholds
 
 
@@ -213,7 +217,7 @@ NORMALISATION = {"mean": [0, 0, 0], "std": [1, 1, 1]}
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format_version": 5}, "format 5 is newer than this library reads (4): upgrade leukoscope"),
+        ({"format_version": 6}, "format 6 is newer than this library reads (5): upgrade leukoscope"),
         ({"format_version": None}, "no format_version: not a checkpoint of Leukoscope"),
         ({"b": 1, "a": 1}, "unknown key a, b"),
         ({"x" * 300: 1}, f"unknown key {'x' * 200}"),
@@ -251,7 +255,8 @@ def test_a_spec_of_the_least_is_read(copy):
     (copy / SPEC_FILE).write_text(json.dumps(values))
     spec = read_spec(copy)
     assert (spec.files, spec.trained) == ({}, {})
-    assert (spec.thresholds.confident, spec.thresholds.unfamiliar, spec.thresholds.cell) == (1, 1.0, 0.5)
+    limits = spec.thresholds
+    assert (limits.confident, limits.unfamiliar, limits.cell, limits.sure_cell) == (1, 1.0, 0.5, 0.0)
     assert spec.normalisation == Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     assert isinstance(spec.labels, tuple)
 

@@ -10,6 +10,7 @@ from leukoscope.drawn.synthetic import draw_photo
 from leukoscope.model.ahead import BATCH
 from leukoscope.model.checkpoint import LOCATOR_FILE, ONNX_FILE
 from leukoscope.model.graphs import open_graph, open_locator
+from leukoscope.model.prediction import judged
 from leukoscope.pictures.images import read_image
 from leukoscope.smear.preprocess import frame
 
@@ -77,18 +78,27 @@ def test_answers_are_those_of_the_steps_one_by_one(classifier):
             inputs = ((crop - spec.normalisation.mean) / spec.normalisation.std)[None].astype(np.float32)
             logits = session.run(["logits"], {"image": inputs})[0][0].astype(np.float64)
             powers = np.exp((logits[:4] - logits[:4].max()) / spec.temperature)
-            answers.append((cell.box, cell.cut(photo.shape), powers / powers.sum()))
+            answers.append((cell.box, cell.cut(photo.shape), cell.score, powers / powers.sum()))
         scanned = classifier.scan(photo)
         assert [(p.box, p.cut) for p in scanned] == [answer[:2] for answer in answers]
-        for prediction, (_, _, probabilities) in zip(scanned, answers, strict=True):
+        for prediction, (_, _, score, probabilities) in zip(scanned, answers, strict=True):
             np.testing.assert_allclose(list(prediction.probabilities.values()), probabilities, atol=1e-4)
             if prediction.unfamiliarity > spec.thresholds.unfamiliar:
                 assert prediction.verdict == "unfamiliar"
             else:
-                sure = prediction.confidence >= spec.thresholds.confident
+                sure = prediction.confidence >= spec.thresholds.confident and score >= spec.thresholds.sure_cell
                 assert prediction.verdict == ("confident" if sure else "review")
         first = classifier.predict(photo)
         assert first.box == (scanned[0].box if scanned else None)
+
+
+def test_a_label_stands_only_for_what_was_surely_found(classifier):
+    """A platelet on a red cell was an eosinophil with 0.99; the locator took it for a cell with 0.58 alone."""
+    spec = classifier.spec
+    assert 0.6 < spec.thresholds.sure_cell < 0.8
+    for score, verdict in ((spec.thresholds.sure_cell, "confident"), (0.58, "review")):
+        given = judged(spec, (1, 2, 30, 40), False, score, np.array([0.997, 0.001, 0.001, 0.001]), 0.01, {})
+        assert (given.label, given.verdict) == ("eosinophil", verdict)
 
 
 def test_no_cell_is_said_not_guessed(classifier):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -63,17 +64,37 @@ def test_confident_is_the_lowest_threshold_that_keeps_the_promise_in_every_lab()
 def test_what_is_fitted_keeps_what_it_promises():
     rng = np.random.default_rng(3)
     labs = {"a": answered(rng, 6_000, classes=5), "b": answered(rng, 3_000, 1.5, classes=5)}
-    temperature, confident, limit = fit(labs)
-    strange = [np.mean(unfamiliarity(own.logits, temperature) > limit) for own in labs.values()]
+    found = fit(labs)
+    strange = [np.mean(unfamiliarity(own.logits, found.temperature) > found.unfamiliar) for own in labs.values()]
     assert np.mean(strange) == pytest.approx(0.02, abs=1e-3)
+    assert found.sure_cell == 0.0, "nothing is known of how surely they were found"
     for own in labs.values():
-        row = as_marked(own, temperature, confident, limit)
+        row = as_marked(own, found)
         assert row["n"] == len(own.labels) + own.missed
         assert row["right"] >= 0.97
         assert 0 < row["share"] < 1
-    assert fit(labs, least=0.999)[1] == 0.999
+    assert fit(labs, least=0.999).confident == 0.999
     four = {"a": Answered(labs["a"].logits[:, :4], labs["a"].labels)}
-    assert fit(four)[2] == 1.0, "nothing was taught as none of the four"
+    assert fit(four).unfamiliar == 1.0, "nothing was taught as none of the four"
+
+
+def test_what_was_hardly_found_is_no_confident_answer_and_costs_the_others_none():
+    rng = np.random.default_rng(4)
+    plain = {lab: answered(rng, 4_000, 1.2, classes=5) for lab in "ab"}
+    labs = {}
+    for lab, own in plain.items():
+        faint = np.arange(len(own.labels)) % 20 == 0  # one in twenty: no white cell at all, and sure of a type
+        logits = np.where(faint[:, None], [12.0, 0, 0, 0, -9], own.logits)
+        labels = np.where(faint, rng.integers(1, 4, len(faint)), own.labels)
+        scores = np.where(faint, 0.55, rng.uniform(0.7, 0.95, len(faint)))
+        labs[lab] = Answered(logits, labels, own.missed, scores)
+    found = fit(labs)
+    assert 0.55 < found.sure_cell < 0.72
+    blind = fit({lab: Answered(own.logits, own.labels, own.missed) for lab, own in labs.items()})
+    for own in labs.values():
+        row = as_marked(own, found)
+        assert row["right"] >= 0.97
+        assert row["share"] > as_marked(own, blind)["share"] + 0.01
 
 
 @pytest.fixture
@@ -81,7 +102,7 @@ def fitted(smoke_run, tmp_path):
     """A file for the recipe of the drawn run."""
     file = tmp_path / "verdicts.json"
     recipe = of_the_recipe(read_config(smoke_run / "config.toml"))
-    numbers = {"temperature": 1.25, "confident": 0.875, "unfamiliar": 0.5}
+    numbers = {"temperature": 1.25, "confident": 0.875, "unfamiliar": 0.5, "sure_cell": 0.625}
     file.write_text(json.dumps(numbers | {"labs": {"raabin": {}, "bccd": {}}, "recipe": recipe}))
     return file
 
@@ -99,7 +120,13 @@ def test_other_labs_folds_names_and_locators_are_no_other_recipe(smoke_run, fitt
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"recipe": {}, "temperature": "hot", "confident": 1, "unfamiliar": 1, "labs": {}}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"recipe": {}, "temperature": "hot", "confident": 1, "unfamiliar": 1, "sure_cell": 0, "labs": {}}',
+    ],
 )
 def test_a_file_that_is_none_is_named(smoke_run, tmp_path, text):
     file = tmp_path / "v.json"
@@ -110,7 +137,7 @@ def test_a_file_that_is_none_is_named(smoke_run, tmp_path, text):
 
 def test_numbers_that_cannot_be_are_refused(smoke_run, fitted):
     values = json.loads(fitted.read_text())
-    for change in ({"temperature": 0}, {"confident": 1.5}, {"unfamiliar": -0.1}):
+    for change in ({"temperature": 0}, {"confident": 1.5}, {"unfamiliar": -0.1}, {"sure_cell": 2}):
         fitted.write_text(json.dumps(values | change))
         with pytest.raises(VerdictsError, match="must be above 0"):
             read_verdicts(fitted, read_config(smoke_run / "config.toml"))
@@ -120,8 +147,8 @@ def test_a_checkpoint_takes_them_over(smoke_run, fitted, tmp_path):
     done = run_here("training.export", smoke_run, tmp_path / "out", "--verdicts", fitted, "--data", "synthetic:80")
     assert done.returncode == 0, done.stderr
     spec = read_spec(tmp_path / "out")
-    assert (spec.temperature, spec.thresholds.confident, spec.thresholds.unfamiliar) == (1.25, 0.875, 0.5)
-    assert spec.thresholds.cell == read_config(smoke_run / "config.toml").locator.threshold
+    cell = read_config(smoke_run / "config.toml").locator.threshold
+    assert (spec.temperature, *astuple(spec.thresholds)) == (1.25, 0.875, 0.5, cell, 0.625)
     assert spec.trained["verdicts"].endswith("a lab that each had never seen: raabin, bccd")
 
 

@@ -60,7 +60,7 @@ def ask(classifier, examples) -> Answers:
     return Answers(labels_of(examples), *map(np.array, zip(*given, strict=True)), slide, photo, doubt != "")
 
 
-def graph_output(classifier, examples, output: str, what: str) -> tuple[np.ndarray, np.ndarray]:
+def graph_output(classifier, examples, output: str, what: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What the graph itself gives for the most prominent cell of every row, with a progress bar.
 
     Args:
@@ -70,7 +70,8 @@ def graph_output(classifier, examples, output: str, what: str) -> tuple[np.ndarr
         what: stands before the bar.
 
     Returns:
-        The output (M, ...), and which rows it is of, int (M,): those in which a white cell was found.
+        The output (M, ...); which rows it is of, int (M,): those in which a white cell was found; and the locator's
+        scores of these cells, float (M,).
     """
     from tqdm import tqdm
 
@@ -80,7 +81,7 @@ def graph_output(classifier, examples, output: str, what: str) -> tuple[np.ndarr
     seen = np.array([i for i, cell in enumerate(framed) if isinstance(cell, Framed)], int)
     crops = [framed[i].crop for i in seen]
     parts = [classifier.run(np.stack(crops[i : i + 64]), [output])[0] for i in range(0, len(crops), 64)]
-    return np.concatenate(parts), seen
+    return np.concatenate(parts), seen, np.array([framed[i].score for i in seen])
 
 
 def by_photo(answers: Answers) -> Answers:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from training.recipe.config import Config, in_precision
 
 RIGHT = 0.97  # of the answers marked confident, on each lab
 UNFAMILIAR_SHARE = 0.02  # of the cells of the four types that may be called unfamiliar, in the mean of the labs
+FAINT_SHARE = 0.05  # of them that may be found too faintly for a confident answer, likewise
 OF_THE_DATA = {"labs", "folds", "fold"}  # settings in which a recipe may differ from the one that was fitted on
 
 
@@ -27,16 +28,27 @@ class VerdictsError(ValueError):
 class Answered:
     """What was answered to cells of the four types that the model was not trained on.
 
-    logits: float (N, 4 or 5). labels: int (N,). missed: pictures more, in which no cell was found.
+    logits: float (N, 4 or 5). labels: int (N,). missed: pictures more, in which no cell was found. scores: the
+        locator's of the cells, float (N,); None: not known.
     """
 
     logits: np.ndarray
     labels: np.ndarray
     missed: int = 0
+    scores: np.ndarray | None = None
 
 
-def fit(labs: Mapping[str, Answered], right: float = RIGHT, least: float = 0.0) -> tuple[float, float, float]:
-    """Temperature, and the thresholds `confident` and `unfamiliar`, by the rules of `training.studies.verdicts`.
+class Fitted(NamedTuple):
+    """The temperature, and what `leukoscope.model.checkpoint.Thresholds` says of the other three."""
+
+    temperature: float
+    confident: float
+    unfamiliar: float
+    sure_cell: float
+
+
+def fit(labs: Mapping[str, Answered], right: float = RIGHT, least: float = 0.0) -> Fitted:
+    """Temperature and thresholds, by the rules of `training.studies.verdicts`.
 
     Args:
         labs: each lab's answers.
@@ -44,15 +56,22 @@ def fit(labs: Mapping[str, Answered], right: float = RIGHT, least: float = 0.0) 
         least: below which `confident` may not fall.
     """
     temperature = fit_temperature(labs)
-    limit = _unfamiliar_from(labs, temperature)
-    sure = [_of_known(own, temperature, limit) for own in labs.values()]
-    return temperature, max(least, fit_confident(sure, right)), limit
+    scores = [unfamiliarity(own.logits, temperature) for own in labs.values()]
+    # 1 where nothing taught "none of the four".
+    taught = all(own.logits.shape[1] > NONE for own in labs.values())
+    limit = round(_quantile(scores, 1 - UNFAMILIAR_SHARE), 4) if taught else 1.0
+    found = [own.scores for own in labs.values() if own.scores is not None]
+    sure_cell = round(_quantile(found, FAINT_SHARE), 4) if len(found) == len(labs) else 0.0
+    sure = [_of_known(own, temperature, limit, sure_cell) for own in labs.values()]
+    return Fitted(temperature, max(least, fit_confident(sure, right)), limit, sure_cell)
 
 
-def _of_known(own: Answered, temperature: float, limit: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of the answers that are not unfamiliar: the probabilities of the types given (N,), and whether these are right
-    (N,)."""
+def _of_known(own: Answered, temperature: float, limit: float, sure_cell: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of the answers that are not unfamiliar, to cells that were surely found: the probabilities of the types given
+    (N,), and whether these are right (N,)."""
     shares, known = probabilities(own.logits, temperature), unfamiliarity(own.logits, temperature) <= limit
+    if own.scores is not None:
+        known &= own.scores >= sure_cell
     return shares.max(axis=1)[known], (shares.argmax(axis=1) == own.labels)[known]
 
 
@@ -70,15 +89,10 @@ def fit_temperature(labs: Mapping[str, Answered]) -> float:
     return round(float(np.exp(result.x)), 4)
 
 
-def _unfamiliar_from(labs: Mapping[str, Answered], temperature: float) -> float:
-    """The unfamiliarity that `UNFAMILIAR_SHARE` of the cells exceed, each lab counting the same; 1 where nothing taught
-    "none of the four"."""
-    if any(own.logits.shape[1] == NONE for own in labs.values()):
-        return 1.0
-    scores = [unfamiliarity(own.logits, temperature) for own in labs.values()]
-    weights = np.concatenate([np.full(len(score), 1 / len(score)) for score in scores])
-    limit = np.quantile(np.concatenate(scores), 1 - UNFAMILIAR_SHARE, weights=weights, method="inverted_cdf")
-    return round(float(limit), 4)
+def _quantile(labs: Sequence[np.ndarray], share: float) -> float:
+    """The value that this share of all values is no higher than, each lab counting the same."""
+    weights = np.concatenate([np.full(len(lab), 1 / len(lab)) for lab in labs])
+    return float(np.quantile(np.concatenate(labs), share, weights=weights, method="inverted_cdf"))
 
 
 def fit_confident(sure: Sequence[tuple[np.ndarray, np.ndarray]], right: float) -> float:
@@ -99,11 +113,11 @@ def fit_confident(sure: Sequence[tuple[np.ndarray, np.ndarray]], right: float) -
     return float(np.ceil(tried[enough][0] * 1e4) / 1e4) if enough.any() else 1.0
 
 
-def as_marked(own: Answered, temperature: float, confident: float, limit: float) -> dict[str, float]:
+def as_marked(own: Answered, fitted: Fitted) -> dict[str, float]:
     """How many of a lab's cells would get a confident answer, and of these how many the right one: n, share and right,
     0-1."""
-    confidence, true = _of_known(own, temperature, limit)
-    marked = confidence >= confident
+    confidence, true = _of_known(own, fitted.temperature, fitted.unfamiliar, fitted.sure_cell)
+    marked = confidence >= fitted.confident
     count, given = len(own.labels) + own.missed, int(marked.sum())
     return {"n": count, "share": given / count, "right": int(true[marked].sum()) / max(1, given)}
 
@@ -117,7 +131,7 @@ def of_the_recipe(config: Config) -> dict[str, Any]:
 
 
 def read_verdicts(path: Path, config: Config) -> dict[str, Any]:
-    """Read what was fitted for a recipe: temperature, confident, unfamiliar, and labs.
+    """Read what was fitted for a recipe: what `Fitted` holds, and labs.
 
     Raises:
         VerdictsError: if the file is none of ours, or of another recipe.
@@ -125,14 +139,16 @@ def read_verdicts(path: Path, config: Config) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text())
         theirs = values["recipe"]
-        numbers = [float(values[key]) for key in ("temperature", "confident", "unfamiliar")]
+        numbers = [float(values[key]) for key in Fitted._fields]
         dict(values["labs"])
     except (ValueError, KeyError, TypeError) as error:
         raise VerdictsError(
             f"{path} is no file of training.studies.verdicts: {type(error).__name__}: {error}"
         ) from None
-    if not (numbers[0] > 0 and 0 <= numbers[1] <= 1 and 0 <= numbers[2] <= 1):
-        raise VerdictsError(f"{path}: temperature must be above 0, confident and unfamiliar 0-1, not {numbers}")
+    if not (numbers[0] > 0 and all(0 <= number <= 1 for number in numbers[1:])):
+        raise VerdictsError(
+            f"{path}: temperature must be above 0, the other three of {Fitted._fields} 0-1, not {numbers}"
+        )
     ours = json.loads(json.dumps(of_the_recipe(config)))
     if changed := [part for part in ours | theirs if ours.get(part) != theirs.get(part)]:
         raise VerdictsError(

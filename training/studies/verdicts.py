@@ -9,7 +9,9 @@ left out of its training, and from these answers come
 
     temperature     the one with which the mean of the labs' log losses is lowest
     unfamiliar      the score that 2 % of the cells of the four types exceed, in the mean of the labs
-    confident       the lowest probability from which on answers are right in 97 % or more on every one of the labs
+    sure_cell       the locator's score that 5 % of them fall short of, in the mean of the labs
+    confident       the lowest probability from which on answers to cells found so surely are right in 97 % or more on
+                    every one of the labs
 
 A lab that is only scored has no part in it, nor has a photo whose label is doubtful: nothing can be right there. What
 such verdicts are worth elsewhere is told by each lab's answers under those that were fitted on the other labs.
@@ -40,8 +42,8 @@ def answers_of(checkpoint: Path, photos) -> Answered:
     from training.scoring.answers import graph_output
 
     asked = where(only_cell_types(photos), doubt="")
-    logits, seen = graph_output(Classifier.from_pretrained(checkpoint), asked, "logits", checkpoint.name)
-    return Answered(logits, labels_of(asked)[seen], len(asked) - len(seen))
+    logits, seen, scores = graph_output(Classifier.from_pretrained(checkpoint), asked, "logits", checkpoint.name)
+    return Answered(logits, labels_of(asked)[seen], len(asked) - len(seen), scores)
 
 
 def fitted_on_others() -> dict[str, dict[str, dict[str, float]]]:
@@ -85,14 +87,16 @@ def main(argv: list[str] | None = None) -> int:
     except (ConfigError, DataError, LeukoscopeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    temperature, confident, limit = fit(labs)
+    fitted = fit(labs)
     rows = {}
     for lab, own in labs.items():
         others = fit({other: answers for other, answers in labs.items() if other != lab})
-        rows[lab] = as_marked(own, temperature, confident, limit) | {"by_the_others": as_marked(own, *others)}
-    found = {"temperature": temperature, "confident": confident, "unfamiliar": limit, "labs": rows}
-    write_json(VERDICTS_FILE, found | {"recipe": recipes[0]})
-    print(f"temperature {temperature}, confident from {confident}, unfamiliar above {limit}")
+        rows[lab] = as_marked(own, fitted) | {"by_the_others": as_marked(own, others)}
+    write_json(VERDICTS_FILE, fitted._asdict() | {"labs": rows, "recipe": recipes[0]})
+    print(
+        f"temperature {fitted.temperature}, confident from {fitted.confident} and a cell's score of "
+        f"{fitted.sure_cell} on, unfamiliar above {fitted.unfamiliar}"
+    )
     for lab, row in rows.items():
         for words, marked in (("", row), ("  by the others", row["by_the_others"])):
             said = f"confident {marked['share']:.1%}, of these right {marked['right']:.1%}"
