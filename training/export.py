@@ -78,8 +78,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
     Raises:
         RunError: if the run has no weights yet, or `verdicts` is missing, not asked for, or of another recipe.
         VerdictsError: if the file is none, or of another recipe.
-        ExportError: if ONNX Runtime and Keras differ by more than 1e-4, or by more than 0.03 in the mean once the graph
-            is in integers.
+        ExportError: if ONNX Runtime and Keras differ by more than the tolerances above.
         CheckpointError: if the folder holds something that is no checkpoint.
     """
     import keras
@@ -124,8 +123,8 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
         if difference > PARITY_TOLERANCE:
             raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
         reaching, _ = framed(of_each_lab(train_rows, ROUNDED_CROPS), framing, 0, "calibration", cells)
-        parts = np.array_split(reaching, -(-len(reaching) // 16))
-        in_integers(folder / ONNX_FILE, "image", (normalise(part, NORMALISATION) for part in parts))
+        levels = normalise(reaching, NORMALISATION)
+        in_integers(folder / ONNX_FILE, "image", np.split(levels, range(16, len(levels), 16)))
         rounded = differences(model, folder / ONNX_FILE, parity_crops).mean()
         if rounded > ROUNDED_TOLERANCE:
             raise ExportError(f"in integers the graph differs from Keras by {rounded:.2g} of a probability in the mean")

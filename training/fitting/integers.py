@@ -4,6 +4,10 @@ a third of the time, and a quarter of the bytes.
 After Jacob et al. 2018 (arXiv 1712.05877), by ONNX Runtime's own tool: each kernel has a scale for every filter, each
 map one scale and one zero, for which the graph is run on examples. Kernels keep 7 bits: processors older than AVX-512
 VNNI add products in pairs of 16 bits, and would cut off the sum of two of 8.
+
+A picture's 256 levels must be 256 of the integers: a network may take level / 255 or (level - 128) / 127.5, but not
+level / 127.5 - 1. Each level then lies half-way between two integers, and which of the two it becomes hangs on the last
+bit of a product, thus on the processor.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ ROUNDED = ("Conv", "LeakyRelu", "Relu", "Add", "MaxPool")  # nodes that ONNX Run
 ORDERS = {"Concat", "Reshape", "Transpose"}  # nodes that put values in another order and leave them as they are
 
 
-def in_integers(path: Path, name: str, batches: Iterable[np.ndarray], first: bool = True) -> None:
+def in_integers(path: Path, name: str, batches: Iterable[np.ndarray]) -> None:
     """Rewrite a graph in place. What comes after the last convolutions stays in float32, as does a convolution whose
     values are an output as they are.
 
@@ -26,9 +30,6 @@ def in_integers(path: Path, name: str, batches: Iterable[np.ndarray], first: boo
         path: of the graph.
         name: of its one input.
         batches: what to run it on, to see how far the values of each map reach; the examples of one are of one shape.
-        first: whether the first convolution, and what comes before it, is in integers too. It must not be where that is
-            `level / 127.5 - 1`: zero is no level of a picture then, each level lies half-way between two integers, and
-            which of them it becomes would hang on the last bit of a product, thus on the processor.
     """
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -45,8 +46,6 @@ def in_integers(path: Path, name: str, batches: Iterable[np.ndarray], first: boo
     with TemporaryDirectory() as workshop:
         prepared = Path(workshop) / "prepared.onnx"
         quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
-        graph = onnx.load(prepared).graph
-        until_first = [node.op_type for node in graph.node].index("Conv") + 1
         quantize_static(
             str(prepared),
             str(path),
@@ -57,7 +56,7 @@ def in_integers(path: Path, name: str, batches: Iterable[np.ndarray], first: boo
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=_answering(graph) + [node.name for node in graph.node[: 0 if first else until_first]],
+            nodes_to_exclude=_answering(onnx.load(prepared).graph),
         )
 
 

@@ -72,7 +72,7 @@ def export(run: Path, path: Path) -> tuple[float, float]:
     others = everyday(np.random.default_rng(recipe.seed))
     canvases = [batch[0] for batch in batches({DRAWN: drawn(PHOTOS, recipe.seed)}, others, recipe, 0, CANVASES)]
     before = _scores(path, canvases[-1])
-    in_integers(path, INPUT, canvases[:-1], first=False)
+    in_integers(path, INPUT, canvases[:-1])
     rounded = float(np.abs(_scores(path, canvases[-1]) - before).max(axis=(1, 2)).mean())
     if rounded > ROUNDED_TOLERANCE:
         raise ExportError(f"in integers {path} differs by {rounded:.2g} of a score in the mean")

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from leukoscope.smear.locate import FILL
+
 PRIOR = -4.0  # logit of a heat map that knows nothing: white cells are rare
 
 
@@ -31,7 +33,7 @@ def build(filters: Sequence[int], seed: int = 0) -> keras.Model:
     """
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((None, None, 3), name="photo", dtype="uint8")
-    x = layers.Rescaling(1 / 127.5, -1.0)(inputs)
+    x = layers.Rescaling(1 / 127.5, -FILL / 127.5)(inputs)  # so that in integers of 8 bits each level is one of them
     x = _convolved(x, filters[0], 5, 2)
     x = _convolved(x, filters[1], 3, 2)
     maps = []
