@@ -65,7 +65,7 @@ class ExportError(RuntimeError):
     """An exported graph that does not answer as the Keras model does."""
 
 
-def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) -> Spec:
+def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, sure_cell: float = 0.0) -> Spec:
     """Write the checkpoint folder of a run; an older one there is replaced as a whole, once the new one stands.
 
     Args:
@@ -74,6 +74,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
         examples: the table that the run trained on.
         verdicts: what gives temperature and thresholds: the file of `training.studies.verdicts`, or, for a run that
             held no fold out, a checkpoint of the same recipe that did; None: the validation fold.
+        sure_cell: of the thresholds, beside those of the validation fold, which says nothing of it.
 
     Raises:
         RunError: if the run has no weights yet, or `verdicts` is missing, not asked for, or of another recipe.
@@ -119,13 +120,13 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
 
         more = train_rows.select(range(min(max(0, PARITY_CROPS - len(val_crops)), len(train_rows))))
         parity_crops = np.concatenate([val_crops, framed(more, framing, 0, "parity", cells)[0]])[:PARITY_CROPS]
-        difference = differences(model, folder / ONNX_FILE, parity_crops).max()
+        difference = float(differences(model, folder / ONNX_FILE, parity_crops).max())
         if difference > PARITY_TOLERANCE:
             raise ExportError(f"ONNX Runtime and Keras differ by {difference:.2g} in a probability")
         reaching, _ = framed(of_each_lab(train_rows, ROUNDED_CROPS), framing, 0, "calibration", cells)
         levels = normalise(reaching, NORMALISATION)
         in_integers(folder / ONNX_FILE, "image", np.split(levels, range(16, len(levels), 16)))
-        rounded = differences(model, folder / ONNX_FILE, parity_crops).mean()
+        rounded = float(differences(model, folder / ONNX_FILE, parity_crops).mean())
         if rounded > ROUNDED_TOLERANCE:
             raise ExportError(f"in integers the graph differs from Keras by {rounded:.2g} of a probability in the mean")
 
@@ -137,7 +138,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
             temperature, thresholds = lent.temperature, lent.thresholds
         else:
             logits = run_onnx(folder / ONNX_FILE, val_crops)
-            temperature, thresholds = fit_verdicts(logits, val_labels, config.locator.threshold)
+            temperature, thresholds = fit_verdicts(logits, val_labels, config.locator.threshold, sure_cell)
         spec = Spec(
             name=config.name,
             framing=framing,
@@ -164,8 +165,8 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None) 
                 "parameters": model.count_params(),
                 "parity": {
                     "crops": len(parity_crops),
-                    "largest_difference": float(difference),
-                    "mean_difference_in_integers": float(rounded),
+                    "largest_difference": difference,
+                    "mean_difference_in_integers": rounded,
                 },
                 "config": config.model_dump(),
                 "precision": precision_of(run, config),  # what "auto" meant where it was trained
@@ -191,9 +192,8 @@ def _lent_verdicts(config: Config, verdicts: Path | None, locator: Path) -> Lent
     """Temperature and thresholds from elsewhere; None for a run that fits its own."""
     if verdicts and verdicts.is_file():
         fitted = read_verdicts(verdicts, config)
-        thresholds = Thresholds(
-            fitted["confident"], fitted["unfamiliar"], config.locator.threshold, fitted["sure_cell"]
-        )
+        limits = {name: fitted[name] for name in ("confident", "unfamiliar", "sure_cell")}
+        thresholds = Thresholds(cell=config.locator.threshold, **limits)
         source = f"answers of models of the same recipe to a lab that each had never seen: {', '.join(fitted['labs'])}"
         return Lent(fitted["temperature"], thresholds, source)
     if config.data.folds > 1:
@@ -269,18 +269,18 @@ def differences(model, path: Path, crops: np.ndarray) -> np.ndarray:
     return np.abs(ours - keras_).max(axis=1)
 
 
-def fit_verdicts(logits: np.ndarray, labels: np.ndarray, cell: float) -> tuple[float, Thresholds]:
+def fit_verdicts(logits: np.ndarray, labels: np.ndarray, cell: float, sure_cell: float) -> tuple[float, Thresholds]:
     """The temperature and the thresholds from cells that were held out of the labs that a network learned from.
 
     Args:
         logits: (N, 4 or 5).
         labels: (N,), 4 for what is none of the four types.
-        cell: score from which the locator takes something for a cell, which is the recipe's.
+        cell, sure_cell: of the thresholds.
     """
     one_of_four = labels < NONE
     own = {"held out": Answered(logits[one_of_four], labels[one_of_four])}
     fitted = fit(own, CONFIDENT_ACCURACY, LEAST_CONFIDENT)
-    return fitted.temperature, Thresholds(fitted.confident, fitted.unfamiliar, cell)
+    return fitted.temperature, Thresholds(fitted.confident, fitted.unfamiliar, cell, sure_cell)
 
 
 def write_golden(folder: Path, config: Config) -> None:

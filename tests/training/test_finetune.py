@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import asdict, replace
 
 import cv2
 import datasets
@@ -45,8 +46,10 @@ def lab(tmp_path_factory):
 def tuned(smoke_checkpoint, lab, tmp_path_factory):
     """(what was printed, run folder, new checkpoint)"""
     run = tmp_path_factory.mktemp("tuned") / "run"
-    out = run.with_name("checkpoint")
-    words = ("training.finetune", smoke_checkpoint, "--cells", lab, *DATA, "--epochs", 4, "--run", run, "--out", out)
+    out, begun = run.with_name("checkpoint"), run.with_name("begun")
+    shutil.copytree(smoke_checkpoint, begun)
+    edit(begun, thresholds=asdict(replace(read_spec(begun).thresholds, sure_cell=0.55)))
+    words = ("training.finetune", begun, "--cells", lab, *DATA, "--epochs", 4, "--run", run, "--out", out)
     done = run_module(*words)
     assert done.returncode == 0, done.stderr
     return done, run, out
@@ -65,6 +68,7 @@ def test_a_new_lab_is_learned_and_the_old_one_scored_beside_it(tuned, smoke_chec
     assert spec.trained["labs"] == ["synthetic", "yellow"]
     assert sha256(out / LOCATOR_FILE) == sha256(smoke_checkpoint / LOCATOR_FILE)
     assert spec.thresholds.cell == read_spec(smoke_checkpoint).thresholds.cell
+    assert spec.thresholds.sure_cell == 0.55, "the locator is the same, and what it says"
     assert "cells of type" not in done.stderr
 
 

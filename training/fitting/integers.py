@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-ROUNDED = ("Conv", "LeakyRelu", "Relu", "Add", "MaxPool")  # nodes that ONNX Runtime has in integers, between which
+ROUNDED = ("Conv", "LeakyRelu", "Relu", "Add", "MaxPool")  # nodes of our networks that ONNX Runtime has in integers
 ORDERS = {"Concat", "Reshape", "Transpose"}  # nodes that put values in another order and leave them as they are
 
 
