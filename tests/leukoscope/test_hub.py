@@ -197,7 +197,7 @@ for model in (keras.saving.load_model("hf://tester/cells"), classifier.load_kera
 answer = max(differences)
 """
     )
-    assert difference < 1e-4
+    assert difference < 0.05, "of noise; the graph is in integers of 8 bits, Keras's file in float32"
 
 
 def test_a_repo_of_another_kind_is_not_overwritten(hub, client):

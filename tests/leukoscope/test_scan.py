@@ -97,7 +97,7 @@ def test_real_fields_hold_every_cell_once(annotated, classifier, side):
         given = [cell.box for cell in classifier.locate(field)]
         expected, found, matched = expected + len(boxes), found + len(given), matched + len(match(boxes, given))
     assert matched >= 0.98 * expected
-    assert matched >= 0.98 * found
+    assert matched >= 0.975 * found
 
 
 def test_real_red_cells_alone_seldom_give_a_cell_and_never_a_confident_answer(annotated, classifier):
