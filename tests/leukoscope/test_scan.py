@@ -96,7 +96,7 @@ def test_real_fields_hold_every_cell_once(annotated, classifier, side):
         field, boxes = tiled([annotated[i] for i in chosen], side)
         given = [cell.box for cell in classifier.locate(field)]
         expected, found, matched = expected + len(boxes), found + len(given), matched + len(match(boxes, given))
-    assert matched >= 0.98 * expected
+    assert matched >= 0.975 * expected
     assert matched >= 0.975 * found
 
 
