@@ -96,8 +96,8 @@ def test_real_fields_hold_every_cell_once(annotated, classifier, side):
         field, boxes = tiled([annotated[i] for i in chosen], side)
         given = [cell.box for cell in classifier.locate(field)]
         expected, found, matched = expected + len(boxes), found + len(given), matched + len(match(boxes, given))
-    assert matched >= 0.975 * expected
-    assert matched >= 0.975 * found
+    assert matched >= 0.98 * expected
+    assert matched >= 0.98 * found
 
 
 def test_real_red_cells_alone_seldom_give_a_cell_and_never_a_confident_answer(annotated, classifier):
@@ -118,7 +118,7 @@ def test_real_red_cells_alone_seldom_give_a_cell_and_never_a_confident_answer(an
             empty += not answers
             verdicts += [answer.verdict for answer in answers]
     assert patches > 250
-    assert empty >= 0.98 * patches
+    assert empty >= 0.975 * patches
     assert "confident" not in verdicts
 
 
