@@ -81,7 +81,9 @@ def export(run: Path, path: Path) -> tuple[float, float]:
 
 def _scores(path: Path, canvases: np.ndarray) -> np.ndarray:
     """What a graph answers: scores, 0-1, (N, H/8, W/8), of canvases, uint8 (N, H, W, 3)."""
-    return 1 / (1 + np.exp(-open_locator(path, threshold=0.5).run(canvases)[..., 0]))
+    from scipy.special import expit
+
+    return expit(open_locator(path, threshold=0.5).run(canvases)[..., 0])
 
 
 def _rename(path: Path) -> None:
