@@ -51,9 +51,25 @@ export function attributesOf(logits, names, sure) {
   return seen;
 }
 
-/** A row of logits, of the four types and "none of them", -> the prediction for a cell, {box, score}. */
-export function predict(logits, { box, score }, image, spec, doubt, attributes = {}) {
-  const { labels, temperature, thresholds } = spec;
+/** What a cell's width, in red cells, says of each type, to be added to its logits. */
+function ofWidth(wide, doubtful, { mean, spread, weight }, odd) {
+  const said = mean.map((middle, i) => {
+    const variance = spread[i] ** 2 + 2 * doubtful ** 2;
+    const density = Math.exp(-((Math.log(wide) - middle) ** 2) / (2 * variance)) / Math.sqrt(2 * Math.PI * variance);
+    return Math.log(density + odd);
+  });
+  const most = Math.max(...said);
+  return said.map((value) => weight * (value - most));
+}
+
+/** A row of logits, of the four types and "none of them", -> the prediction for a cell as `locate` gives it. */
+export function predict(given, cell, image, spec, { doubt, odd }, attributes = {}) {
+  const { box, score } = cell;
+  const { labels, temperature, thresholds, sizes } = spec;
+  const cut = box[0] === 0 || box[1] === 0 || box[2] === image.width || box[3] === image.height;
+  const wide = cut ? null : cell.wide;
+  const said = sizes && wide !== null ? ofWidth(wide, cell.doubt, sizes, odd) : []; // no sizes before format 6
+  const logits = given.map((logit, i) => logit + (said[i] ?? 0));
   const shares = softmax(logits.slice(0, labels.length), temperature);
   const all = softmax(logits, temperature);
   const none = all.slice(labels.length).reduce((a, b) => a + b, 0);
@@ -67,10 +83,11 @@ export function predict(logits, { box, score }, image, spec, doubt, attributes =
     confidence,
     box,
     verdict: unfamiliarity > thresholds.unfamiliar ? "unfamiliar" : sure,
-    cut: box[0] === 0 || box[1] === 0 || box[2] === image.width || box[3] === image.height,
+    cut,
     unfamiliarity,
     reason: null,
     attributes,
+    wide,
   };
 }
 
@@ -86,6 +103,7 @@ export function noCell(image, labels, rules) {
     unfamiliarity: 0,
     reason: whyBlank(image, rules),
     attributes: {},
+    wide: null,
   };
 }
 

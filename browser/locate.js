@@ -9,8 +9,9 @@ const ascending = (a, b) => a - b;
  * Find the white cells of a photo.
  *
  * image: {width, height, channels: 3, data: Uint8ClampedArray}. run: (Uint8Array, height, width) -> the locator's map,
- * Float32Array of (height / 8, width / 8, 5). threshold: score from which something is a white cell.
- * Gives [{box: [x0, y0, x1, y1], score}], the most prominent first.
+ * Float32Array of (height / 8, width / 8, 7), or 5 by a network that says nothing of red cells. threshold: score from
+ * which something is a white cell. Gives [{box: [x0, y0, x1, y1], score, wide, doubt}], the most prominent first: `wide`
+ * is a cell's width in red cells, null if nothing is said of them, `doubt` by how much that may be wrong.
  */
 export async function locate(image, run, threshold, rules) {
   const { width, height } = image;
@@ -23,7 +24,7 @@ export async function locate(image, run, threshold, rules) {
     const last = !finer || Math.floor(height / finer) * Math.floor(width / finer) > rules.most_pixels;
     const small = (one) => side(one.box) < rules.small_cell;
     for (const one of seen.filter((one) => last || !small(one))) {
-      found.push({ box: one.box.map((edge) => edge * step), score: one.score });
+      found.push({ ...one, box: one.box.map((edge) => edge * step) });
     }
     if (last || (found.length && !seen.some(small))) break;
     widest = (rules.measured * rules.small_cell * step) / finer;
@@ -31,7 +32,7 @@ export async function locate(image, run, threshold, rules) {
   }
   found = oneEach(found, rules.one_cell);
   const limits = [width, height, width, height];
-  const cells = found.map(({ box, score }) => ({ box: box.map((edge, i) => clamp(rint(edge), 0, limits[i])), score }));
+  const cells = found.map((one) => ({ ...one, box: one.box.map((edge, i) => clamp(rint(edge), 0, limits[i])) }));
   const surest = Math.max(0, ...cells.map((cell) => cell.score));
   const meant = ({ box, score }) => covers(box, width / 2, height / 2) && score >= rules.as_sure * surest;
   return cells.sort((a, b) => meant(b) - meant(a) || area(b.box) * b.score - area(a.box) * a.score);
@@ -50,7 +51,8 @@ async function onCopy(copy, run, threshold, rules) {
   for (let y = 0; y < height; y++) filled.set(data.subarray(y * width * 3, (y + 1) * width * 3), y * columns * 3);
   const map = await run(filled, rows, columns);
   const [high, wide] = [rows / rules.stride, columns / rules.stride];
-  const logit = (y, x) => (y < 0 || x < 0 || y >= high || x >= wide ? -Infinity : map[(y * wide + x) * 5]);
+  const told = map.length / (high * wide);
+  const logit = (y, x) => (y < 0 || x < 0 || y >= high || x >= wide ? -Infinity : map[(y * wide + x) * told]);
   const limits = [0, 0, width, height];
   const most = [width, height, width, height];
   const found = [];
@@ -59,7 +61,7 @@ async function onCopy(copy, run, threshold, rules) {
       const value = logit(y, x);
       const score = Math.fround(1 / (1 + Math.exp(-clamp(value, -rules.large, rules.large))));
       if (!(score >= Math.fround(threshold)) || !isHighest(logit, y, x)) continue;
-      const at = (y * wide + x) * 5;
+      const at = (y * wide + x) * told;
       const [left, top, right, bottom] = [1, 2, 3, 4].map((i) =>
         Math.fround(Math.fround(Math.exp(clamp(map[at + i], -rules.large, rules.large))) * rules.side_unit),
       );
@@ -70,7 +72,31 @@ async function onCopy(copy, run, threshold, rules) {
       if (Math.min(box[2] - box[0], box[3] - box[1]) >= 2) found.push({ box, score });
     }
   }
-  return oneEach(found, rules.one_cell);
+  const [down, across] = [height, width].map((length) => Math.ceil(length / rules.stride));
+  const red = told > 5 ? redCells(map, wide, told, down, across, rules) : null;
+  return oneEach(found, rules.one_cell).map((one) => ({
+    ...one,
+    wide: red && Math.sqrt(area(one.box)) / red.width,
+    doubt: red ? red.doubt : 0,
+  }));
+}
+
+/** How wide red cells are, px of the copy, and how doubtful that is, from what is said of them at each place of it. */
+function redCells(map, wide, told, rows, columns, rules) {
+  let [weights, width, doubt] = [0, 0, 0];
+  for (let y = 0; y < rows; y++) {
+    for (let x = 0; x < columns; x++) {
+      const at = (y * wide + x) * told + 5;
+      const [length, doubtful] = [map[at], map[at + 1]].map((value) => clamp(value, -rules.most_red, rules.most_red));
+      const weight = Math.exp(-2 * doubtful);
+      weights += weight;
+      width += weight * length;
+      doubt += weight * doubtful;
+    }
+  }
+  const [mean, doubtful] = [width / weights, doubt / weights];
+  if (!Number.isFinite(mean + doubtful)) return null;
+  return { width: Math.exp(mean) * rules.side_unit, doubt: Math.exp(doubtful) };
 }
 
 function isHighest(logit, y, x) {

@@ -57,9 +57,10 @@ function looks(attributes) {
 }
 
 /** What the model sees in the cell, and what of it does not fit the type that it names; "" if nothing is sure. */
-export function seenText({ label, verdict, attributes }) {
+export function seenText({ label, verdict, attributes, wide }) {
   const seen = words("verdict.seen");
-  const said = looks(attributes).map((one) => fill(seen.part, one));
+  const said = wide ? [fill(seen.size, { wide: wide.toFixed(1) })] : [];
+  said.push(...looks(attributes).map((one) => fill(seen.part, one)));
   const fitting = (label && verdict !== "unfamiliar" && seen.fitting[label]) || {};
   const unlike = Object.entries(attributes).filter(([of, { value }]) => fitting[of] && !fitting[of].includes(value));
   const odd = looks(Object.fromEntries(unlike)).map((one) => fill(seen.one, { ...one, part: one.part.toLowerCase() }));

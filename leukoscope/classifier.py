@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -41,12 +41,15 @@ class Framed(NamedTuple):
     """What the network sees of one cell, uint8 (S, S, 3), and what of the answer is known before it runs.
 
     box, cut: as of a `Prediction`. score: the locator's, 0-1; 1 of a picture that is looked at as a whole.
+    wide, doubt: its width in red cells, as of a `leukoscope.smear.locate.Cell`; None of one that the edge cuts.
     """
 
     crop: np.ndarray
     box: tuple[int, int, int, int] | None
     cut: bool
     score: float
+    wide: float | None = None
+    doubt: float = 0.0
 
 
 class Classifier:
@@ -217,7 +220,9 @@ class Classifier:
 
     def framed_cell(self, image: np.ndarray, cell: Cell) -> Framed:
         """What the network sees of one cell of a photo, RGB uint8 (H, W, 3)."""
-        return Framed(frame(image, self.spec.framing, cell), cell.box, cell.cut(image.shape), cell.score)
+        cut = cell.cut(image.shape)
+        crop = frame(image, self.spec.framing, cell)
+        return Framed(crop, cell.box, cut, cell.score, None if cut else cell.wide, cell.doubt)
 
     def framed(self, source: ImageSource, first: bool = False) -> list[Framed]:
         """Decode a picture and frame its cells, or the most prominent alone, or the picture as a whole."""
@@ -241,11 +246,19 @@ class Classifier:
         for start in range(0, len(framed), BATCH):
             batch = framed[start : start + BATCH]
             logits, *more = self.run(np.stack([cell.crop for cell in batch]), self._answers)
+            logits = self.weighed(logits, batch)
             shares, strange = self.probabilities(logits), self.unfamiliarity(logits)
             seen = calibration.attributes_of(more[0], self.spec.attributes) if more else [{} for _ in batch]
             for cell, *answer in zip(batch, shares, strange, seen, strict=True):
-                predictions.append(judged(self.spec, cell.box, cell.cut, cell.score, *answer))
+                predictions.append(judged(self.spec, cell.box, cell.cut, cell.score, cell.wide, *answer))
         return predictions
+
+    def weighed(self, logits: np.ndarray, framed: Sequence[Framed]) -> np.ndarray:
+        """The network's logits (N, 4 or 5) of framed cells, with what each cell's width says of its type."""
+        if self.spec.sizes is None:
+            return logits
+        evidence = self.spec.sizes.evidence([cell.wide for cell in framed], [cell.doubt for cell in framed])
+        return calibration.with_evidence(logits, evidence)
 
     def answer_each(self, pictures: list[list[Framed]]) -> list[list[Prediction]]:
         """The predictions for the framed cells of each picture, all in the same runs of the network."""

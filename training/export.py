@@ -17,9 +17,9 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 
 from leukoscope.errors import CheckpointError
+from leukoscope.model.calibration import Sizes
 from leukoscope.model.checkpoint import (
     GOLDEN_FILE,
     GOLDEN_PICTURE,
@@ -48,7 +49,7 @@ from training.data.sources import DRAWN, DataError
 from training.data.table import NONE, add_data_arguments, data_words, examples_of, is_drawn, targets_of
 from training.fitting.examples import first_cells, framed, framing_of, of_each_lab, on_all, training_rows
 from training.fitting.integers import in_integers
-from training.fitting.run_folder import KEPT_FILE, RunError, precision_of, read_history
+from training.fitting.run_folder import KEPT_FILE, RunError, precision_of, read_history, source_commit
 from training.recipe.config import Config, ConfigError, in_precision, read_config, recorded
 from training.scoring.thresholds import Answered, VerdictsError, fit, read_verdicts
 
@@ -65,7 +66,7 @@ class ExportError(RuntimeError):
     """An exported graph that does not answer as the Keras model does."""
 
 
-def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, sure_cell: float = 0.0) -> Spec:
+def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, before: Spec | None = None) -> Spec:
     """Write the checkpoint folder of a run; an older one there is replaced as a whole, once the new one stands.
 
     Args:
@@ -74,7 +75,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, 
         examples: the table that the run trained on.
         verdicts: what gives temperature and thresholds: the file of `training.studies.verdicts`, or, for a run that
             held no fold out, a checkpoint of the same recipe that did; None: the validation fold.
-        sure_cell: of the thresholds, beside those of the validation fold, which says nothing of it.
+        before: of a checkpoint with the same locator: its `sure_cell` and sizes, of which the fold says nothing.
 
     Raises:
         RunError: if the run has no weights yet, or `verdicts` is missing, not asked for, or of another recipe.
@@ -102,7 +103,6 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, 
         crops, seen = framed(seen, framing, 0, "attributes'", cells)
         fit_head(model, crops, numbers(seen), NORMALISATION)
     val_crops, val_rows = framed(val_rows, framing, 0, "validation", cells)
-    val_labels = targets_of(val_rows)
 
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=f".{checkpoint.name}-") as workshop:
@@ -134,17 +134,14 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, 
         if config.fit.attributes and len(rows := fitting_rows(examples)):
             crops, rows = framed(rows, framing, 0, "attributes'", cells)
             sure = fit_sure(run_onnx(folder / ONNX_FILE, crops, "attributes"), numbers(rows))
-        if lent:
-            temperature, thresholds = lent.temperature, lent.thresholds
-        else:
-            logits = run_onnx(folder / ONNX_FILE, val_crops)
-            temperature, thresholds = fit_verdicts(logits, val_labels, config.locator.threshold, sure_cell)
+        lent = lent or Lent(1.0, Thresholds(1.0, cell=config.locator.threshold), before and before.sizes, "")
         spec = Spec(
             name=config.name,
             framing=framing,
             normalisation=NORMALISATION,
-            temperature=temperature,
-            thresholds=thresholds,
+            temperature=lent.temperature,
+            thresholds=lent.thresholds,
+            sizes=lent.sizes,
             attributes=sure,
             files={
                 name: sha256(folder / name)
@@ -159,7 +156,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, 
                 "photos": len(set(train_rows["photo"])),
                 "validation_pictures": len(val_rows),
                 "on_all": config.data.folds == 1,
-                "verdicts": lent.source if lent else "what was held out",
+                "verdicts": lent.source or "what was held out",
                 "drawn": "synthetic" in config.data.labs,
                 "epochs": len(read_history(run)),
                 "parameters": model.count_params(),
@@ -175,16 +172,21 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, 
             },
         )
         write_spec(folder, spec)
+        if not lent.source:
+            spec = with_own_verdicts(folder, spec, val_rows, before.thresholds.sure_cell if before else 0.0)
+            write_spec(folder, spec)
         write_golden(folder, config)
         replace_checkpoint(folder, checkpoint)
     return spec
 
 
 class Lent(NamedTuple):
-    """Verdicts from elsewhere: the temperature, the thresholds, and in words what they were fitted on."""
+    """Verdicts from elsewhere: the temperature, the thresholds, what widths say, and in words what they were fitted
+    on; "" if they are the run's own to fit."""
 
     temperature: float
     thresholds: Thresholds
+    sizes: Sizes | None
     source: str
 
 
@@ -195,7 +197,7 @@ def _lent_verdicts(config: Config, verdicts: Path | None, locator: Path) -> Lent
         limits = {name: fitted[name] for name in ("confident", "unfamiliar", "sure_cell")}
         thresholds = Thresholds(cell=config.locator.threshold, **limits)
         source = f"answers of models of the same recipe to a lab that each had never seen: {', '.join(fitted['labs'])}"
-        return Lent(fitted["temperature"], thresholds, source)
+        return Lent(fitted["temperature"], thresholds, fitted["sizes"], source)
     if config.data.folds > 1:
         if verdicts:
             raise RunError(f"the run held a fold out to fit its verdicts on: those of {verdicts} are not needed")
@@ -215,7 +217,7 @@ def _lent_verdicts(config: Config, verdicts: Path | None, locator: Path) -> Lent
     if locator.exists() and spec.files.get(LOCATOR_FILE) != sha256(locator):
         raise RunError(f"{verdicts} has another locator, so it frames cells in another way")
     held_out = spec.trained["validation_pictures"]
-    return Lent(spec.temperature, spec.thresholds, f"{held_out:,} pictures that an earlier run held out")
+    return Lent(spec.temperature, spec.thresholds, spec.sizes, f"{held_out:,} pictures that an earlier run held out")
 
 
 def export_onnx(model, path: Path) -> None:
@@ -269,18 +271,27 @@ def differences(model, path: Path, crops: np.ndarray) -> np.ndarray:
     return np.abs(ours - keras_).max(axis=1)
 
 
-def fit_verdicts(logits: np.ndarray, labels: np.ndarray, cell: float, sure_cell: float) -> tuple[float, Thresholds]:
-    """The temperature and the thresholds from cells that were held out of the labs that a network learned from.
+def with_own_verdicts(folder: Path, spec: Spec, rows, sure_cell: float) -> Spec:
+    """The spec of a checkpoint folder with temperature and thresholds fitted on what it answers to cells that were held
+    out of the labs that it learned from.
 
     Args:
-        logits: (N, 4 or 5).
-        labels: (N,), 4 for what is none of the four types.
-        cell, sure_cell: of the thresholds.
+        folder: with all that answering needs.
+        spec: which is written there.
+        rows: those held out.
+        sure_cell: of the thresholds.
     """
+    from leukoscope.classifier import Classifier
+    from training.scoring.answers import graph_output
+
+    classifier = Classifier.from_pretrained(folder)
+    logits, cells, seen = graph_output(classifier, rows, "logits", "verdicts")
+    labels = targets_of(rows)[seen]
     one_of_four = labels < NONE
-    own = {"held out": Answered(logits[one_of_four], labels[one_of_four])}
+    own = {"held out": Answered(classifier.weighed(logits, cells)[one_of_four], labels[one_of_four])}
     fitted = fit(own, CONFIDENT_ACCURACY, LEAST_CONFIDENT)
-    return fitted.temperature, Thresholds(fitted.confident, fitted.unfamiliar, cell, sure_cell)
+    thresholds = Thresholds(fitted.confident, fitted.unfamiliar, spec.thresholds.cell, sure_cell)
+    return replace(spec, temperature=fitted.temperature, thresholds=thresholds)
 
 
 def write_golden(folder: Path, config: Config) -> None:
@@ -302,18 +313,6 @@ def write_golden(folder: Path, config: Config) -> None:
             "box": prediction.box,
         },
     )
-
-
-def source_commit() -> str | None:
-    """Commit of the source that is running, with "+" if files differ from it; None outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        git = lambda *words: subprocess.run(  # noqa: E731
-            ["git", *words], cwd=here, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -184,7 +184,7 @@ def finetune(
         start.save_weights(run / "partial.weights.h5")
         os.replace(run / "partial.weights.h5", run / START_FILE)
     train(config, examples, run)
-    export(run, out, examples, sure_cell=before.spec.thresholds.sure_cell)  # the locator is the same
+    export(run, out, examples, before=before.spec)  # the locator is the same
     after = Classifier.from_pretrained(out)
 
     asked = [(f"{lab}, held out", where(training_rows(config, examples)[1], lab=lab))]

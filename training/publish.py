@@ -67,7 +67,7 @@ def stage_space(
     for name in SPACE_FILES:
         source = ROOT / "space" / name
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, folder / name)
-    from training.export import source_commit
+    from training.fitting.run_folder import source_commit
 
     pin = {"model": f"{repo_id}@{revision}", "source_commit": source_commit()}
     (folder / PIN_FILE).write_text(json.dumps(pin, indent=1) + "\n")

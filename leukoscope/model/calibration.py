@@ -1,8 +1,9 @@
-"""Logits -> probabilities, unfamiliarity and attributes, the same in training and in serving."""
+"""Logits, and a cell's width -> probabilities, unfamiliarity and attributes, the same in training and in serving."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,6 +11,50 @@ from leukoscope.biology.attributes import ATTRIBUTES, Attribute, parts
 from leukoscope.biology.cells import CELL_TYPES
 
 DOUBT = 0.25  # so much of the doubt between the four types counts as unfamiliar
+ODD = 0.2  # a width that a type shows more seldom, per unit of its logarithm, speaks no more against it
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How wide cells of each of the four types are, counted in widths of the red cells beside them.
+
+    The network sees each cell as large as any other; a monocyte of two red cells' width and a lymphocyte of one and a
+    half differ in that more than in colours, which are the lab's.
+
+    mean, spread: of each type, of the logarithm of the width. weight: what one unit of the logarithm of their odds adds
+        to a logit.
+    """
+
+    mean: tuple[float, ...]
+    spread: tuple[float, ...]
+    weight: float
+
+    def __post_init__(self) -> None:
+        """Refuse values with which nothing can be answered, by a ValueError."""
+        if len(self.mean) != len(CELL_TYPES) or len(self.spread) != len(CELL_TYPES):
+            raise ValueError(f"sizes.mean and sizes.spread must have a number for each of {', '.join(CELL_TYPES)}")
+        if not (np.isfinite([*self.mean, *self.spread, self.weight]).all() and min(*self.spread, self.weight) > 0):
+            raise ValueError("sizes must be finite, spread and weight above 0")
+
+    def evidence(self, wide: Sequence[float | None], doubt: Sequence[float]) -> np.ndarray:
+        """What widths say of the types, to be added to logits: float64 (N, 4), 0 for the type that fits best.
+
+        Args:
+            wide: of each cell, in widths of red cells; None: not known, so nothing is said.
+            doubt: by how much each may be wrong, as a part of it: the scale of a Laplace distribution.
+        """
+        known = np.array([value is not None for value in wide], bool)
+        logarithms = np.log([1.0 if value is None else max(value, 1e-6) for value in wide])[:, None]
+        variance = np.square(self.spread) + 2 * np.square(np.asarray(doubt, float))[:, None]
+        density = np.exp(-np.square(logarithms - self.mean) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+        said = np.log(density + ODD)
+        evidence: np.ndarray = self.weight * (said - said.max(axis=1, keepdims=True)) * known[:, None]
+        return evidence
+
+
+def with_evidence(logits: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+    """Logits (N, 4 or 5) with what something else (N, 4) says of the four types."""
+    return np.concatenate([logits[:, : len(CELL_TYPES)] + evidence, logits[:, len(CELL_TYPES) :]], axis=1)
 
 
 def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:

@@ -22,9 +22,10 @@ from leukoscope.biology.attributes import ATTRIBUTES
 from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.errors import CheckpointError
 from leukoscope.files import write_whole
+from leukoscope.model.calibration import Sizes
 from leukoscope.smear.preprocess import Framing, Normalisation
 
-FORMAT_VERSION = 5  # 1 and 2 had no locator, 3 no attributes, 4 no `sure_cell`
+FORMAT_VERSION = 6  # 1 and 2 had no locator, 3 no attributes, 4 no `sure_cell`, 5 no `sizes`
 OLDEST_VERSION = 3  # that can still be read
 
 SPEC_FILE = "classifier.json"
@@ -86,6 +87,7 @@ class Spec:
     """All that answering needs beside the graphs, saved as `classifier.json`.
 
     labels: cell types in the order of the logits. temperature: divides the logits before the softmax.
+    sizes: what a cell's width in red cells adds to the logits before; None: nothing.
     attributes: of each of `ATTRIBUTES`, the probability (0-1) from which it is said; empty for a graph without them.
     files: SHA-256 of each file that loading relies on. trained: what it was trained from, for people to read.
     """
@@ -97,6 +99,7 @@ class Spec:
     thresholds: Thresholds
     labels: tuple[str, ...] = CELL_TYPES
     attributes: dict[str, float] = field(default_factory=dict)
+    sizes: Sizes | None = None
     files: dict[str, str] = field(default_factory=dict)
     trained: dict[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
@@ -145,17 +148,29 @@ def read_spec(folder: str | os.PathLike[str]) -> Spec:
             | {
                 "framing": Framing(**_known(Framing, values.get("framing"), "framing")),
                 "normalisation": Normalisation(
-                    **{
-                        k: tuple(v)
-                        for k, v in _known(Normalisation, values.get("normalisation"), "normalisation").items()
-                    }
+                    **_tuples(_known(Normalisation, values.get("normalisation"), "normalisation"))
                 ),
                 "thresholds": Thresholds(**_known(Thresholds, values.get("thresholds"), "thresholds")),
                 "labels": tuple(values.get("labels", ())),
+                "sizes": sizes_of(values.get("sizes")),
             }
         )
     except (TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{path}: {error}") from None
+
+
+def sizes_of(values: Any) -> Sizes | None:
+    """Sizes from an object of JSON; None from null.
+
+    Raises:
+        ValueError, TypeError: naming a key that is missing, unknown or wrong.
+    """
+    return None if values is None else Sizes(**_tuples(_known(Sizes, values, "sizes")))
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """Values with their lists as tuples, as frozen things hold them."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def write_spec(folder: str | os.PathLike[str], spec: Spec) -> None:
@@ -289,6 +304,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, list) and len(value) == 3 and all(map(_number, value)),
         "three numbers",
     ),
+    "tuple[float, ...]": (lambda value: isinstance(value, list) and all(map(_number, value)), "a list of numbers"),
     "tuple[str, ...]": (lambda value: isinstance(value, list) and all(map(_text, value)), "a list of texts"),
     "dict[str, float]": (
         lambda value: isinstance(value, dict) and all(map(_number, value.values())),

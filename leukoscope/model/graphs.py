@@ -45,7 +45,8 @@ def open_graph(path: str | os.PathLike[str], takes: str, gives: str, threads: in
 
 
 def open_locator(path: str | os.PathLike[str], threshold: float, threads: int = 1) -> Locator:
-    """The locator of a graph: `photo`, uint8 (1, H, W, 3), -> `cells`, float32 (1, H / 8, W / 8, 5).
+    """The locator of a graph: `photo`, uint8 (1, H, W, 3), -> `cells`, float32 (1, H / 8, W / 8, 7), or 5 of one that
+    says nothing of red cells.
 
     Args:
         path: of `locator.onnx`.
@@ -72,6 +73,6 @@ def _try(run: Callable[[np.ndarray], np.ndarray], path: str | os.PathLike[str]) 
             cells = run(np.zeros((1, height, width, 3), np.uint8))
         except Exception as error:  # as above
             raise CheckpointError(f"{path} cannot be run on a picture of {width} x {height} px: {error}") from None
-        wanted = (1, height // STRIDE, width // STRIDE, 5)
-        if cells.shape != wanted or cells.dtype != np.float32:
-            raise CheckpointError(f"{path} must give float32 {wanted} here, not {cells.dtype} {cells.shape}")
+        wanted = (1, height // STRIDE, width // STRIDE, 7)
+        if cells.shape not in (wanted, (*wanted[:3], 5)) or cells.dtype != np.float32:
+            raise CheckpointError(f"{path} must give float32 {wanted} here, or 5, not {cells.dtype} {cells.shape}")

@@ -31,6 +31,8 @@ class Prediction:
     attributes: what is seen in the cell, by the names of `leukoscope.biology.attributes.ATTRIBUTES`; empty without a
         cell, for a model that was not taught them, and in a count that was kept in a file. Not compared, nor shown by
         `repr`.
+    wide: the cell's width in widths of the red cells beside it; None without a cell, for one that the edge cuts, for a
+        model that does not tell, and in a count that was kept in a file. Not compared, nor shown by `repr`.
     """
 
     label: str | None
@@ -42,6 +44,7 @@ class Prediction:
     unfamiliarity: float = 0.0
     reason: str | None = None
     attributes: dict[str, Attribute] = field(default_factory=dict, compare=False, repr=False)
+    wide: float | None = field(default=None, compare=False, repr=False)
 
 
 def judged(
@@ -49,6 +52,7 @@ def judged(
     box: tuple[int, int, int, int] | None,
     cut: bool,
     score: float,
+    wide: float | None,
     shares: np.ndarray,
     unfamiliarity: float,
     attributes: dict[str, Attribute],
@@ -60,6 +64,7 @@ def judged(
         box: of the cell, as of a `Prediction`.
         cut: likewise.
         score: the locator's, 0-1.
+        wide: in red cells, as of a `Prediction`.
         shares: its probabilities in the order of the spec's labels, float (4,).
         unfamiliarity: 0-1.
         attributes: what is seen in it.
@@ -76,6 +81,7 @@ def judged(
         cut=cut,
         unfamiliarity=float(unfamiliarity),
         attributes=attributes,
+        wide=wide,
     )
 
 

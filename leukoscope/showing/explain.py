@@ -62,9 +62,11 @@ def heatmap(
             raise ValueError(f"no cell of this picture has the box {tuple(box)}")
         return np.zeros(image.shape[:2], np.float32)
     cell = cells[0]
-    (maps,) = classifier.run(classifier.framed_cell(image, cell).crop[None], [output])
+    framed = classifier.framed_cell(image, cell)
+    (maps,) = classifier.run(framed.crop[None], [output])
     own = maps[0][..., : len(CELL_TYPES)] if attribute is None else parts(maps[0])[attribute]
-    predicted = int(own.mean(axis=(0, 1)).argmax())  # the mean over the places is the logits
+    logits = own.mean(axis=(0, 1))[None]  # of the cell: the mean over the places
+    predicted = int((logits if attribute else classifier.weighed(logits, [framed])).argmax())
     chosen = predicted if label is None else classifier.spec.labels.index(label)
     return _over_picture(evidence(own, chosen), image.shape[:2], classifier.spec.framing, cell)
 

@@ -131,10 +131,11 @@ def picture_text(prediction: Prediction, cells: int = 1) -> str:
 def seen_text(prediction: Prediction) -> str:
     """What the model sees in the cell, and what of it does not fit the type that it names; "" if nothing is sure.
 
-    "Nucleus: in two lobes, condensed chromatin. Granules: seen, coarse and round, red. Cytoplasm: abundant, pale."
+    "Size: about 1.8 red cells wide. Nucleus: in two lobes, condensed chromatin. Cytoplasm: abundant, pale."
     """
     seen = prediction.attributes
-    said = [f"{part}: {words}." for part, words in looks(seen).items()]
+    said = [f"Size: about {prediction.wide:.1f} red cells wide."] if prediction.wide else []
+    said += [f"{part}: {words}." for part, words in looks(seen).items()]
     # Of a cell that may be none of the four the type is no answer that anything could speak against.
     if prediction.label and prediction.verdict != "unfamiliar" and (odd := contradictions(prediction.label, seen)):
         unlike = looks({name: seen[name] for name in odd})

@@ -24,7 +24,7 @@ from leukoscope.errors import LeukoscopeError, SlideError
 from leukoscope.model.bulk import ENDED, begin, opened
 from leukoscope.pictures.slide import Box, Slide
 from leukoscope.slides.tiles import EITHER, SOUGHT_AT, Found, Plan, plan
-from leukoscope.smear.locate import Cell
+from leukoscope.smear.locate import Cell, cell_of
 from leukoscope.smear.preprocess import framed_square
 
 WIDTH = 13.0  # µm, what a white cell of a smear has in the middle: told by it where a slide names no microns
@@ -86,7 +86,7 @@ class Answerer:
             part = picture.crop((x0 - limits.x, y0 - limits.y, x1 - limits.x, y1 - limits.y))
         box = cell.box
         inside = (box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)
-        return classifier.framed_cell(np.asarray(part), Cell(inside, cell.score))
+        return classifier.framed_cell(np.asarray(part), cell._replace(box=inside))
 
 
 def _from_the_top(cell: Cell) -> tuple[int, int]:
@@ -105,10 +105,11 @@ def located(classifier: Classifier, picture: Image.Image, microns: float, window
     """
     small = [max(1, round(side * microns / SOUGHT_AT)) for side in picture.size]
     copy = picture.resize((small[0], small[1]), Image.Resampling.BILINEAR, reducing_gap=1.0)
-    boxes, scores = classifier.locator.found(np.asarray(copy))
+    seen = classifier.locator.found(np.asarray(copy))
     scales, corner = np.array([window.width / small[0], window.height / small[1]] * 2), np.array(window[:2] * 2)
-    whole = corner + np.clip(np.rint(boxes * scales), 0, window[2:] * 2).astype(int)
-    return [Cell((x0, y0, x1, y1), s) for (x0, y0, x1, y1), s in zip(whole.tolist(), scores.tolist(), strict=True)]
+    whole = corner + np.clip(np.rint(seen.boxes * scales), 0, window[2:] * 2).astype(int)
+    boxes = zip(seen.boxes, whole.tolist(), seen.scores.tolist(), strict=True)
+    return [cell_of(box, at, score, seen.red, seen.doubt) for box, at, score in boxes]
 
 
 def scale_by_cells(classifier: Classifier, slide: Slide) -> float:

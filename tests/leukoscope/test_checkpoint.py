@@ -211,13 +211,24 @@ def test_the_least_and_the_most_that_a_spec_may_hold():
         assert replace(EMBEDDED_SPEC, thresholds=thresholds, **changes).thresholds == thresholds
 
 
+WIDE = {"mean": [0.6, 0.3, 0.7, 0.5], "spread": [0.1, 0.1, 0.1, 0.1], "weight": 0.5}
 NORMALISATION = {"mean": [0, 0, 0], "std": [1, 1, 1]}
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format_version": 6}, "format 6 is newer than this library reads (5): upgrade leukoscope"),
+        ({"format_version": 7}, "format 7 is newer than this library reads (6): upgrade leukoscope"),
+        ({"sizes": 5}, "sizes must be an object"),
+        ({"sizes": WIDE | {"b": 1}}, "unknown key b in sizes"),
+        ({"sizes": WIDE | {"mean": 5}}, "sizes.mean must be a list of numbers, not 5"),
+        ({"sizes": WIDE | {"weight": "x"}}, "sizes.weight must be a number, not x"),
+        (
+            {"sizes": WIDE | {"spread": [1, 1]}},
+            "sizes.mean and sizes.spread must have a number for each of eosinophil, lymphocyte, monocyte, neutrophil",
+        ),
+        ({"sizes": WIDE | {"spread": [0, 1, 1, 1]}}, "sizes must be finite, spread and weight above 0"),
+        ({"sizes": WIDE | {"weight": 0}}, "sizes must be finite, spread and weight above 0"),
         ({"format_version": None}, "no format_version: not a checkpoint of Leukoscope"),
         ({"b": 1, "a": 1}, "unknown key a, b"),
         ({"x" * 300: 1}, f"unknown key {'x' * 200}"),

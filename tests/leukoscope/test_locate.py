@@ -82,6 +82,46 @@ def test_only_the_highest_of_neighbours_is_a_cell():
     assert len(located(answer)) == 2
 
 
+def with_red(answer: np.ndarray, width: float, doubt: float) -> np.ndarray:
+    """The same answer by a network that says, everywhere alike, how wide red cells are, px, and its doubt."""
+    said = np.broadcast_to(np.log([width / SIDE_UNIT, doubt]), (*answer.shape[:3], 2))
+    return np.concatenate([answer, said], axis=-1).astype(np.float32)
+
+
+def test_a_cell_has_a_width_in_red_cells_if_the_network_tells_theirs():
+    answer = empty(128, 160)
+    say(answer, 7, 9, 2.0, (20.0, 24.0, 28.0, 24.0))  # 48 px square
+    (silent,) = located(answer)
+    assert (silent.wide, silent.doubt) == (None, 0.0)
+    (cell,) = located(with_red(answer, 30.0, 0.1))
+    assert cell.box == silent.box
+    assert (cell.wide, cell.doubt) == (pytest.approx(48 / 30), pytest.approx(0.1))
+
+
+def test_of_red_cells_the_surer_places_tell_more_and_those_beside_the_photo_nothing():
+    answer = with_red(empty(128, 160), 30.0, 0.1)
+    say_red = np.log([60 / SIDE_UNIT, 0.2])
+    answer[0, :, 10:, 5:] = say_red  # half of the places say twice the width, half as surely
+    seen = Locator(lambda photo: answer, 0.5).found(np.zeros((128, 160, 3), np.uint8))
+    assert seen.red == pytest.approx(30 * 2 ** (1 / 5)), "a quarter of the weight"
+    assert seen.doubt == pytest.approx(0.1 * 2 ** (1 / 5))
+    narrow = Locator(lambda photo: answer, 0.5).found(np.zeros((128, 80, 3), np.uint8))
+    assert (narrow.red, narrow.doubt) == (pytest.approx(30), pytest.approx(0.1))
+    for nonsense in (np.nan, np.inf):
+        answer[..., 5:] = nonsense
+        seen = Locator(lambda photo: answer, 0.5).found(np.zeros((128, 160, 3), np.uint8))
+        assert seen.red is None or np.isfinite([seen.red, seen.doubt]).all()
+
+
+def test_a_width_is_of_the_copy_on_which_the_cell_was_seen():
+    """A photo four times as long as its copy: the same cell and red cells, however many px they are."""
+    answer = empty(128, 160)
+    say(answer, 7, 9, 2.0, (20.0, 24.0, 28.0, 24.0))
+    (cell,) = located(with_red(answer, 30.0, 0.1), (512, 640))
+    assert cell.box[2] - cell.box[0] == 4 * 48
+    assert cell.wide == pytest.approx(48 / 30)
+
+
 @pytest.mark.parametrize(("threshold", "found"), [(0.5, 1), (0.501, 0), (0.0, 1)])
 def test_a_score_counts_from_the_threshold_on(threshold, found):
     answer = np.full((1, 16, 20, 5), -np.inf, np.float32)  # elsewhere no score, and sides of no length
@@ -165,21 +205,17 @@ def test_what_is_shared_is_measured_on_the_smaller():
 
 def test_of_boxes_of_one_cell_the_surest_stays():
     boxes = np.array([[0, 0, 100, 100], [5, 5, 95, 95], [60, 0, 160, 100], [300, 0, 400, 100]], float)
-    kept, scores = one_each(boxes, np.array([0.8, 0.9, 0.7, 0.6]))
-    np.testing.assert_array_equal(kept, boxes[[1, 2, 3]])
-    np.testing.assert_array_equal(scores, [0.9, 0.7, 0.6])
+    assert one_each(boxes, np.array([0.8, 0.9, 0.7, 0.6])) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(("shift", "count"), [(100 * (1 - ONE_CELL) - 1, 1), (100 * (1 - ONE_CELL) + 1, 2)])
 def test_two_that_touch_are_two_up_to_a_share(shift, count):
     boxes = np.array([[0, 0, 100, 100], [shift, 0, 100 + shift, 100]])
-    assert len(one_each(boxes, np.array([0.9, 0.8]))[0]) == count
+    assert len(one_each(boxes, np.array([0.9, 0.8]))) == count
 
 
 def test_where_nothing_is_nothing_is_kept():
-    boxes, scores = one_each(np.zeros((0, 4)), np.zeros(0))
-    assert boxes.shape == (0, 4)
-    assert scores.shape == (0,)
+    assert one_each(np.zeros((0, 4)), np.zeros(0)) == []
 
 
 # --- which copies are looked at, with a network that sees coloured rectangles -----------------------------------

@@ -75,6 +75,8 @@ def same_cells(ours: list[Prediction], theirs: list[dict], name: str) -> None:
             assert abs(share - other["probabilities"][label]) <= 1e-3, name
         assert (mine.label, mine.verdict, mine.cut) == (other["label"], other["verdict"], other["cut"]), name
         assert abs(mine.unfamiliarity - other["unfamiliarity"]) <= 1e-3, name
+        assert (mine.wide is None) == (other["wide"] is None), name
+        assert abs((mine.wide or 0) - (other["wide"] or 0)) <= 0.02, name
 
 
 def test_two_hundred_pictures_have_the_same_answers(engine, classifier):

@@ -42,13 +42,16 @@ def lab(tmp_path_factory):
     return write_lab(tmp_path_factory.mktemp("labs") / "yellow", 24)
 
 
+SIZES = {"mean": [0.6, 0.3, 0.7, 0.5], "spread": [0.1, 0.1, 0.1, 0.1], "weight": 0.5}
+
+
 @pytest.fixture(scope="module")
 def tuned(smoke_checkpoint, lab, tmp_path_factory):
     """(what was printed, run folder, new checkpoint)"""
     run = tmp_path_factory.mktemp("tuned") / "run"
     out, begun = run.with_name("checkpoint"), run.with_name("begun")
     shutil.copytree(smoke_checkpoint, begun)
-    edit(begun, thresholds=asdict(replace(read_spec(begun).thresholds, sure_cell=0.55)))
+    edit(begun, thresholds=asdict(replace(read_spec(begun).thresholds, sure_cell=0.55)), sizes=SIZES)
     words = ("training.finetune", begun, "--cells", lab, *DATA, "--epochs", 4, "--run", run, "--out", out)
     done = run_module(*words)
     assert done.returncode == 0, done.stderr
@@ -69,6 +72,7 @@ def test_a_new_lab_is_learned_and_the_old_one_scored_beside_it(tuned, smoke_chec
     assert sha256(out / LOCATOR_FILE) == sha256(smoke_checkpoint / LOCATOR_FILE)
     assert spec.thresholds.cell == read_spec(smoke_checkpoint).thresholds.cell
     assert spec.thresholds.sure_cell == 0.55, "the locator is the same, and what it says"
+    assert asdict(spec.sizes) == {name: tuple(v) if isinstance(v, list) else v for name, v in SIZES.items()}
     assert "cells of type" not in done.stderr
 
 

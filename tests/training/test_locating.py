@@ -11,7 +11,7 @@ from training.locating.fields import canvas, overlays
 from training.locating.fields.canvas import example
 from training.locating.fields.geometry import cut, cut_to_picture, moved, share, turned
 from training.locating.fields.overlays import overlaid
-from training.locating.fields.pictures import Picture, drawn
+from training.locating.fields.pictures import Picture, drawn, red_width, with_red_widths
 from training.locating.fields.scene import PLACES, SIDE, Scene, half_covered, targets
 from training.locating.recipe import Recipe, Round
 from training.locating.train import batches
@@ -43,16 +43,50 @@ def test_an_example_is_made_from_its_seed_alone_and_has_one_middle_for_each_box(
     first, second = (example({"drawn": pictures}, [pictures[0].image], np.random.default_rng(seed)) for _ in range(2))
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a, b)
-    shown, heat, sides, known, telling = first
+    shown, heat, sides, known, telling, red = first
     assert shown.shape == (SIDE, SIDE, 3)
     assert shown.dtype == np.uint8
-    assert heat.shape == known.shape == telling.shape == (PLACES, PLACES)
+    assert heat.shape == known.shape == telling.shape == red.shape == (PLACES, PLACES)
     assert sides.shape == (PLACES, PLACES, 4)
     assert 0 <= heat.min() <= heat.max() <= 1
     assert set(np.unique(known)) <= {0, 1}
     assert telling.min() >= 0
     assert telling.sum() <= (heat == 1).sum() + 1e-5
     assert not sides[telling == 0].any()
+
+
+def test_red_cells_are_as_much_narrower_than_the_cell_as_in_the_picture():
+    """At whatever scale it is shown, alone or beside others; where no picture lies nothing is known."""
+    image, (cell,) = draw_photo(["monocyte"], seed=1, width=200, height=160, red_cell_px=30.0)
+    box = np.array([cell.box], float)
+    alike = [Picture(image, box, "drawn", "g", True, True, "train", "1", red_width=30.0)]
+    width = float((box[0, 2:] - box[0, :2]).max())
+    ratios = []
+    for seed in range(60):
+        _, heat, sides, _, telling, red = example({"drawn": alike}, [image], np.random.default_rng(seed))
+        middles = (heat == 1) & (telling > 0) & (red > 0)
+        wide = np.exp(sides[middles]) * SIDE_UNIT
+        sides_of = np.maximum(wide[:, 0] + wide[:, 2], wide[:, 1] + wide[:, 3])
+        ratios += (red[middles] / sides_of).tolist()
+    assert len(ratios) > 60
+    assert np.percentile(ratios, [10, 90]) == pytest.approx([30 / width] * 2, rel=0.15)
+    unknown = [dataclasses.replace(alike[0], red_width=0.0)]
+    assert not any(example({"drawn": unknown}, [image], np.random.default_rng(seed))[5].any() for seed in range(20))
+
+
+def test_red_cells_are_as_wide_as_those_that_were_measured_whole():
+    image = np.zeros((100, 120, 3), np.uint8)
+    whole = [[10, 10, 30, 30], [40, 10, 64, 34], [70, 50, 100, 80]]
+    cut_off = [[0, 0, 90, 90], [50, 50, 120, 99]]
+    assert red_width(np.array(whole + cut_off, float), image) == 24
+    assert red_width(np.array(whole[:1] + cut_off, float), image) == 0, "one red cell may be an odd one"
+    assert red_width(np.empty((0, 4)), image) == 0
+
+    of_labs = [
+        picture(i, lab, red_width=w) for i, (lab, w) in enumerate([("a", 20.0), ("a", 24.0), ("a", 0.0), ("b", 0.0)])
+    ]
+    of_labs.append(picture(9, "a", red_width=90.0, split="test"))
+    assert [p.red_width for p in with_red_widths(of_labs)] == [20, 24, 22, 0, 90], "a lab's median, of what is taught"
 
 
 def test_where_all_of_a_picture_lies_beside_the_canvas_there_is_no_cell(pictures):
@@ -96,7 +130,7 @@ def test_targets_describe_the_boxes():
     boxes = np.array([[20.0, 30.0, 70.0, 90.0], [90.0, 100.0, 140.0, 150.0]])
     blank = np.zeros((SIDE, SIDE), bool)
     scene = Scene(np.zeros((SIDE, SIDE, 3), np.uint8), boxes, np.array([True, True]), blank)
-    heat, sides, known, telling = targets(scene, boxes)
+    heat, sides, known, telling, _ = targets(scene, boxes)
     np.testing.assert_allclose(boxes_told(heat, sides, telling), boxes, atol=1e-3)
     assert known.all()
     assert telling.sum() == pytest.approx(2)
@@ -105,7 +139,7 @@ def test_targets_describe_the_boxes():
 def test_the_middle_of_a_cell_is_known_whatever_is_not():
     box = np.array([[40.0, 40.0, 100.0, 100.0]])
     scene = Scene(np.zeros((SIDE, SIDE, 3), np.uint8), box, np.array([False]), np.ones((SIDE, SIDE), bool))
-    _, _, known, _ = targets(scene, box)
+    _, _, known, *_ = targets(scene, box)
     assert known[7:10, 7:10].all()
     assert known.sum() < 20
 
@@ -115,7 +149,7 @@ def test_places_tell_of_the_nearer_of_two_cells():
     for order in ([0, 1], [1, 0]):
         blank = np.zeros((SIDE, SIDE), bool)
         scene = Scene(np.zeros((SIDE, SIDE, 3), np.uint8), boxes[order], np.ones(2, bool), blank)
-        heat, sides, _, telling = targets(scene, boxes[order])
+        heat, sides, _, telling, _ = targets(scene, boxes[order])
         told = boxes_told(heat, sides, telling)
         np.testing.assert_allclose(told[np.argsort(told[:, 0])], boxes, atol=1e-3)
         left = 11.5 * STRIDE - np.exp(sides[9, 11, 0]) * SIDE_UNIT  # of a place nearer to the first's middle
@@ -131,7 +165,7 @@ def test_what_is_not_known_teaches_nothing_but_its_middle():
         measured=False,
     )
     scene = canvas.part_of(source, 1.5, np.random.default_rng(1))
-    heat, _, known, telling = targets(scene, cut(scene.boxes, (0, 0, SIDE, SIDE)))
+    heat, _, known, telling, _ = targets(scene, cut(scene.boxes, (0, 0, SIDE, SIDE)))
     assert (heat == 1).sum() == 1
     assert known[heat == 1].all()
     assert 0 < known.mean() < 1
@@ -141,7 +175,7 @@ def test_what_is_not_known_teaches_nothing_but_its_middle():
 def test_cells_too_small_or_hardly_in_the_picture_are_neither_taught_nor_forbidden():
     boxes = np.array([[50.0, 50.0, 60.0, 60.0], [-40.0, 100.0, 8.0, 148.0]])
     scene = Scene(np.zeros((SIDE, SIDE, 3), np.uint8), boxes, np.ones(2, bool), np.zeros((SIDE, SIDE), bool))
-    heat, _, known, _ = targets(scene, np.clip(boxes, 0, SIDE))
+    heat, _, known, *_ = targets(scene, np.clip(boxes, 0, SIDE))
     assert not heat.any()
     assert known[6, 6] == 0
     assert known[15, 0] == 0

@@ -233,6 +233,28 @@ def test_the_table_has_a_line_for_each_score():
     ]
 
 
+def test_what_is_said_of_red_cells_is_compared_with_those_that_were_measured():
+    photo, cut = np.zeros((100, 100, 3), np.uint8), (0, 0, 50, 20)
+    measured = [(10, 10, 30, 30), (40, 10, 60, 30), cut]  # 20 px
+
+    class Telling:
+        """Finds a cell 40 px wide, so many red cells wide."""
+
+        def __init__(self, *wide):
+            self.wide = iter(wide)
+
+        def locate(self, photo):
+            wide = next(self.wide)
+            return [Cell((10, 10, 50, 50), 0.9, wide, 0.1)] if wide != 0 else []
+
+    pictures = [("", photo, measured)] * 5 + [("", photo, [cut])]
+    row = score.against_red_cells(pictures, Telling(2.0, 1.6, 2.5, 0, None, 2.0))
+    assert row["pictures"] == 3, "of one nothing is found, of one nothing said, of one too few were measured"
+    assert row["of_measured"] == pytest.approx(1.0)
+    assert row["off_90"] == pytest.approx(0.24)
+    assert score.against_red_cells(pictures[:1], Telling(None)) == {"pictures": 0}
+
+
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     """Folders that are named, and what lies in them: a photo and a cell to train on, and as many held out."""
@@ -249,9 +271,9 @@ def data(tmp_path, monkeypatch):
         monkeypatch.setenv(variable, str(tmp_path))
     monkeypatch.setattr(score, "all_pictures", lambda *folders: made)
     monkeypatch.setattr(
-        score, "annotations", lambda root: {f"bccd-{s}": [(45, 45, 115, 115)] for s in ("train", "test")}
+        score, "annotations", lambda root, names=(): {f"bccd-{s}": [(45, 45, 115, 115)] for s in ("train", "test")}
     )
-    monkeypatch.setattr(score, "annotated_boxes", lambda folder: {})
+    monkeypatch.setattr(score, "annotated_boxes", lambda folder, names=(): {})
     monkeypatch.setattr(score, "contradicted", lambda root, boxes: set())
     monkeypatch.setattr(score, "lab_rows", lambda folder: [])
     monkeypatch.setattr(score, "patches", lambda root: iter(()))
@@ -264,6 +286,7 @@ def test_what_was_held_out_is_scored_and_kept(data, tmp_path):
     results = json.loads((tmp_path / "s.json").read_text())
     assert list(results) == [
         "boxes, bccd",
+        "red cells, bccd",
         "one cell, ward",
         "boxes, bccd, where labels.csv agrees",
         "fields, lisc",

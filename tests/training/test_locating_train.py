@@ -16,7 +16,7 @@ from leukoscope.model.graphs import open_locator
 from leukoscope.smear.locate import SIDE_UNIT, STRIDE, Locator
 from tests.training.conftest import run_here
 from training.fitting.run_folder import RunError
-from training.locating import run, train
+from training.locating import network, run, train
 from training.locating.fields import found
 from training.locating.fields.found import read_boxes, relabel, write_boxes
 from training.locating.fields.pictures import Picture
@@ -33,7 +33,7 @@ batch = 2
 learning_rate = 1e-2
 weight_decay = 1e-3
 average = 0.5
-rounds = [{ steps = 3 }, { steps = 4, doubtful = 0.5 }]
+rounds = [{ steps = 3 }, { steps = 4, doubtful = 0.5 }, { steps = 3, red = true }]
 """
 
 
@@ -47,10 +47,10 @@ def lone(seed: int = 0, lab: str = "two", **changes) -> Picture:
 
 
 def boxed(seed: int, lab: str = "one", split: str = "train") -> Picture:
-    """A photo with annotated boxes."""
+    """A photo with annotated boxes, of red cells too."""
     image, cells = draw_photo(["neutrophil", "lymphocyte"], seed=seed, width=200, height=160, red_cell_px=30.0)
     boxes = np.array([cell.box for cell in cells], float)
-    return Picture(image, boxes, lab, f"{lab}/{seed}", True, True, split, f"{lab}-{seed}")
+    return Picture(image, boxes, lab, f"{lab}/{seed}", True, True, split, f"{lab}-{seed}", red_width=30.0)
 
 
 def pictures() -> list[Picture]:
@@ -116,7 +116,7 @@ def test_the_rate_rises_falls_to_a_hundredth_and_begins_anew_in_each_round():
 
 
 def test_the_rate_of_a_step_is_that_of_its_place_in_the_round(monkeypatch, tmp_path):
-    asked = []
+    asked, kinds = [], []
     monkeypatch.setattr(train, "learning_rate", lambda recipe, done, steps: asked.append((done, steps)) or 1e-3)
     monkeypatch.setattr(train, "everyday", lambda rng: [boxed(9).image])
     monkeypatch.setattr(train, "batches", lambda by_lab, others, recipe, first, last: iter(range(first, last)))
@@ -125,18 +125,24 @@ def test_the_rate_of_a_step_is_that_of_its_place_in_the_round(monkeypatch, tmp_p
         def __init__(self, recipe, folder):
             self.recipe, self.folder, self.done = recipe, folder, 2
 
-        def step(self, batch, rate):
+        def step(self, batch, rate, red):
+            kinds.append(red)
             assert batch == self.done
             self.done += 1
-            return np.zeros(3)
+            return np.zeros(4)
+
+        def settle(self):
+            kinds.append("settled")
 
         def save(self):
             pass
 
     monkeypatch.setattr(train, "Training", Counting)
-    recipe = Recipe(**read_recipe(CONFIGS / "locator.toml").model_dump() | {"rounds": [Round(steps=4), Round(steps=3)]})
+    rounds = [Round(steps=4), Round(steps=3, red=True)]
+    recipe = Recipe(**read_recipe(CONFIGS / "locator.toml").model_dump() | {"rounds": rounds})
     train.train(recipe, [boxed(0)], tmp_path)
     assert asked == [(2, 4), (3, 4), (0, 3), (1, 3), (2, 3)]
+    assert kinds == [False, False, "settled", True, True, True], "red cells are learned in the rounds that say so"
 
 
 def test_the_loss_is_none_for_what_is_right_and_counts_only_what_is_known():
@@ -144,25 +150,27 @@ def test_the_loss_is_none_for_what_is_right_and_counts_only_what_is_known():
     heat[0, 0, 0] = 1
     known, telling = np.ones((1, 2, 2), np.float32), heat.copy()
     right = np.concatenate([np.where(heat == 1, 20.0, -20.0)[..., None], sides], axis=-1).astype(np.float32)
-    assert [float(part) for part in train.loss(right, heat, sides, known, telling)] == pytest.approx(
+    assert [float(part) for part in network.loss_of_white_cells(right, heat, sides, known, telling)] == pytest.approx(
         [0, 0, 0], abs=1e-5
     )
 
     false = right.copy()
     false[0, 1, 1, 0] = 5.0
-    _, heat_loss, _ = train.loss(false, heat, sides, known, telling)
+    _, heat_loss, _ = network.loss_of_white_cells(false, heat, sides, known, telling)
     assert heat_loss > 4
     known[0, 1, 1] = 0
-    assert float(train.loss(false, heat, sides, known, telling)[1]) == pytest.approx(0, abs=1e-5)
+    assert float(network.loss_of_white_cells(false, heat, sides, known, telling)[1]) == pytest.approx(0, abs=1e-5)
 
     wide = right.copy()
     wide[0, 0, 0, 1] = np.log(3)  # the box reaches three times as far to the left: half of it is right
-    total, _, side_loss = train.loss(wide, heat, sides, known, telling)
+    total, _, side_loss = network.loss_of_white_cells(wide, heat, sides, known, telling)
     assert float(side_loss) == pytest.approx(0.5, abs=1e-5)
     assert float(total) == pytest.approx(1.5, abs=1e-4)
     apart = right.copy()
     apart[0, 1, 0, 1:] = 3.0
-    assert float(train.loss(apart, heat, sides, known, telling)[2]) == pytest.approx(0, abs=1e-5), "no box is there"
+    assert float(network.loss_of_white_cells(apart, heat, sides, known, telling)[2]) == pytest.approx(0, abs=1e-5), (
+        "no box is there"
+    )
 
 
 def test_the_loss_of_the_heat_map_is_focal():
@@ -171,12 +179,29 @@ def test_the_loss_of_the_heat_map_is_focal():
     answer = np.zeros((1, 2, 2, 5), np.float32)
     answer[0, 1, 1, 0] = -30  # rightly sure
     none, all_known = np.zeros((1, 2, 2), np.float32), np.ones((1, 2, 2), np.float32)
-    _, heat_loss, _ = train.loss(answer, heat, np.zeros((1, 2, 2, 4), np.float32), all_known, none)
+    _, heat_loss, _ = network.loss_of_white_cells(answer, heat, np.zeros((1, 2, 2, 4), np.float32), all_known, none)
     assert float(heat_loss) == pytest.approx(np.log(2) * 0.25 * (1 + 1 / 16 + 1), rel=1e-4)
     two = np.concatenate([heat, heat], axis=1)
     twice = np.concatenate([answer, answer], axis=1)
-    _, of_two, _ = train.loss(twice, two, np.zeros((1, 4, 2, 4), np.float32), np.ones_like(two), np.zeros_like(two))
+    _, of_two, _ = network.loss_of_white_cells(
+        twice, two, np.zeros((1, 4, 2, 4), np.float32), np.ones_like(two), np.zeros_like(two)
+    )
     assert float(of_two) == pytest.approx(float(heat_loss)), "of each cell"
+
+
+def test_the_loss_of_red_cells_is_of_their_width_and_of_how_doubtful_it_is_said_to_be():
+    red = np.array([[[32.0, 32.0], [0.0, 0.0]]], np.float32)  # known in two places of four
+    answer = np.zeros((1, 2, 2, 2), np.float32)
+    answer[0, 0, :, 0] = np.log(32 / SIDE_UNIT), np.log(32 / SIDE_UNIT) + 0.5
+    answer[0, 1] = 3.0, -4.0  # where nothing is known nothing is wrong
+
+    def of(doubt):
+        answer[0, 0, :, 1] = np.log(doubt)
+        return float(network.loss_of_red_cells(answer, red))
+
+    assert of(0.25) == pytest.approx(0.25 / 0.25 + np.log(0.25))
+    assert of(0.25) < min(of(0.2), of(0.3)), "it is best to be as doubtful as one is wrong"
+    assert float(network.loss_of_red_cells(answer, np.zeros_like(red))) == 0
 
 
 # --- the network -----------------------------------------------------------------------------------------
@@ -191,7 +216,7 @@ def test_the_whole_photo_has_a_say_once_the_kernel_of_zeros_has_learned():
     photos[:, :, :96] = cell
     photos[1, :, 640:] = (90, 40, 120)
     model = build((4, 4, 6, 6, 8), seed=1)
-    (zeros,) = [w for w in model.trainable_weights if w.path.endswith("kernel") and not w.numpy().any()]
+    (zeros,) = [w for w in network.parts(model)[0].trainable_weights if w.path.endswith("kernel") and not w.numpy().any()]
     here, there = model(photos).numpy()[:, :, :12]
     np.testing.assert_allclose(here, there, atol=1e-6)
     zeros.assign(np.random.default_rng(0).normal(size=zeros.shape))
@@ -204,7 +229,7 @@ def test_the_network_has_a_place_for_each_8_px_of_any_picture_and_expects_no_cel
 
     model = build((4, 4, 6, 6, 8))
     answer = model(np.zeros((2, 64, 160, 3), np.uint8)).numpy()
-    assert answer.shape == (2, 64 // STRIDE, 160 // STRIDE, 5)
+    assert answer.shape == (2, 64 // STRIDE, 160 // STRIDE, 7)
     assert answer[..., 0] == pytest.approx(PRIOR, abs=2)
     same = [
         np.array_equal(a, b) for a, b in zip(model.get_weights(), build((4, 4, 6, 6, 8)).get_weights(), strict=True)
@@ -304,10 +329,10 @@ def runs(tmp_path_factory):
     recipe = Recipe(**tomllib.loads(TINY))
     step, locator = Training.step, Training.locator
 
-    def stopping(self, batch, rate):
+    def stopping(self, batch, rate, red):
         if self.done == 5:
             raise Stopped
-        return step(self, batch, rate)
+        return step(self, batch, rate, red)
 
     with pytest.MonkeyPatch.context() as patch, eagerly():
         patch.setattr(train, "SAVED_EVERY", 2)
@@ -339,7 +364,7 @@ def sure_of_the_middle(locator: Locator):
 def test_a_run_that_was_stopped_goes_on_to_the_same_weights(runs):
     whole, torn = runs
     assert (torn / "stopped").read_text() == "4"
-    assert run.steps_done(whole) == run.steps_done(torn) == 7
+    assert run.steps_done(whole) == run.steps_done(torn) == 10
     with np.load(whole / run.STATE) as a, np.load(torn / run.STATE) as b:
         assert a.files == b.files
         for name in a.files:
@@ -366,13 +391,44 @@ def test_boxes_are_found_with_the_averaged_weights(tmp_path):
     assert np.abs(answer - plain).max() > 0.01
 
 
+def test_red_cells_are_learned_beside_white_ones_and_neither_changes_the_other(tmp_path):
+    training = Training(Recipe(**tomllib.loads(TINY)), tmp_path)
+    white, _, branch = network.parts(training.model)
+    rng = np.random.default_rng(0)
+    batch = next(
+        train.batches({"one": [boxed(0)]}, [rng.integers(0, 256, (64, 64, 3), np.uint8)], training.recipe, 0, 1)
+    )
+    for red in (True, False):
+        before = white.get_weights(), branch.get_weights()
+        with eagerly():
+            losses = training.step(batch, 1e-2, red)
+        same = [
+            all(map(np.array_equal, was, part.get_weights())) for was, part in zip(before, (white, branch), strict=True)
+        ]
+        assert same == [red, not red]
+        assert losses[3] == (losses[0] if red else 0)
+
+
+def test_only_red_cells_are_learned_where_a_finished_network_is_started_from(runs, tmp_path):
+    whole = network.build((4, 4, 6, 6, 8))
+    whole.load_weights(runs[0] / run.WEIGHTS)
+    training = Training(Recipe(**tomllib.loads(TINY)), tmp_path)
+    fresh = network.parts(training.model)[2].get_weights()
+    training.start_from(runs[0] / run.WEIGHTS)
+    assert training.done == 7
+    white, _, branch = network.parts(training.model)
+    assert all(map(np.array_equal, white.get_weights(), network.parts(whole)[0].get_weights()))
+    assert all(map(np.array_equal, branch.get_weights(), fresh)), "it may have seen the lab that is left out"
+    assert all(map(np.array_equal, training.average, training.model.get_weights()))
+
+
 def test_a_run_keeps_its_losses(runs):
     for folder in runs:
         rows = list(csv.DictReader((folder / run.HISTORY).open()))
-        assert [row["step"] for row in rows] == ["2", "3", "4", "6", "7"]
-        assert all(
-            float(row["loss"]) == pytest.approx(float(row["heat"]) + 3 * float(row["sides"]), abs=1e-2) for row in rows
-        )
+        assert [row["step"] for row in rows] == ["2", "3", "4", "6", "7", "8", "10"]
+        sums = [float(row["heat"]) + 3 * float(row["sides"]) + float(row["red"]) for row in rows]
+        assert [float(row["loss"]) for row in rows] == pytest.approx(sums, abs=1e-2)
+        assert [float(row["red"]) != 0 for row in rows] == [False] * 5 + [True] * 2
         assert 1 < float(rows[0]["loss"]) < 100
 
 
@@ -394,7 +450,7 @@ def test_a_trained_locator_becomes_a_graph_that_serving_opens(runs, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "off by at most" in done.stdout
     locator = open_locator(graph, 0.5)
-    assert locator.run(np.zeros((1, 96, 64, 3), np.uint8)).shape == (1, 12, 8, 5)
+    assert locator.run(np.zeros((1, 96, 64, 3), np.uint8)).shape == (1, 12, 8, 7)
 
 
 # --- the commands ----------------------------------------------------------------------------------------
@@ -407,7 +463,9 @@ def no_training(monkeypatch, tmp_path):
     monkeypatch.setattr(
         train, "all_pictures", lambda *folders: [*pictures(), boxed(7, "two", split="test"), boxed(8, "x")]
     )
-    monkeypatch.setattr(train, "train", lambda recipe, taught, folder: given.append((recipe.name, taught, folder)))
+    monkeypatch.setattr(
+        train, "train", lambda recipe, taught, folder, start: given.append((recipe.name, taught, folder, start))
+    )
     monkeypatch.setattr(train, "DRAWN", 2)
     for variable in ("BLOOD_CELLS_DIR", "PBC_DIR", "LABS_DIR"):
         monkeypatch.setenv(variable, str(tmp_path))
@@ -418,7 +476,7 @@ def no_training(monkeypatch, tmp_path):
 def test_what_is_held_out_or_of_no_lab_of_the_recipe_is_not_learned_from(no_training, tiny):
     done = run_here("training.locating.train", tiny)
     assert done.returncode == 0, done.stderr
-    ((_, taught, folder),) = no_training
+    ((_, taught, folder, _),) = no_training
     assert folder == Path("runs/tiny")
     assert (folder / run.CONFIG).read_text() == TINY
     assert [picture.path for picture in taught] == ["one-0", "one-1", "0", "1", "drawn/0", "drawn/1"]
@@ -429,12 +487,39 @@ def test_a_lab_is_left_out_and_the_run_is_another(no_training, tiny):
     assert run_here("training.locating.train", tiny).returncode == 0
     done = run_here("training.locating.train", tiny, "--without", "two")
     assert done.returncode == 0, done.stderr
-    _, taught, folder = no_training[-1]
+    _, taught, folder, _ = no_training[-1]
     assert folder == Path("runs/tiny-without-two")
     assert {picture.lab for picture in taught} == {"one", "drawn"}
     done = run_here("training.locating.train", tiny, "--out", folder)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {folder} holds a run with another lab left out: ")
+
+
+def test_a_run_that_starts_from_another_is_another(no_training, tiny, tmp_path):
+    weights = tmp_path / "average.weights.h5"
+    weights.write_bytes(b"some")
+    assert run_here("training.locating.train", tiny, "--start", weights).returncode == 0
+    assert no_training[-1][3] == weights
+    done = run_here("training.locating.train", tiny)
+    assert done.stderr.startswith("error: runs/tiny holds a run with another start sha256: ")
+    done = run_here("training.locating.train", tiny, "--start", tmp_path / "gone")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: --start {tmp_path / 'gone'}: there is no such file; a run folder holds {run.WEIGHTS}\n",
+    )
+    tiny.write_text(TINY.replace(", { steps = 3, red = true }", ""))
+    done = run_here("training.locating.train", tiny, "--start", weights)
+    assert done.returncode == 2
+    assert done.stderr.endswith("tiny has no round with red = true, so nothing is left to learn\n")
+
+
+@pytest.mark.parametrize(
+    "rounds", ["{ steps = 3, red = true }", "{ steps = 3 }, { steps = 3, red = true }, { steps = 3 }"]
+)
+def test_red_cells_come_last(tiny, rounds):
+    tiny.write_text(TINY.split("rounds")[0] + f"rounds = [{rounds}]\n")
+    with pytest.raises(ConfigError, match="those with red = true come last, after one that finds white cells"):
+        read_recipe(tiny)
 
 
 @pytest.mark.parametrize("lab", ["raabin", "lisc", ""])
@@ -476,10 +561,10 @@ def test_a_run_of_another_recipe_or_of_other_pictures_is_refused(no_training, ti
 
 def test_a_finished_run_says_that_nothing_is_left_and_reads_no_picture(no_training, tiny, monkeypatch):
     assert run_here("training.locating.train", tiny).returncode == 0
-    np.savez(Path("runs/tiny") / run.STATE, done=6)
+    np.savez(Path("runs/tiny") / run.STATE, done=9)
     assert run_here("training.locating.train", tiny).returncode == 0
     assert len(no_training) == 2, "a step is left"
-    np.savez(Path("runs/tiny") / run.STATE, done=7)
+    np.savez(Path("runs/tiny") / run.STATE, done=10)
     monkeypatch.setattr(train, "all_pictures", lambda *folders: pytest.fail("pictures are read"))
     done = run_here("training.locating.train", tiny)
     assert done.returncode == 0

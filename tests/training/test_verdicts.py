@@ -2,15 +2,15 @@
 
 import json
 import shutil
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
 from scipy.special import softmax
 
 from leukoscope import Classifier
-from leukoscope.model.calibration import unfamiliarity
-from leukoscope.model.checkpoint import read_spec
+from leukoscope.model.calibration import Sizes, unfamiliarity
+from leukoscope.model.checkpoint import read_spec, sizes_of
 from tests.training.conftest import run_here
 from training.data.table import load_examples, pictures
 from training.recipe.config import read_config
@@ -20,11 +20,14 @@ from training.scoring.thresholds import (
     as_marked,
     fit,
     fit_confident,
+    fit_sizes,
     fit_temperature,
     of_the_recipe,
     read_verdicts,
 )
 from training.studies import verdicts
+
+SIZES = {"mean": [0.6, 0.3, 0.7, 0.5], "spread": [0.1, 0.1, 0.1, 0.1], "weight": 0.5}
 
 
 def answered(rng, count: int, temperature: float = 1.0, classes: int = 4) -> Answered:
@@ -97,12 +100,52 @@ def test_what_was_hardly_found_is_no_confident_answer_and_costs_the_others_none(
         assert row["share"] > as_marked(own, blind)["share"] + 0.01
 
 
+def with_widths(own: Answered, rng, wide: dict[int, float], doubt: float = 0.0) -> Answered:
+    """The same answers, of cells of which some types are known to be so wide, in red cells."""
+    logs = [np.log(wide[label]) + rng.normal(0, 0.1) + rng.laplace(0, doubt) for label in own.labels.tolist()]
+    known = rng.random(len(logs)) < 0.8
+    widths = [(float(np.exp(log)) if told else None, doubt) for log, told in zip(logs, known, strict=True)]
+    return replace(own, widths=widths)
+
+
+WIDE = {0: 1.8, 1: 1.4, 2: 2.1, 3: 1.7}
+
+
+def test_widths_are_weighed_as_it_helps_and_what_is_doubtful_of_them_is_no_spread():
+    rng = np.random.default_rng(5)
+    plain = {lab: answered(rng, 4_000, 1.5, classes=5) for lab in "ab"}
+    labs = {lab: with_widths(own, rng, WIDE, doubt=0.1) for lab, own in plain.items()}
+    sizes = fit_sizes(labs)
+    np.testing.assert_allclose(np.exp(sizes.mean), list(WIDE.values()), rtol=0.02)
+    np.testing.assert_allclose(sizes.spread, 0.1, atol=0.02)
+    assert 0.4 < sizes.weight <= 2, "logits of a temperature of 1.5 need more of it"
+    found, blind = fit(labs), fit(plain)
+    assert found.sizes == sizes
+    for lab, own in labs.items():
+        row, before = as_marked(own, found), as_marked(plain[lab], blind)
+        assert row["right"] >= 0.97
+        assert row["share"] > 2 * before["share"]
+        right = [(each.logits[:, :4].argmax(axis=1) == each.labels).mean() for each in (own, own.weighed(sizes))]
+        assert right[1] > right[0] + 0.02
+
+
+def test_widths_that_are_alike_or_not_known_of_every_lab_are_not_weighed():
+    rng = np.random.default_rng(6)
+    labs = {lab: with_widths(answered(rng, 3_000), rng, WIDE) for lab in "ab"}
+    assert fit_sizes(labs | {"c": answered(rng, 500)}) is None
+    no_monocyte = replace(labs["a"], widths=[(None if t == 2 else 1.5, 0.0) for t in labs["a"].labels])
+    assert fit_sizes(labs | {"a": no_monocyte}) is None
+    shuffled = {lab: replace(own, widths=rng.permutation(own.widths).tolist()) for lab, own in labs.items()}
+    sizes = fit_sizes(shuffled)
+    assert sizes is None or np.abs(sizes.evidence([1.4, 2.1], [0.0, 0.0])).max() < 0.2
+
+
 @pytest.fixture
 def fitted(smoke_run, tmp_path):
     """A file for the recipe of the drawn run."""
     file = tmp_path / "verdicts.json"
     recipe = of_the_recipe(read_config(smoke_run / "config.toml"))
-    numbers = {"temperature": 1.25, "confident": 0.875, "unfamiliar": 0.5, "sure_cell": 0.625}
+    numbers = {"temperature": 1.25, "confident": 0.875, "unfamiliar": 0.5, "sure_cell": 0.625, "sizes": SIZES}
     file.write_text(json.dumps(numbers | {"labs": {"raabin": {}, "bccd": {}}, "recipe": recipe}))
     return file
 
@@ -126,6 +169,7 @@ def test_other_labs_folds_names_and_locators_are_no_other_recipe(smoke_run, fitt
         "[]",
         "{}",
         '{"recipe": {}, "temperature": "hot", "confident": 1, "unfamiliar": 1, "sure_cell": 0, "labs": {}}',
+        '{"recipe": {}, "temperature": 1, "confident": 1, "unfamiliar": 1, "sure_cell": 0, "sizes": 1, "labs": {}}',
     ],
 )
 def test_a_file_that_is_none_is_named(smoke_run, tmp_path, text):
@@ -137,10 +181,16 @@ def test_a_file_that_is_none_is_named(smoke_run, tmp_path, text):
 
 def test_numbers_that_cannot_be_are_refused(smoke_run, fitted):
     values = json.loads(fitted.read_text())
+    config = read_config(smoke_run / "config.toml")
     for change in ({"temperature": 0}, {"confident": 1.5}, {"unfamiliar": -0.1}, {"sure_cell": 2}):
         fitted.write_text(json.dumps(values | change))
         with pytest.raises(VerdictsError, match="must be above 0"):
-            read_verdicts(fitted, read_config(smoke_run / "config.toml"))
+            read_verdicts(fitted, config)
+    fitted.write_text(json.dumps(values | {"sizes": SIZES | {"weight": -1}}))
+    with pytest.raises(VerdictsError, match="spread and weight above 0"):
+        read_verdicts(fitted, config)
+    fitted.write_text(json.dumps(values | {"sizes": None}))
+    assert read_verdicts(fitted, config)["sizes"] is None
 
 
 def test_a_checkpoint_takes_them_over(smoke_run, fitted, tmp_path):
@@ -149,6 +199,7 @@ def test_a_checkpoint_takes_them_over(smoke_run, fitted, tmp_path):
     spec = read_spec(tmp_path / "out")
     cell = read_config(smoke_run / "config.toml").locator.threshold
     assert (spec.temperature, *astuple(spec.thresholds)) == (1.25, 0.875, 0.5, cell, 0.625)
+    assert spec.sizes == Sizes(**{name: tuple(v) if isinstance(v, list) else v for name, v in SIZES.items()})
     assert spec.trained["verdicts"].endswith("a lab that each had never seen: raabin, bccd")
 
 
@@ -176,10 +227,13 @@ def test_the_command_writes_what_an_export_takes(smoke_run, smoke_checkpoint, tm
     written = json.loads((tmp_path / "verdicts.json").read_text())
     assert list(written["labs"]) == ["a", "b"]
     assert all(row["n"] == row["by_the_others"]["n"] == 40 for row in written["labs"].values())
+    assert all(0.25 < row["by_the_others"]["balanced_accuracy"] <= 1 for row in written["labs"].values())
     assert all(row["right"] >= 0.97 or not row["share"] for row in written["labs"].values())
     assert f"confident from {written['confident']}" in done.stdout
     assert "without without-c, which" in done.stdout
-    assert read_verdicts(tmp_path / "verdicts.json", read_config(smoke_run / "config.toml")) == written
+    assert read_verdicts(tmp_path / "verdicts.json", read_config(smoke_run / "config.toml")) == written | {
+        "sizes": sizes_of(written["sizes"])
+    }
     sure = {row["share"] for row in (each["confident"] for each in verdicts.fitted_on_others().values())}
     assert sure == {row["by_the_others"]["share"] for row in written["labs"].values()}
 

@@ -88,7 +88,7 @@ def count(classifier, examples) -> dict[str, dict]:
     own = np.asarray(examples["attributes_split"])
     taught = examples.select(np.flatnonzero((own != "") & (own != "test")))
     rows = examples.select(np.flatnonzero(own == "test"))
-    logits, seen, _ = graph_output(classifier, rows, "attributes", "asking")
+    logits, _, seen = graph_output(classifier, rows, "attributes", "asking")
     rows = rows.select(seen)
     types, named, new = labels_of(rows), numbers(rows), np.asarray(rows["split"]) == "test"
     usual = labels_of(taught), numbers(taught)

@@ -83,6 +83,14 @@ def boxes() -> Lines:
         yield row(words, *before, *(f"{line[name]:.3f}" for name in ("recall", "precision", "mean_overlap")), *after)
 
 
+def red_cells() -> Lines:
+    """How well the width of red cells is told."""
+    yield from head("red cells of", "pictures", "said, of what was measured, in the median", "off in nine of ten by")
+    for words, name in (("the Kaggle photos", "bccd"), ("PBC", "barcelona"), ("Raabin-WBC", "raabin")):
+        line = located()[f"red cells, {name}"]
+        yield row(words, f"{line['pictures']:,}", f"{line['of_measured']:.2f}", f"at most {percent(line['off_90'])}")
+
+
 def middles() -> Lines:
     """Pictures of one cell, and other pictures where something is found or not."""
     scored = located()

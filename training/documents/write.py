@@ -32,6 +32,7 @@ TABLES: dict[str, dict[str, Callable[[], Lines]]] = {
         "cuts": cells.cuts,
         "others": cells.others,
         "boxes": cells.boxes,
+        "red-cells": cells.red_cells,
         "middles": cells.middles,
         "overlays": cells.overlays,
     },

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -184,3 +185,15 @@ def stopped_early(history: list[dict[str, float]], patience: int) -> bool:
         return False
     losses = [row["val_loss"] for row in history]
     return len(losses) - 1 - losses.index(min(losses)) >= patience
+
+
+def source_commit() -> str | None:
+    """Commit of the source that is running, with "+" if files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        git = lambda *words: subprocess.run(  # noqa: E731
+            ["git", *words], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -38,7 +38,7 @@ class ExportError(RuntimeError):
 
 
 def export(run: Path, path: Path) -> tuple[float, float]:
-    """Write the averaged weights of a run as a graph: `photo` uint8 (N, H, W, 3) -> `cells` float32 (N, H/8, W/8, 5).
+    """Write the averaged weights of a run as a graph: `photo` uint8 (N, H, W, 3) -> `cells` float32 (N, H/8, W/8, 7).
 
     Args:
         run: a run folder of `training.locating.train`.

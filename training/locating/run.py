@@ -9,17 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
+from leukoscope.model.checkpoint import sha256
 from training.fitting.run_folder import RunError
 from training.locating.fields.pictures import Picture
 from training.locating.recipe import Recipe
 
 WEIGHTS, STATE, CONFIG, RECORD, HISTORY = "average.weights.h5", "state.npz", "config.toml", "run.json", "history.csv"
-HISTORY_COLUMNS = ("step", "loss", "heat", "sides", "seconds")
+HISTORY_COLUMNS = ("step", "loss", "heat", "sides", "red", "seconds")
 
 
-def identity(recipe: Recipe, without: str | None = None, pictures: list[Picture] | None = None) -> dict:
-    """What tells a run from others: its recipe, the lab that is left out, and, once these are read, its pictures."""
+def identity(
+    recipe: Recipe, without: str | None = None, pictures: list[Picture] | None = None, start: Path | None = None
+) -> dict:
+    """What tells a run from others: its recipe, the lab that is left out, the weights that it started from, and, once
+    these are read, its pictures."""
     facts: dict = {"config": recipe.model_dump(), "lab_left_out": without}
+    facts["start_sha256"] = sha256(start) if start else None
     if pictures is not None:
         names = "\n".join(f"{picture.lab}/{picture.group}/{Path(picture.path).name}" for picture in pictures)
         facts |= {"pictures": len(pictures), "data_sha256": hashlib.sha256(names.encode()).hexdigest()}
@@ -69,7 +74,7 @@ def steps_done(folder: Path) -> int:
 
 
 def add_to_history(folder: Path, step: int, losses: np.ndarray, seconds: float) -> None:
-    """Add a row: the mean losses (3,) of the steps up to this one since the row before, and the seconds that they
+    """Add a row: the mean losses (4,) of the steps up to this one since the row before, and the seconds that they
     took."""
     file = folder / HISTORY
     fresh = not file.exists()

@@ -31,8 +31,15 @@ from leukoscope.smear.locate import Cell, Locator, covers
 from training.data.boxes import annotations, contradicted, match
 from training.data.labs import SCORED_ONLY, annotated_boxes, lab_rows
 from training.data.sources import DataError
-from training.locating.fields.pictures import Picture, add_folder_arguments, all_pictures, folders_of
-from training.locating.marked import boxes_of, overlaid
+from training.locating.fields.marked import boxes_of, overlaid
+from training.locating.fields.pictures import (
+    Picture,
+    add_folder_arguments,
+    all_pictures,
+    as_boxes,
+    folders_of,
+    red_width,
+)
 from training.studies.rejection import patches
 
 Annotated = tuple[str, np.ndarray, list]  # a photo's name, it as RGB uint8 (H, W, 3), and its boxes, px
@@ -122,6 +129,29 @@ def chosen_threshold(by_lab: dict[str, list[Annotated]], locator: Locator) -> tu
     return good[len(good) // 2], scores
 
 
+def against_red_cells(pictures: Iterable[Annotated], locator: Locator) -> dict[str, float]:
+    """How well the width of red cells is told.
+
+    Args:
+        pictures: with the boxes of red cells; counted are those with a few whole ones and a white cell that is found.
+        locator: what finds it, and says its width in red cells.
+
+    Returns:
+        How many pictures; how wide red cells are said to be, of how wide they are, in the median (of_measured); and by
+        how much, as a part of it, that is wrong in nine of ten pictures at most (off_90).
+    """
+    logarithms = []
+    for _, photo, boxes in pictures:
+        measured = red_width(as_boxes(boxes), photo)
+        first = next(iter(locator.locate(photo)), None)
+        if measured and first and first.wide:
+            logarithms.append(np.log(np.sqrt(first.area) / first.wide / measured))
+    if not logarithms:
+        return {"pictures": 0}
+    off = np.quantile(np.abs(np.expm1(logarithms)), 0.9)
+    return {"pictures": len(logarithms), "of_measured": float(np.exp(np.median(logarithms))), "off_90": float(off)}
+
+
 def in_the_middle(pictures: list[Picture], locator: Locator) -> dict:
     """In how many pictures of one cell the first that is found covers the middle, in how many any does, and the share
     of the first."""
@@ -187,11 +217,13 @@ def score(
     chosen = [picture for picture in pictures if (picture.lab == lab if lab else picture.split == "test")]
     annotated = annotations(root)
     boxes = annotated | annotated_boxes(labs)
+    red = annotations(root, ("RBC",)) | annotated_boxes(labs, ("RBC",))
     results: dict[str, dict] = {}
     for name in dict.fromkeys(picture.lab for picture in chosen):
         own = [picture for picture in chosen if picture.lab == name]
         if any(picture.name in boxes for picture in own):
             results[f"boxes, {name}"] = against_boxes(whole_photos(own, boxes), locator, draw)
+            results[f"red cells, {name}"] = against_red_cells(whole_photos(own, red), locator)
         if name != "bccd":
             results[f"one cell, {name}"] = in_the_middle(own, locator)
     if lab:

@@ -72,6 +72,7 @@ def render_card(checkpoint: Path, repo_id: str, *, dataset: str | None = None, t
             repo_id=repo_id,
             framing=spec.framing,
             thresholds=spec.thresholds,
+            sizes=spec.sizes,
             temperature=spec.temperature,
             trained=spec.trained,
             lab_texts={lab: LABS.get(lab, lab) for lab in spec.trained["labs"]},

@@ -127,12 +127,14 @@ def seen_texts() -> dict[str, Any]:
         label: wording.seen_text(Prediction(label, SHARES, 0.9, (1, 2, 3, 4), "confident", attributes=seen))
         for label in ("neutrophil", "eosinophil")
     }
+    size = wording.seen_text(Prediction("neutrophil", SHARES, 0.9, (1, 2, 3, 4), "confident", wide=1.8))
     (part, _, a), (_, _, an) = (text.partition(". ") for text in said.values())
     return {
         "lead": wording.SEEN,
         "looks": LOOKS,
         "fitting": FITTING,
         "part": pattern(f"{part}.", part="Nucleus", words="round"),
+        "size": pattern(size, wide="1.8"),
         "odd": {
             "a": pattern(a, name="neutrophil", odd="nucleus (round)"),
             "an": pattern(an, name="eosinophil", odd="nucleus (round)"),

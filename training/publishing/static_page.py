@@ -140,7 +140,7 @@ def _merged(own: dict[str, Any], library: dict[str, Any]) -> dict[str, Any]:
 def page_rules(classifier: Classifier, pinned: str | None, folder: Path) -> dict[str, Any]:
     """What the page's modules must know of the library and of the model, without words."""
     names = ("stride", "side_unit", "multiple", "large", "fill", "copy_side", "at_edge", "small_cell", "measured")
-    names += ("most_pixels", "as_sure", "one_cell")
+    names += ("most_pixels", "as_sure", "one_cell", "most_red")
     examples = sorted(f.relative_to(folder).as_posix() for f in (folder / "examples").rglob("*") if f.is_file())
     return {
         "model": {
@@ -159,6 +159,7 @@ def page_rules(classifier: Classifier, pinned: str | None, folder: Path) -> dict
         },
         "languages": sorted(file.stem for file in (folder / "texts").glob("*.json")),
         "doubt": calibration.DOUBT,
+        "odd": calibration.ODD,
         "attributes": {name: list(values) for name, values in attributes.ATTRIBUTES.items()},
         "batch": ahead.BATCH,
         "most_side": preprocess.MOST_SIDE,

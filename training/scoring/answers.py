@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from leukoscope.biology.cells import CELL_TYPES
+from leukoscope.classifier import Framed
 from training.data.table import (
     labels_of,
     pictures,
@@ -60,7 +61,7 @@ def ask(classifier, examples) -> Answers:
     return Answers(labels_of(examples), *map(np.array, zip(*given, strict=True)), slide, photo, doubt != "")
 
 
-def graph_output(classifier, examples, output: str, what: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def graph_output(classifier, examples, output: str, what: str) -> tuple[np.ndarray, list[Framed], np.ndarray]:
     """What the graph itself gives for the most prominent cell of every row, with a progress bar.
 
     Args:
@@ -70,18 +71,17 @@ def graph_output(classifier, examples, output: str, what: str) -> tuple[np.ndarr
         what: stands before the bar.
 
     Returns:
-        The output (M, ...); which rows it is of, int (M,): those in which a white cell was found; and the locator's
-        scores of these cells, float (M,).
+        The output (M, ...); the cells as they were framed, M; and which rows they are of, int (M,): those in which a
+        white cell was found.
     """
     from tqdm import tqdm
 
-    from leukoscope.classifier import Framed
-
-    framed = [classifier.principal(picture) for picture in tqdm(pictures(examples), what, len(examples))]
-    seen = np.array([i for i, cell in enumerate(framed) if isinstance(cell, Framed)], int)
-    crops = [framed[i].crop for i in seen]
+    asked = [classifier.principal(picture) for picture in tqdm(pictures(examples), what, len(examples))]
+    seen = np.array([i for i, cell in enumerate(asked) if isinstance(cell, Framed)], int)
+    framed = [asked[i] for i in seen]
+    crops = [cell.crop for cell in framed]
     parts = [classifier.run(np.stack(crops[i : i + 64]), [output])[0] for i in range(0, len(crops), 64)]
-    return np.concatenate(parts), seen, np.array([framed[i].score for i in seen])
+    return np.concatenate(parts), framed, seen
 
 
 def by_photo(answers: Answers) -> Answers:

@@ -1,22 +1,25 @@
-"""From which probability on an answer is `confident`: fitted on labs that the model never saw, and read from a file."""
+"""How answers are weighed, and from when on they are `confident`: fitted on labs never seen, and read from a file."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from leukoscope.model.calibration import probabilities, unfamiliarity
+from leukoscope.model.calibration import Sizes, probabilities, unfamiliarity, with_evidence
+from leukoscope.model.checkpoint import sizes_of
 from training.data.table import NONE
 from training.recipe.config import Config, in_precision
 
 RIGHT = 0.97  # of the answers marked confident, on each lab
 UNFAMILIAR_SHARE = 0.02  # of the cells of the four types that may be called unfamiliar, in the mean of the labs
 FAINT_SHARE = 0.05  # of them that may be found too faintly for a confident answer, likewise
+LEAST_SPREAD = 0.05  # of the logarithm of a type's width, however well a few cells agree
+MOST_WEIGHT = 2.0  # of what widths say
 OF_THE_DATA = {"labs", "folds", "fold"}  # settings in which a recipe may differ from the one that was fitted on
 
 
@@ -29,22 +32,31 @@ class Answered:
     """What was answered to cells of the four types that the model was not trained on.
 
     logits: float (N, 4 or 5). labels: int (N,). missed: pictures more, in which no cell was found. scores: the
-        locator's of the cells, float (N,); None: not known.
+        locator's of the cells, float (N,); None: not known. widths: in red cells, and how doubtful each is, N pairs;
+        None: not known.
     """
 
     logits: np.ndarray
     labels: np.ndarray
     missed: int = 0
     scores: np.ndarray | None = None
+    widths: Sequence[tuple[float | None, float]] | None = None
+
+    def weighed(self, sizes: Sizes | None) -> Answered:
+        """The same answers with what the widths say."""
+        if sizes is None or not self.widths:
+            return self
+        return replace(self, logits=with_evidence(self.logits, sizes.evidence(*zip(*self.widths, strict=True))))
 
 
 class Fitted(NamedTuple):
-    """The temperature, and what `leukoscope.model.checkpoint.Thresholds` says of the other three."""
+    """The temperature, what `leukoscope.model.checkpoint.Thresholds` says of the next three, and what widths say."""
 
     temperature: float
     confident: float
     unfamiliar: float
     sure_cell: float
+    sizes: Sizes | None = None
 
 
 def fit(labs: Mapping[str, Answered], right: float = RIGHT, least: float = 0.0) -> Fitted:
@@ -55,6 +67,8 @@ def fit(labs: Mapping[str, Answered], right: float = RIGHT, least: float = 0.0) 
         right: share of confident answers that must be right, in each lab.
         least: below which `confident` may not fall.
     """
+    sizes = fit_sizes(labs)
+    labs = {lab: own.weighed(sizes) for lab, own in labs.items()}
     temperature = fit_temperature(labs)
     scores = [unfamiliarity(own.logits, temperature) for own in labs.values()]
     # 1 where nothing taught "none of the four".
@@ -63,7 +77,7 @@ def fit(labs: Mapping[str, Answered], right: float = RIGHT, least: float = 0.0) 
     found = [own.scores for own in labs.values() if own.scores is not None]
     sure_cell = round(_quantile(found, FAINT_SHARE), 4) if len(found) == len(labs) else 0.0
     sure = [_of_known(own, temperature, limit, sure_cell) for own in labs.values()]
-    return Fitted(temperature, max(least, fit_confident(sure, right)), limit, sure_cell)
+    return Fitted(temperature, max(least, fit_confident(sure, right)), limit, sure_cell, sizes)
 
 
 def _of_known(own: Answered, temperature: float, limit: float, sure_cell: float) -> tuple[np.ndarray, np.ndarray]:
@@ -75,18 +89,56 @@ def _of_known(own: Answered, temperature: float, limit: float, sure_cell: float)
     return shares.max(axis=1)[known], (shares.argmax(axis=1) == own.labels)[known]
 
 
-def fit_temperature(labs: Mapping[str, Answered]) -> float:
-    """The temperature with the lowest log loss (Guo et al. 2017, arXiv 1706.04599), within 0.25-4; each lab counts the
-    same."""
+def fit_sizes(labs: Mapping[str, Answered]) -> Sizes | None:
+    """How wide cells of each type are, and the weight with which that lowers the log loss most.
+
+    The temperature is fitted anew for each weight; each lab counts the same. None where widths are not known of every
+    type in every lab, or do not help.
+    """
     from scipy.optimize import minimize_scalar
 
-    def log_loss(log_temperature: float) -> float:
-        shares = [probabilities(own.logits, np.exp(log_temperature)) for own in labs.values()]
-        true = [share[np.arange(len(share)), own.labels] for share, own in zip(shares, labs.values(), strict=True)]
-        return float(np.mean([-np.log(of.clip(1e-12)).mean() for of in true]))
+    means, spreads = [], []
+    for place in range(NONE):
+        each = [_widths(own, place) for own in labs.values()]
+        if not all(len(known) for known in each):
+            return None
+        mean = np.mean([known[:, 0].mean() for known in each])
+        variance = np.mean([(np.square(known[:, 0] - mean) - 2 * np.square(known[:, 1])).mean() for known in each])
+        means.append(round(float(mean), 4))
+        spreads.append(round(float(np.sqrt(max(variance, LEAST_SPREAD**2))), 4))
 
-    result = minimize_scalar(log_loss, bounds=(np.log(0.25), np.log(4.0)), method="bounded")
+    def loss(weight: float) -> float:
+        sizes = Sizes(tuple(means), tuple(spreads), weight)
+        weighed = {lab: own.weighed(sizes) for lab, own in labs.items()}
+        return log_loss(weighed, fit_temperature(weighed))
+
+    result = minimize_scalar(loss, bounds=(1e-3, MOST_WEIGHT), method="bounded", options={"xatol": 1e-2})
+    helps = result.fun < log_loss(labs, fit_temperature(labs))
+    return Sizes(tuple(means), tuple(spreads), round(float(result.x), 2)) if helps else None
+
+
+def _widths(own: Answered, place: int) -> np.ndarray:
+    """Of a lab's cells of a type, as far as they are known: logarithms of the widths, and how doubtful these are; float
+    (N, 2)."""
+    given = own.widths or []
+    known = [i for i in np.flatnonzero(own.labels == place).tolist() if i < len(given) and given[i][0]]
+    return np.array([(np.log(given[i][0]), given[i][1]) for i in known]).reshape(-1, 2)
+
+
+def fit_temperature(labs: Mapping[str, Answered]) -> float:
+    """The temperature with the lowest log loss (Guo et al. 2017, arXiv 1706.04599), within 0.25-4."""
+    from scipy.optimize import minimize_scalar
+
+    bounds = np.log(0.25), np.log(4.0)
+    result = minimize_scalar(lambda value: log_loss(labs, np.exp(value)), bounds=bounds, method="bounded")
     return round(float(np.exp(result.x)), 4)
+
+
+def log_loss(labs: Mapping[str, Answered], temperature: float) -> float:
+    """Of the true types, by probabilities at a temperature; each lab counts the same."""
+    shares = [probabilities(own.logits, temperature) for own in labs.values()]
+    true = [share[np.arange(len(share)), own.labels] for share, own in zip(shares, labs.values(), strict=True)]
+    return float(np.mean([-np.log(of.clip(1e-12)).mean() for of in true]))
 
 
 def _quantile(labs: Sequence[np.ndarray], share: float) -> float:
@@ -116,6 +168,7 @@ def fit_confident(sure: Sequence[tuple[np.ndarray, np.ndarray]], right: float) -
 def as_marked(own: Answered, fitted: Fitted) -> dict[str, float]:
     """How many of a lab's cells would get a confident answer, and of these how many the right one: n, share and right,
     0-1."""
+    own = own.weighed(fitted.sizes)
     confidence, true = _of_known(own, fitted.temperature, fitted.unfamiliar, fitted.sure_cell)
     marked = confidence >= fitted.confident
     count, given = len(own.labels) + own.missed, int(marked.sum())
@@ -139,15 +192,16 @@ def read_verdicts(path: Path, config: Config) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text())
         theirs = values["recipe"]
-        numbers = [float(values[key]) for key in Fitted._fields]
+        numbers = [float(values[key]) for key in Fitted._fields[:4]]
         dict(values["labs"])
+        values["sizes"] = sizes_of(values["sizes"])
     except (ValueError, KeyError, TypeError) as error:
         raise VerdictsError(
             f"{path} is no file of training.studies.verdicts: {type(error).__name__}: {error}"
         ) from None
     if not (numbers[0] > 0 and all(0 <= number <= 1 for number in numbers[1:])):
         raise VerdictsError(
-            f"{path}: temperature must be above 0, the other three of {Fitted._fields} 0-1, not {numbers}"
+            f"{path}: temperature must be above 0, the other three of {Fitted._fields[:4]} 0-1, not {numbers}"
         )
     ours = json.loads(json.dumps(of_the_recipe(config)))
     if changed := [part for part in ours | theirs if ours.get(part) != theirs.get(part)]:

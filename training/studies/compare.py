@@ -221,7 +221,8 @@ def markdown(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield "# Recipes compared\n"
     yield "Written by `python -m training.studies.compare`; each number is explained there. Balanced accuracy unless"
     yield "said otherwise; `confident` is the share of cells so marked and how many of these are right. Folds: mean"
-    yield "accuracy ± standard deviation. Intervals are over slides, or fields where no slide is known.\n"
+    yield "accuracy ± standard deviation. Intervals are over slides, or fields where no slide is known. The networks"
+    yield "alone: what cells' widths add is fitted, and told, by `python -m training.studies.verdicts`.\n"
     known = variants()
     by_variant = {name: {} for name in [*known, *(r["variant"] for r in rows)]}
     for row in rows:

@@ -7,7 +7,9 @@
 On photos of its own labs a model is right more often than elsewhere, and surer. So each model answers the lab that was
 left out of its training, and from these answers come
 
-    temperature     the one with which the mean of the labs' log losses is lowest
+    sizes           how wide cells of each type are, in widths of red cells; each lab counts the same
+    weight          of what that says, and
+    temperature     those with which the mean of the labs' log losses is lowest
     unfamiliar      the score that 2 % of the cells of the four types exceed, in the mean of the labs
     sure_cell       the locator's score that 5 % of them fall short of, in the mean of the labs
     confident       the lowest probability from which on answers to cells found so surely are right in 97 % or more on
@@ -23,17 +25,24 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.errors import LeukoscopeError
-from leukoscope.model.checkpoint import read_spec, write_json
+from leukoscope.model.checkpoint import Thresholds, read_spec, write_json
+from training.data.labs import SCORED_ONLY
 from training.data.sources import DataError
 from training.data.table import add_data_arguments, examples_of, labels_of, only_cell_types, where
 from training.recipe.config import ConfigError, recorded
-from training.scoring.thresholds import Answered, as_marked, fit, of_the_recipe
+from training.scoring.thresholds import Answered, Fitted, as_marked, fit, of_the_recipe
 from training.studies.compare import RESULTS, UNSEEN, add_runs_argument, checkpoint_folder, held_out
 
 VERDICTS_FILE = RESULTS / "verdicts.json"
+SCORED = ("n", "accuracy", "accuracy_95", "balanced_accuracy", "balanced_accuracy_95")
 
 
 def answers_of(checkpoint: Path, photos) -> Answered:
@@ -42,16 +51,40 @@ def answers_of(checkpoint: Path, photos) -> Answered:
     from training.scoring.answers import graph_output
 
     asked = where(only_cell_types(photos), doubt="")
-    logits, seen, scores = graph_output(Classifier.from_pretrained(checkpoint), asked, "logits", checkpoint.name)
-    return Answered(logits, labels_of(asked)[seen], len(asked) - len(seen), scores)
+    logits, framed, seen = graph_output(Classifier.from_pretrained(checkpoint), asked, "logits", checkpoint.name)
+    scores, widths = np.array([cell.score for cell in framed]), [(cell.wide, cell.doubt) for cell in framed]
+    return Answered(logits, labels_of(asked)[seen], len(asked) - len(seen), scores, widths)
 
 
-def fitted_on_others() -> dict[str, dict[str, dict[str, float]]]:
-    """Of each lab that verdicts were fitted on, {"confident": share and accuracy} by those of the other labs alone."""
+def scores_by(checkpoint: Path, photos, fitted: Fitted) -> dict[str, Any]:
+    """Ask the model of a trial again, doubtful photos included, as it answers with what was fitted on other labs.
+
+    Returns:
+        Of `training.scoring.scores.scores` those in `SCORED`.
+    """
+    from leukoscope.classifier import Classifier
+    from training.scoring.answers import ask
+    from training.scoring.scores import scores
+
+    classifier = Classifier.from_pretrained(checkpoint)
+    cell = classifier.spec.thresholds.cell
+    thresholds = Thresholds(fitted.confident, fitted.unfamiliar, cell, fitted.sure_cell)
+    classifier.spec = replace(
+        classifier.spec, temperature=fitted.temperature, thresholds=thresholds, sizes=fitted.sizes
+    )
+    given = scores(ask(classifier, only_cell_types(photos)))
+    return {name: given[name] for name in SCORED}
+
+
+def fitted_on_others() -> dict[str, dict[str, Any]]:
+    """Of each lab that verdicts were fitted on, scores and confident (share, accuracy) by those of the other labs."""
     if not VERDICTS_FILE.exists():
         return {}
     others = {lab: row["by_the_others"] for lab, row in json.loads(VERDICTS_FILE.read_text())["labs"].items()}
-    return {lab: {"confident": {"share": row["share"], "accuracy": row["right"]}} for lab, row in others.items()}
+    return {
+        lab: {name: row[name] for name in SCORED} | {"confident": {"share": row["share"], "accuracy": row["right"]}}
+        for lab, row in others.items()
+    }
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -75,11 +108,12 @@ def main(argv: list[str] | None = None) -> int:
                 f"--trials {' '.join(missing)}; two labs at least are needed"
             )
         examples = examples_of(args, kinds=["photo"])
-        labs, recipes = {}, []
+        labs, asked, recipes = {}, {}, []
         for trial, folder in there.items():
             config = recorded(read_spec(folder).trained, str(folder))
             recipes.append(of_the_recipe(config))
-            labs[UNSEEN[trial]] = answers_of(folder, held_out(trial, config, examples))
+            asked[UNSEEN[trial]] = folder, held_out(trial, config, examples)
+            labs[UNSEEN[trial]] = answers_of(*asked[UNSEEN[trial]])
         if any(recipe != recipes[0] for recipe in recipes):
             raise DataError(
                 f"the checkpoints in {args.runs} are of unlike recipes: python -m training.studies.compare --again"
@@ -91,15 +125,29 @@ def main(argv: list[str] | None = None) -> int:
     rows = {}
     for lab, own in labs.items():
         others = fit({other: answers for other, answers in labs.items() if other != lab})
-        rows[lab] = as_marked(own, fitted) | {"by_the_others": as_marked(own, others)}
-    write_json(VERDICTS_FILE, fitted._asdict() | {"labs": rows, "recipe": recipes[0]})
+        theirs = as_marked(own, others) | scores_by(*asked[lab], others)
+        scored = [(name, where(examples, lab=name)) for name in SCORED_ONLY]
+        theirs["also"] = {name: scores_by(asked[lab][0], photos, others) for name, photos in scored if len(photos)}
+        rows[lab] = as_marked(own, fitted) | {"by_the_others": theirs}
+    sizes = fitted.sizes and asdict(fitted.sizes)
+    write_json(VERDICTS_FILE, fitted._asdict() | {"sizes": sizes, "labs": rows, "recipe": recipes[0]})
     print(
         f"temperature {fitted.temperature}, confident from {fitted.confident} and a cell's score of "
         f"{fitted.sure_cell} on, unfamiliar above {fitted.unfamiliar}"
     )
+    if fitted.sizes:
+        widths = ", ".join(
+            f"{name} {np.exp(mean):.2f}" for name, mean in zip(CELL_TYPES, fitted.sizes.mean, strict=True)
+        )
+        print(f"widths in red cells: {widths}; these count {fitted.sizes.weight}")
     for lab, row in rows.items():
         for words, marked in (("", row), ("  by the others", row["by_the_others"])):
             said = f"confident {marked['share']:.1%}, of these right {marked['right']:.1%}"
+            if "balanced_accuracy" in marked:
+                said += f", balanced accuracy {marked['balanced_accuracy']:.3f}"
+            said += "".join(
+                f", {name} {other['balanced_accuracy']:.3f}" for name, other in marked.get("also", {}).items()
+            )
             print(f"{lab + words:<32}n {marked['n']:>6,}   {said}")
     if missing:
         print(f"without {', '.join(missing)}, which {args.runs} lacks")

@@ -39,7 +39,7 @@ def example(
         rng: what is drawn from.
 
     Returns:
-        canvas, RGB uint8 (S, S, 3), and the four of `scene.Targets`.
+        canvas, RGB uint8 (S, S, 3), and the five of `scene.Targets`.
     """
     if rng.random() < NO_CELLS:
         scene = _without_cells(others, rng)
@@ -114,7 +114,8 @@ def part_of(picture: Picture, scale: float, rng: np.random.Generator, near: np.n
         known_around(unknown, boxes)
     forget(unknown, moved(picture.doubtful, matrix))
     boxes = cut_to_picture(boxes, inside)  # none, where all of the picture lies beside the canvas
-    return Scene(canvas, boxes, np.full(len(boxes), picture.measured), unknown)
+    red = np.float32(picture.red_width * scale) * inside
+    return Scene(canvas, boxes, np.full(len(boxes), picture.measured), unknown, red)
 
 
 def _placed(picture: Picture, scale: float, rng: np.random.Generator, near: np.ndarray | None) -> np.ndarray:
@@ -151,11 +152,13 @@ def _beside(image: np.ndarray, rng: np.random.Generator) -> tuple[int, int, int]
 
 
 class Tile(NamedTuple):
-    """A picture at the size at which it is laid beside others: its image, cells (N, 4) and doubtful places (N, 4)."""
+    """A picture at the size at which it is laid beside others: its image, cells (N, 4), doubtful places (N, 4), and
+    how wide its red cells are, px."""
 
     image: np.ndarray
     boxes: np.ndarray
     doubtful: np.ndarray
+    red: float
 
 
 def _mosaic(pictures: list[Picture], width: float, rng: np.random.Generator) -> Scene:
@@ -188,7 +191,8 @@ def _tile(picture: Picture, width: float, rng: np.random.Generator) -> Tile:
     high, wide = (max(8, round(side * scale)) for side in picture.image.shape[:2])
     image = resized(copy, wide, high)
     boxes, doubtful = (turned(some * scale, wide, high, turns, mirrored) for some in (picture.boxes, picture.doubtful))
-    return Tile(np.rot90(image[:, ::-1] if mirrored else image, turns), boxes, doubtful)
+    image = np.rot90(image[:, ::-1] if mirrored else image, turns)
+    return Tile(image, boxes, doubtful, picture.red_width * scale)
 
 
 def _lay(scene: Scene, tile: Tile, x: int, y: int, picture: Picture) -> None:
@@ -199,6 +203,7 @@ def _lay(scene: Scene, tile: Tile, x: int, y: int, picture: Picture) -> None:
     if bottom <= top or right <= left:
         return
     scene.canvas[top:bottom, left:right] = tile.image[top - y : bottom - y, left - x : right - x]
+    scene.red[top:bottom, left:right] = tile.red
     corner = np.array([x, y, x, y])
     boxes = tile.boxes + corner
     unknown = np.zeros((SIDE, SIDE), bool)

@@ -31,6 +31,7 @@ FOLDERS = (  # option, environment variable, what the folder is of
     ("--pbc", "PBC_DIR", "the PBC set"),
     ("--labs", "LABS_DIR", "further labs"),
 )
+FEW, EDGE = 2, 2.0  # red cells that tell their width, and px from the edge at which a box may be cut
 LEAST_BYTES = 10_000  # of an everyday picture's file; smaller ones are icons
 
 
@@ -44,6 +45,7 @@ class Picture:
     complete: whether every white cell has a box, so that all else is none; otherwise only what is near a box is known.
     measured: whether boxes were measured; otherwise only their middles are known.
     decoys: red cells and platelets (N, 4), as far as they are annotated.
+    red_width: of its red cells, px of the image; 0 if not known.
     doubtful: places (N, 4) that may or may not be cells.
     split: "train" or "test".
     path: its file.
@@ -61,6 +63,7 @@ class Picture:
     decoys: np.ndarray = field(default_factory=lambda: np.empty((0, 4)))
     doubtful: np.ndarray = field(default_factory=lambda: np.empty((0, 4)))
     name: str = ""
+    red_width: float = 0.0
 
     @cached_property
     def copies(self) -> list[np.ndarray]:
@@ -146,6 +149,7 @@ def annotated_photos(root: Path) -> list[Picture]:
         DataError: if the folder holds no annotated photos.
     """
     boxes, others, known = annotations(root), annotations(root, ("Platelets", "RBC")), photo_table()
+    red = annotations(root, ("RBC",))
     facts = {name: known.get(name.removeprefix("BloodImage_"), {}) for name in boxes}
     group = {name: f"bccd/{fact.get('field', name)}" for name, fact in facts.items()}
     held_out = {group[name] for name, fact in facts.items() if fact.get("split") == "test"}
@@ -156,10 +160,11 @@ def annotated_photos(root: Path) -> list[Picture]:
     pictures = []
     for name, found in boxes.items():
         path = root / PHOTO_FOLDER / f"{name}.jpg"
-        image, found, decoys = kept_small(read_image(path), found, others[name])
+        image, found, decoys, red_cells = kept_small(read_image(path), found, others[name], red[name])
         split = "test" if group[name] in held_out else "train"
         pictures.append(Picture(image, found, "bccd", group[name], True, True, split, str(path), decoys, name=name))
-    return pictures
+        pictures[-1].red_width = red_width(red_cells, image)
+    return with_red_widths(pictures)
 
 
 def single_cells(pbc: Path, labs: Path) -> list[Picture]:
@@ -176,6 +181,7 @@ def single_cells(pbc: Path, labs: Path) -> list[Picture]:
         DataError: if either is of another layout.
     """
     annotated, others = annotated_boxes(labs), annotated_boxes(labs, ("Platelet", "RBC"))
+    red = annotated_boxes(labs, ("RBC",))
     rows = []  # file, its name in boxes.csv, lab, group
     for row in class_folder_rows(pbc, "barcelona"):
         rows.append((row["image"], "/".join(["pbc", *Path(row["image"]).parts[-2:]]), "barcelona", row["slide"]))
@@ -187,13 +193,32 @@ def single_cells(pbc: Path, labs: Path) -> list[Picture]:
     for path, name, lab, group in rows:
         image, known = read_image(path), name in annotated
         boxes = annotated[name] if known else [_middle(image, TYPICAL.get(lab, USUAL))]
-        image, boxes, decoys = kept_small(image, boxes, others.get(name, ()))
+        image, boxes, decoys, red_cells = kept_small(image, boxes, others.get(name, ()), red.get(name, ()))
         pictures.append(Picture(image, boxes, lab, group, known, known, "train", path, decoys, name=name))
+        pictures[-1].red_width = red_width(red_cells, image)
     on_slides = [picture.group for picture in pictures if picture.lab == "raabin"]
     slides, kept_back = set(on_slides), held_out(on_slides)
     for picture in pictures:
         test = picture.group in kept_back if picture.group in slides else held_out_quarter(picture.group) == "test"
         picture.split = "test" if test else "train"
+    return with_red_widths(pictures)
+
+
+def red_width(boxes: np.ndarray, image: np.ndarray) -> float:
+    """How wide red cells are, px: the median of those boxes (N, 4) that the edge of their picture (H, W, 3) does not
+    cut, of each the square root of its area; 0 of fewer than `FEW`."""
+    whole = (boxes[:, :2] > EDGE).all(axis=1) & (boxes[:, 2:] < np.array(image.shape[1::-1]) - EDGE).all(axis=1)
+    sides = (boxes[:, 2:] - boxes[:, :2])[whole]
+    return float(np.median(np.sqrt(sides.prod(axis=1)))) if len(sides) >= FEW else 0.0
+
+
+def with_red_widths(pictures: list[Picture]) -> list[Picture]:
+    """Give pictures whose red cells were not measured the median width of their lab's: a lab has its magnification."""
+    for lab in {picture.lab for picture in pictures}:
+        own = [picture for picture in pictures if picture.lab == lab]
+        widths = [picture.red_width for picture in own if picture.red_width and picture.split == "train"]
+        for picture in own:
+            picture.red_width = picture.red_width or (float(np.median(widths)) if widths else 0.0)
     return pictures
 
 
@@ -217,6 +242,7 @@ def drawn(count: int, seed: int) -> list[Picture]:
         image, cells = _drawn_as_far_as_there_is_room(kinds, seed + index, wide, stain)
         boxes, name = as_boxes(cell.box for cell in cells), f"drawn/{index}"
         pictures.append(Picture(image, boxes, "drawn", name, complete=True, measured=True, split="train", path=name))
+        pictures[-1].red_width = wide
     return pictures
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import cv2
@@ -30,12 +30,14 @@ class Scene:
     boxes: of whole cells (N, 4), px, before anything is cut.
     measured: whether each box was measured, bool (N,); otherwise only its middle is known.
     unknown: where nothing is known, bool (S, S).
+    red: how wide the red cells are in the picture that lies there, px, float32 (S, S); 0 where it is not known.
     """
 
     canvas: np.ndarray
     boxes: np.ndarray
     measured: np.ndarray
     unknown: np.ndarray
+    red: np.ndarray = field(default_factory=lambda: np.zeros((SIDE, SIDE), np.float32))
 
 
 class Targets(NamedTuple):
@@ -45,12 +47,14 @@ class Targets(NamedTuple):
     sides: (P, P, 4), how far a cell's left, top, right and bottom are, as logarithms of `SIDE_UNIT` px.
     known: 1 where the heat is known, else 0.
     telling: weight of the sides; those of one cell sum to 1, or less where another is nearer; 0 where there are none.
+    red: how wide the red cells are there, px; 0 where it is not known.
     """
 
     heat: np.ndarray
     sides: np.ndarray
     known: np.ndarray
     telling: np.ndarray
+    red: np.ndarray
 
 
 def known_around(unknown: np.ndarray, boxes: np.ndarray) -> None:
@@ -121,4 +125,5 @@ def targets(scene: Scene, visible: np.ndarray) -> Targets:
             sides[mine] = np.log(reach[mine] / SIDE_UNIT)
             nearest[mine] = distance[mine]
             telling[mine] = 1.0 / max(1, mine.sum())
-    return Targets(heat, sides, (~unknown).astype(np.float32), telling)
+    red = scene.red[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]  # in the places' middles
+    return Targets(heat, sides, (~unknown).astype(np.float32), telling, red)
