@@ -45,8 +45,9 @@ def open_graph(path: str | os.PathLike[str], takes: str, gives: str, threads: in
 
 
 def open_locator(path: str | os.PathLike[str], threshold: float, threads: int = 1) -> Locator:
-    """The locator of a graph: `photo`, uint8 (1, H, W, 3), -> `cells`, float32 (1, H / 8, W / 8, 7), or 5 of one that
-    says nothing of red cells.
+    """The locator of a graph: `photo`, uint8 (1, H, W, 3), -> `cells`, float32 (1, H / 8, W / 8, 7).
+
+    One that says nothing of red cells gives 5 instead of 7.
 
     Args:
         path: of `locator.onnx`.

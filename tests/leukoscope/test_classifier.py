@@ -77,6 +77,8 @@ def test_answers_are_those_of_the_steps_one_by_one(classifier):
             crop = frame(photo, spec.framing, cell).astype(np.float64) / 255
             inputs = ((crop - spec.normalisation.mean) / spec.normalisation.std)[None].astype(np.float32)
             logits = session.run(["logits"], {"image": inputs})[0][0].astype(np.float64)
+            if not cell.cut(photo.shape):
+                logits[:4] += spec.sizes.evidence([cell.wide], [cell.doubt])[0]
             powers = np.exp((logits[:4] - logits[:4].max()) / spec.temperature)
             answers.append((cell.box, cell.cut(photo.shape), cell.score, powers / powers.sum()))
         scanned = classifier.scan(photo)
@@ -97,8 +99,8 @@ def test_a_label_stands_only_for_what_was_surely_found(classifier):
     spec = classifier.spec
     assert 0.6 < spec.thresholds.sure_cell < 0.8
     for score, verdict in ((spec.thresholds.sure_cell, "confident"), (0.58, "review")):
-        given = judged(spec, (1, 2, 30, 40), False, score, np.array([0.997, 0.001, 0.001, 0.001]), 0.01, {})
-        assert (given.label, given.verdict) == ("eosinophil", verdict)
+        given = judged(spec, (1, 2, 30, 40), False, score, 1.8, np.array([0.997, 0.001, 0.001, 0.001]), 0.01, {})
+        assert (given.label, given.verdict, given.wide) == ("eosinophil", verdict, 1.8)
 
 
 def test_no_cell_is_said_not_guessed(classifier):

@@ -216,7 +216,9 @@ def test_the_whole_photo_has_a_say_once_the_kernel_of_zeros_has_learned():
     photos[:, :, :96] = cell
     photos[1, :, 640:] = (90, 40, 120)
     model = build((4, 4, 6, 6, 8), seed=1)
-    (zeros,) = [w for w in network.parts(model)[0].trainable_weights if w.path.endswith("kernel") and not w.numpy().any()]
+    (zeros,) = [
+        w for w in network.parts(model)[0].trainable_weights if w.path.endswith("kernel") and not w.numpy().any()
+    ]
     here, there = model(photos).numpy()[:, :, :12]
     np.testing.assert_allclose(here, there, atol=1e-6)
     zeros.assign(np.random.default_rng(0).normal(size=zeros.shape))

@@ -133,6 +133,9 @@ def test_widths_that_are_alike_or_not_known_of_every_lab_are_not_weighed():
     rng = np.random.default_rng(6)
     labs = {lab: with_widths(answered(rng, 3_000), rng, WIDE) for lab in "ab"}
     assert fit_sizes(labs | {"c": answered(rng, 500)}) is None
+    unmeasured = with_widths(answered(rng, 2_000), rng, dict.fromkeys(range(4), 3.0))
+    sizes = fit_sizes(labs | {"c": replace(unmeasured, measured=False)})
+    np.testing.assert_allclose(np.exp(sizes.mean), list(WIDE.values()), rtol=0.02)
     no_monocyte = replace(labs["a"], widths=[(None if t == 2 else 1.5, 0.0) for t in labs["a"].labels])
     assert fit_sizes(labs | {"a": no_monocyte}) is None
     shuffled = {lab: replace(own, widths=rng.permutation(own.widths).tolist()) for lab, own in labs.items()}
@@ -205,7 +208,7 @@ def test_a_checkpoint_takes_them_over(smoke_run, fitted, tmp_path):
 
 def test_the_answers_are_the_models_to_what_it_found(smoke_checkpoint):
     classifier, rows = Classifier.from_pretrained(smoke_checkpoint), load_examples("synthetic:80")
-    own = verdicts.answers_of(smoke_checkpoint, rows)
+    own = verdicts.answers_of(verdicts.opened(smoke_checkpoint, None), rows)
     predictions = [p for p in classifier.predict_batch(pictures(rows)) if p.label]
     assert len(own.labels) == len(predictions) > 70
     assert own.missed == len(rows) - len(predictions)

@@ -45,8 +45,9 @@ def short() -> Lines:
         f"**Labs that it learned from**, on cells held out: balanced accuracy {listed(said)}.", "- ", "  "
     )
     said = [f"{line['balanced_accuracy']:.3f} ({IN_SHORT[lab]})" for lab, line in unseen.items()]
-    known = [IN_SHORT[lab] for lab, line in unseen.items() if not line["locator"]]
-    located = f" (the locator had seen {listed(known)})" if known else ""
+    located = (
+        "" if all(line["locator"] for line in unseen.values()) else ", on cells that a locator found which had seen it"
+    )
     yield from paragraph(
         f"**Labs never seen**: {listed(said)}, each by a model trained without that lab{located}; "
         f"{lisc['balanced_accuracy']:.3f} (LISC), by the model in this package.",
@@ -81,9 +82,11 @@ def unseen() -> Lines:
     if missing := [IN_SHORT[lab] for lab in UNSEEN.values() if lab not in ours]:
         yield f"Not measured yet with the recipe as it is: models without {', '.join(missing)}."
         yield ""
-    known = [IN_SHORT[lab] for lab, line in ours.items() if not line["locator"]]
-    but = f"; of the model without {listed(known)} it is the embedded one, which saw all labs but LISC" if known else ""
-    yield f"The locator of each of these models never saw the lab either{but}."
+    located = [line["locator"] for line in ours.values()]
+    if not any(located):
+        yield "The locator of these models is the embedded one, which saw all labs but LISC."
+    elif all(located):
+        yield "The locators of these models never saw the lab either."
 
 
 def of_labs() -> Lines:

@@ -33,7 +33,8 @@ class Answered:
 
     logits: float (N, 4 or 5). labels: int (N,). missed: pictures more, in which no cell was found. scores: the
         locator's of the cells, float (N,); None: not known. widths: in red cells, and how doubtful each is, N pairs;
-        None: not known.
+        None: not known. measured: whether the lab's own red cells were ever measured; if not, its widths are weighed as
+        any, but tell nothing of how wide the types are.
     """
 
     logits: np.ndarray
@@ -41,6 +42,7 @@ class Answered:
     missed: int = 0
     scores: np.ndarray | None = None
     widths: Sequence[tuple[float | None, float]] | None = None
+    measured: bool = True
 
     def weighed(self, sizes: Sizes | None) -> Answered:
         """The same answers with what the widths say."""
@@ -93,14 +95,14 @@ def fit_sizes(labs: Mapping[str, Answered]) -> Sizes | None:
     """How wide cells of each type are, and the weight with which that lowers the log loss most.
 
     The temperature is fitted anew for each weight; each lab counts the same. None where widths are not known of every
-    type in every lab, or do not help.
+    type in every lab whose red cells were measured, or there is no such lab, or they do not help.
     """
     from scipy.optimize import minimize_scalar
 
     means, spreads = [], []
     for place in range(NONE):
-        each = [_widths(own, place) for own in labs.values()]
-        if not all(len(known) for known in each):
+        each = [_widths(own, place) for own in labs.values() if own.measured]
+        if not each or not all(len(known) for known in each):
             return None
         mean = np.mean([known[:, 0].mean() for known in each])
         variance = np.mean([(np.square(known[:, 0] - mean) - 2 * np.square(known[:, 1])).mean() for known in each])

@@ -1,13 +1,14 @@
 """How sure an answer must be to be `confident`: fitted on labs that the answering model never saw.
 
     python -m training.studies.compare --variants default --trials unseen       # first, a model without each lab
-    python -m training.studies.verdicts                                         # -> training/results/verdicts.json
+    python -m training.studies.verdicts --locators DIR                          # -> training/results/verdicts.json
     python -m training.export runs/default CHECKPOINT --verdicts training/results/verdicts.json
 
 On photos of its own labs a model is right more often than elsewhere, and surer. So each model answers the lab that was
 left out of its training, and from these answers come
 
-    sizes           how wide cells of each type are, in widths of red cells; each lab counts the same
+    sizes           how wide cells of each type are, in widths of red cells, told by DIR/without-LAB.onnx, which never
+                    saw the red cells of the lab; each lab that has one counts the same
     weight          of what that says, and
     temperature     those with which the mean of the labs' log losses is lowest
     unfamiliar      the score that 2 % of the cells of the four types exceed, in the mean of the labs
@@ -27,13 +28,15 @@ import os
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.errors import LeukoscopeError
-from leukoscope.model.checkpoint import Thresholds, read_spec, write_json
+from leukoscope.model.checkpoint import LOCATOR_FILE, Thresholds, read_spec, write_json
+from leukoscope.model.graphs import open_locator
+from leukoscope.model.hub import EMBEDDED
 from training.data.labs import SCORED_ONLY
 from training.data.sources import DataError
 from training.data.table import add_data_arguments, examples_of, labels_of, only_cell_types, where
@@ -41,32 +44,48 @@ from training.recipe.config import ConfigError, recorded
 from training.scoring.thresholds import Answered, Fitted, as_marked, fit, of_the_recipe
 from training.studies.compare import RESULTS, UNSEEN, add_runs_argument, checkpoint_folder, held_out
 
+if TYPE_CHECKING:
+    from leukoscope.classifier import Classifier
+
 VERDICTS_FILE = RESULTS / "verdicts.json"
 SCORED = ("n", "accuracy", "accuracy_95", "balanced_accuracy", "balanced_accuracy_95")
 
 
-def answers_of(checkpoint: Path, photos) -> Answered:
-    """Ask the model of a trial about photos that it was not trained on, but for those whose label is doubtful."""
+def opened(checkpoint: Path, locator: Path | None) -> Classifier:
+    """The model of a trial, with another locator if one is given."""
     from leukoscope.classifier import Classifier
+
+    classifier = Classifier.from_pretrained(checkpoint)
+    if locator:
+        classifier._locator = open_locator(locator, classifier.spec.thresholds.cell)
+    return classifier
+
+
+def answers_of(classifier: Classifier, photos, measured: bool = True) -> Answered:
+    """Ask a model about photos that it was not trained on, but for those whose label is doubtful.
+
+    Args:
+        classifier: the model.
+        photos: of one lab.
+        measured: whether the lab's red cells were ever measured, as of `Answered`.
+    """
     from training.scoring.answers import graph_output
 
     asked = where(only_cell_types(photos), doubt="")
-    logits, framed, seen = graph_output(Classifier.from_pretrained(checkpoint), asked, "logits", checkpoint.name)
+    logits, framed, seen = graph_output(classifier, asked, "logits", classifier.folder.name)
     scores, widths = np.array([cell.score for cell in framed]), [(cell.wide, cell.doubt) for cell in framed]
-    return Answered(logits, labels_of(asked)[seen], len(asked) - len(seen), scores, widths)
+    return Answered(logits, labels_of(asked)[seen], len(asked) - len(seen), scores, widths, measured)
 
 
-def scores_by(checkpoint: Path, photos, fitted: Fitted) -> dict[str, Any]:
-    """Ask the model of a trial again, doubtful photos included, as it answers with what was fitted on other labs.
+def scores_by(classifier: Classifier, photos, fitted: Fitted) -> dict[str, Any]:
+    """Ask a model again, doubtful photos included, as it answers with what was fitted on other labs.
 
     Returns:
         Of `training.scoring.scores.scores` those in `SCORED`.
     """
-    from leukoscope.classifier import Classifier
     from training.scoring.answers import ask
     from training.scoring.scores import scores
 
-    classifier = Classifier.from_pretrained(checkpoint)
     cell = classifier.spec.thresholds.cell
     thresholds = Thresholds(fitted.confident, fitted.unfamiliar, cell, fitted.sure_cell)
     classifier.spec = replace(
@@ -95,6 +114,14 @@ def main(argv: list[str] | None = None) -> int:
     )
     add_data_arguments(parser)
     add_runs_argument(parser)
+    parser.add_argument(
+        "--locators",
+        type=Path,
+        metavar="DIR",
+        help="answer with DIR/without-LAB.onnx, whose branch never saw the red cells of a lab (training.locating.train "
+        "--start WEIGHTS --without LAB), instead of the checkpoints' own locators; a lab without one, whose red cells "
+        "nobody measured, with the embedded one",
+    )
     parser.add_argument("--variant", default="default", help="of training.studies.compare; default %(default)s")
     args = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -112,8 +139,11 @@ def main(argv: list[str] | None = None) -> int:
         for trial, folder in there.items():
             config = recorded(read_spec(folder).trained, str(folder))
             recipes.append(of_the_recipe(config))
-            asked[UNSEEN[trial]] = folder, held_out(trial, config, examples)
-            labs[UNSEEN[trial]] = answers_of(*asked[UNSEEN[trial]])
+            own = args.locators / f"{trial}.onnx" if args.locators else None
+            left_out = own is None or own.is_file()
+            classifier = opened(folder, own if left_out else EMBEDDED / LOCATOR_FILE)
+            asked[UNSEEN[trial]] = classifier, held_out(trial, config, examples)
+            labs[UNSEEN[trial]] = answers_of(*asked[UNSEEN[trial]], left_out)
         if any(recipe != recipes[0] for recipe in recipes):
             raise DataError(
                 f"the checkpoints in {args.runs} are of unlike recipes: python -m training.studies.compare --again"
