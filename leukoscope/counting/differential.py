@@ -304,4 +304,4 @@ def _read_text(path: str | os.PathLike[str], torn: bool = False) -> str:
 
 def _kept(cell: CountedCell) -> dict[str, Any]:
     """What a count keeps of an answer: all but what is seen in the cell, as in a CSV."""
-    return {name: value for name, value in asdict(cell.prediction).items() if name != "attributes"}
+    return {name: value for name, value in asdict(cell.prediction).items() if name not in ("attributes", "wide")}

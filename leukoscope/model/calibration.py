@@ -31,8 +31,8 @@ class Sizes:
 
     def __post_init__(self) -> None:
         """Refuse values with which nothing can be answered, by a ValueError."""
-        if len(self.mean) != len(CELL_TYPES) or len(self.spread) != len(CELL_TYPES):
-            raise ValueError(f"sizes.mean and sizes.spread must have a number for each of {', '.join(CELL_TYPES)}")
+        if len(self.mean) != len(self.spread) or not self.mean:
+            raise ValueError("sizes.mean and sizes.spread must have a number for each type")
         if not (np.isfinite([*self.mean, *self.spread, self.weight]).all() and min(*self.spread, self.weight) > 0):
             raise ValueError("sizes must be finite, spread and weight above 0")
 

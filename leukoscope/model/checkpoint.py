@@ -110,6 +110,8 @@ class Spec:
             raise ValueError(f"normalisation.std must be above 0, not {list(self.normalisation.std)}")
         if self.labels != CELL_TYPES:
             raise ValueError(f"labels must be {list(CELL_TYPES)} in this order, not {list(self.labels)}")
+        if self.sizes and len(self.sizes.mean) != len(self.labels):
+            raise ValueError(f"sizes.mean must have a number for each of {', '.join(self.labels)}")
         if not (np.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"temperature must be above 0, not {self.temperature}")
         for name, value in asdict(self.thresholds).items():

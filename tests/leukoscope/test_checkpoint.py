@@ -223,9 +223,11 @@ NORMALISATION = {"mean": [0, 0, 0], "std": [1, 1, 1]}
         ({"sizes": WIDE | {"b": 1}}, "unknown key b in sizes"),
         ({"sizes": WIDE | {"mean": 5}}, "sizes.mean must be a list of numbers, not 5"),
         ({"sizes": WIDE | {"weight": "x"}}, "sizes.weight must be a number, not x"),
+        ({"sizes": WIDE | {"spread": [1, 1]}}, "sizes.mean and sizes.spread must have a number for each type"),
+        ({"sizes": WIDE | {"spread": [], "mean": []}}, "sizes.mean and sizes.spread must have a number for each type"),
         (
-            {"sizes": WIDE | {"spread": [1, 1]}},
-            "sizes.mean and sizes.spread must have a number for each of eosinophil, lymphocyte, monocyte, neutrophil",
+            {"sizes": WIDE | {"spread": [1, 1], "mean": [1, 1]}},
+            "sizes.mean must have a number for each of eosinophil, lymphocyte, monocyte, neutrophil",
         ),
         ({"sizes": WIDE | {"spread": [0, 1, 1, 1]}}, "sizes must be finite, spread and weight above 0"),
         ({"sizes": WIDE | {"weight": 0}}, "sizes must be finite, spread and weight above 0"),

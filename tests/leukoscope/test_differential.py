@@ -674,7 +674,7 @@ def test_json_holds_the_table_and_every_cell():
     assert cells[1] == {
         "photo": "a.png",
         "cell": 2,
-        **{name: value for name, value in asdict(predictions[1]).items() if name != "attributes"},
+        **{name: value for name, value in asdict(predictions[1]).items() if name not in ("attributes", "wide")},
         "box": [3, 4, 50, 60],
         "corrected": "monocyte",
         "type": "monocyte",

@@ -56,7 +56,7 @@ def test_real_photos_that_are_pale(blood_cells, way, classifier):
     assert sum(same) >= 0.9 * len(same)
     sure = [usual.label == pale.label for usual, pale in answers if "confident" in (usual.verdict, pale.verdict)]
     assert all(sure)
-    assert len(sure) >= 8
+    assert len(sure) >= 6
 
 
 def test_real_red_cells_alone_stay_nothing_when_they_are_pale(blood_cells, classifier):

@@ -84,7 +84,8 @@ def test_it_starts_from_the_checkpoint_and_not_from_chance(tuned):
 
 def test_done_already_the_same_command_only_scores_again(tuned, smoke_checkpoint, lab):
     done, run, out = tuned
-    words = ("training.finetune", smoke_checkpoint, "--cells", lab, *DATA, "--epochs", 4, "--run", run, "--out", out)
+    begun = run.with_name("begun")
+    words = ("training.finetune", begun, "--cells", lab, *DATA, "--epochs", 4, "--run", run, "--out", out)
     again = run_here(*words)
     assert again.returncode == 0, again.stderr
     assert "nothing is left to train" in again.stdout

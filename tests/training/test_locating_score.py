@@ -10,7 +10,8 @@ import pytest
 from leukoscope.drawn.synthetic import draw_cell, draw_photo
 from leukoscope.smear.locate import SIDE_UNIT, STRIDE, Cell, Locator
 from tests.training.conftest import run_here
-from training.locating import marked, score
+from training.locating import score
+from training.locating.fields import marked
 from training.locating.fields.pictures import Picture
 
 GRAPH = Path(__file__).parents[2] / "leukoscope" / "pretrained" / "locator.onnx"

@@ -106,13 +106,15 @@ def test_the_card_says_what_the_recipe_does_in_a_lab_it_never_saw(monkeypatch, t
     table = tmp_path / "comparison.json"
     table.write_text(json.dumps({"trials": rows}))
     monkeypatch.setattr(compare, "TABLE_FILE", table)
-    others = {"labs": {"raabin": {"by_the_others": {"n": 3241, "share": 0.4321, "right": 0.9876}}}}
+    scored = {"n": 3241, "accuracy": 0.85, "balanced_accuracy": 0.8753}
+    scored |= {"accuracy_95": [0.8, 0.9], "balanced_accuracy_95": [0.8553, 0.9053]}
+    others = {"labs": {"raabin": {"by_the_others": scored | {"share": 0.4321, "right": 0.9876}}}}
     (tmp_path / "verdicts.json").write_text(json.dumps(others))
     monkeypatch.setattr(verdicts, "VERDICTS_FILE", tmp_path / "verdicts.json")
     assert [row["lab"] for row in unseen_labs(spec)] == ["bccd", "raabin"]
     card = " ".join(render_card(EMBEDDED, REPO).split())
     kaggle = "trained without the Kaggle photos, reached a balanced accuracy of 0.765 (0.745-0.795) on its 348 cells"
-    raabin = "trained without Raabin-WBC, reached a balanced accuracy of 0.864 (0.844-0.894) on its 3,241 cells"
+    raabin = "trained without Raabin-WBC, reached a balanced accuracy of 0.875 (0.855-0.905) on its 3,241 cells"
     assert kaggle in card
     assert raabin in card
     assert f"{kaggle}; 68 % were marked `confident`, and 91.2 % of these were right" in card
