@@ -42,6 +42,7 @@ def one_photo(seen: Visit) -> None:
     """Several cells, one of them chosen, and where the model looked."""
     seen.wait_for_crop("Cell 1 of")
     seen.page.get_by_label("Show where the model looked").check()
+    seen.until("/^Cell 1 .* glows/.test(document.querySelector('#crop figcaption').textContent)")
     seen.page.get_by_role("radio", name="3: ").check()
     seen.until("/^Cell 3 .* glows/.test(document.querySelector('#crop figcaption').textContent)")
 
