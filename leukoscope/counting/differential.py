@@ -12,7 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -303,5 +303,6 @@ def _read_text(path: str | os.PathLike[str], torn: bool = False) -> str:
 
 
 def _kept(cell: CountedCell) -> dict[str, Any]:
-    """What a count keeps of an answer: all but what is seen in the cell, as in a CSV."""
-    return {name: value for name, value in asdict(cell.prediction).items() if name not in ("attributes", "wide")}
+    """What a count keeps of an answer: what answers are compared by, and not what is seen in the cell, as in a CSV."""
+    given = asdict(cell.prediction)
+    return {part.name: given[part.name] for part in fields(Prediction) if part.compare}

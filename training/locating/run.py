@@ -23,8 +23,8 @@ def identity(
 ) -> dict:
     """What tells a run from others: its recipe, the lab that is left out, the weights that it started from, and, once
     these are read, its pictures."""
-    facts: dict = {"config": recipe.model_dump(), "lab_left_out": without}
-    facts["start_sha256"] = sha256(start) if start else None
+    started = sha256(start) if start else None
+    facts: dict = {"config": recipe.model_dump(), "lab_left_out": without, "start_sha256": started}
     if pictures is not None:
         names = "\n".join(f"{picture.lab}/{picture.group}/{Path(picture.path).name}" for picture in pictures)
         facts |= {"pictures": len(pictures), "data_sha256": hashlib.sha256(names.encode()).hexdigest()}

@@ -62,8 +62,7 @@ class Training:
 
     def settle(self) -> None:
         """Go on from the averaged weights."""
-        for variable, value in zip(self.model.variables, self.average, strict=True):
-            variable.assign(value)
+        self.model.set_weights(self.average)
 
     def step(self, batch: tuple[np.ndarray, ...], rate: float, red: bool = False) -> np.ndarray:
         """Learn from a batch at a learning rate, of white cells or of red ones.

@@ -162,8 +162,10 @@ def annotated_photos(root: Path) -> list[Picture]:
         path = root / PHOTO_FOLDER / f"{name}.jpg"
         image, found, decoys, red_cells = kept_small(read_image(path), found, others[name], red[name])
         split = "test" if group[name] in held_out else "train"
-        pictures.append(Picture(image, found, "bccd", group[name], True, True, split, str(path), decoys, name=name))
-        pictures[-1].red_width = red_width(red_cells, image)
+        wide = red_width(red_cells, image)
+        pictures.append(
+            Picture(image, found, "bccd", group[name], True, True, split, str(path), decoys, name=name, red_width=wide)
+        )
     return with_red_widths(pictures)
 
 
@@ -194,8 +196,10 @@ def single_cells(pbc: Path, labs: Path) -> list[Picture]:
         image, known = read_image(path), name in annotated
         boxes = annotated[name] if known else [_middle(image, TYPICAL.get(lab, USUAL))]
         image, boxes, decoys, red_cells = kept_small(image, boxes, others.get(name, ()), red.get(name, ()))
-        pictures.append(Picture(image, boxes, lab, group, known, known, "train", path, decoys, name=name))
-        pictures[-1].red_width = red_width(red_cells, image)
+        wide = red_width(red_cells, image)
+        pictures.append(
+            Picture(image, boxes, lab, group, known, known, "train", path, decoys, name=name, red_width=wide)
+        )
     on_slides = [picture.group for picture in pictures if picture.lab == "raabin"]
     slides, kept_back = set(on_slides), held_out(on_slides)
     for picture in pictures:
@@ -241,8 +245,7 @@ def drawn(count: int, seed: int) -> list[Picture]:
         wide, stain = float(rng.uniform(24, 48)), Stain.random(rng)
         image, cells = _drawn_as_far_as_there_is_room(kinds, seed + index, wide, stain)
         boxes, name = as_boxes(cell.box for cell in cells), f"drawn/{index}"
-        pictures.append(Picture(image, boxes, "drawn", name, complete=True, measured=True, split="train", path=name))
-        pictures[-1].red_width = wide
+        pictures.append(Picture(image, boxes, "drawn", name, True, True, "train", path=name, red_width=wide))
     return pictures
 
 
