@@ -32,7 +32,7 @@ BUSY = wording.message_html(
 
 @dataclass(frozen=True)
 class Scanned:
-    """What a page remembers of its photo: where the upload lies, the answers, and the number of the chosen cell.
+    """A photo: where the upload lies, the answers, and the number of the chosen cell.
 
     file: as Gradio hands it over unread; empty for the example that the page begins with.
     """
@@ -46,6 +46,18 @@ class Scanned:
     def prediction(self) -> Prediction:
         """The answer for the chosen cell, or that there is none."""
         return self.none or self.predictions[self.chosen - 1]
+
+
+@dataclass
+class Looking:
+    """What a visitor looks at: of each page there is one, which its questions share while they run beside each other.
+
+    Each changes it as soon as it is asked, and says only what still holds when it is answered: an answer that took long
+    must not replace that to a later question.
+    """
+
+    scanned: Scanned | None
+    heated: bool = False  # whether it is to be seen where the model looked
 
 
 def one_photo(classifier: Classifier, uploads: Uploads) -> None:
@@ -66,7 +78,7 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
             )
             image = read_image(EXAMPLES / FIRST_EXAMPLE)
             first = Scanned({}, tuple(classifier.scan(image)))
-            remembered = gr.State(first)
+            remembered = gr.State(Looking(first))  # the same object for all questions of a page
             taken = gr.State("")  # where the drawing lies that was chosen last; uploads are never called drawings
             photo = gr.HTML(
                 markup.photo_html(image, first.predictions, first.chosen, DRAWN),
@@ -98,46 +110,57 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
     def read(scanned: Scanned) -> np.ndarray:
         return read_image(uploads.read(scanned.file) if scanned.file else EXAMPLES / FIRST_EXAMPLE)
 
-    def show(file: dict | None, heated: bool, taken: str | None, request: gr.Request) -> tuple:
+    def show(file: dict | None, looking: Looking, heated: bool, taken: str | None, request: gr.Request) -> tuple:
         if not file:  # taken out of its field below, once it was answered
             return (gr.skip(),) * len(shown)
+        looking.heated = heated
         try:
             data = uploads.read(file, request.session_hash)
             image = read_image(data)
             predictions = tuple(classifier.scan(image))
             scanned = Scanned(file, predictions, none=None if predictions else no_cell(image))
         except ImageError as error:
-            return None, markup.empty_photo_html(), wording.unreadable(error), *_no_answer(), {"path": file.get("path")}
+            looking.scanned = None
+            return markup.empty_photo_html(), wording.unreadable(error), *_no_answer(), {"path": file.get("path")}
         pages = page_note(data)
         note = wording.sentence(pages) if pages else ""
         if file["path"] == taken:
             note = DRAWN
-        return (
-            scanned,
+        given = (
             markup.photo_html(image, scanned.predictions, scanned.chosen, note),
             *_answer(scanned, trust),
-            _crop(classifier, image, scanned, heated),
+            _crop(classifier, image, scanned, looking.heated),
             {"path": file["path"]},
         )
+        looking.scanned = scanned  # only now: until it is shown, cells are chosen in the photo before
+        return given
 
-    def choose(scanned: Scanned | None, heated: bool, event: gr.EventData) -> tuple:
+    def choose(looking: Looking, heated: bool, event: gr.EventData) -> tuple:
         """Another cell of the same photo: its answer is there already."""
         number = event._data.get("number") if isinstance(event._data, dict) else None
-        if scanned is None or number not in range(1, len(scanned.predictions) + 1):
-            return scanned, FAILED, *_no_answer()
-        scanned = replace(scanned, chosen=number)
-        return scanned, *_answer(scanned, trust), enlarge(scanned, heated)
+        before = looking.scanned
+        if before is None or number not in range(1, len(before.predictions) + 1):
+            return FAILED, *_no_answer()
+        looking.scanned = scanned = replace(before, chosen=number)
+        enlarged_now = enlarge(looking, heated)
+        if looking.scanned is not scanned:
+            return (gr.skip(),) * 4
+        return *_answer(scanned, trust), enlarged_now
 
-    def enlarge(scanned: Scanned | None, heated: bool) -> str:
+    def enlarge(looking: Looking, heated: bool) -> str | dict:
+        """The chosen cell, unless by then it is another or to be seen otherwise."""
+        looking.heated, scanned = heated, looking.scanned
         if scanned is None or not scanned.predictions:
             return markup.crop_html()
         try:
-            return _crop(classifier, read(scanned), scanned, heated)
+            html = _crop(classifier, read(scanned), scanned, heated)
         except ImageError as error:
-            return markup.crop_html(text=wording.sentence(error))
+            html = markup.crop_html(text=wording.sentence(error))
+        return html if looking.scanned is scanned and looking.heated == heated else gr.skip()
 
-    def save(scanned: Scanned | None) -> dict:
+    def save(looking: Looking) -> dict:
         """The photo with its boxes, as a file that the browser makes."""
+        scanned = looking.scanned
         if scanned is None:
             raise gr.Error("Give a picture first.", print_exception=False)
         try:
@@ -156,10 +179,10 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
 
     # preprocess=False: or Gradio opens the file with Pillow before our decoder, which knows the limits.
     private = {"api_visibility": "private", "concurrency_id": "model", "concurrency_limit": 2}
-    shown = [remembered, photo, verdict, bars, cards, crop, answered]
+    shown = [photo, verdict, bars, cards, crop, answered]
     answer = picture.change(
         show,
-        [picture, heat, taken],
+        [picture, remembered, heat, taken],
         shown,
         preprocess=False,
         trigger_mode="always_last",  # a picture chosen while another is being classified must not be dropped
@@ -171,10 +194,10 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
     # The field is emptied: the picture stands below it, and the next one can be given at once.
     answer.then(None, [picture, answered], picture, js="leukoscope.emptyIfAnswered")
     # No answer to another picture may stand.
-    failed, busy = ([None, markup.empty_photo_html(), message, *_no_answer(), None] for message in (FAILED, BUSY))
+    failed, busy = ([markup.empty_photo_html(), message, *_no_answer(), None] for message in (FAILED, BUSY))
     answer.failure(None, outputs=shown, js=look.when_failed(failed, busy))
     quiet = {"show_progress": "hidden", "trigger_mode": "always_last"} | private
-    photo.choose(choose, [remembered, heat], [remembered, verdict, bars, cards, crop], **quiet)
+    photo.choose(choose, [remembered, heat], [verdict, bars, cards, crop], **quiet)
     photo.save(save, remembered, download, **quiet).success(None, download, js="leukoscope.download")
     heat.input(enlarge, [remembered, heat], crop, **quiet)
     examples.example(take_example, outputs=[picture, taken], api_visibility="private", show_progress="hidden")

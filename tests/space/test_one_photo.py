@@ -2,19 +2,24 @@
 
 import io
 import time
+from types import SimpleNamespace
 
+import gradio as gr
 import markup
 import numpy as np
+import one_photo
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 from pypdf import PdfReader
+from uploads import Uploads
 
 from leukoscope import CELL_TYPES, CELLS
 from leukoscope.biology.cells import RANGE_NOTE
 from leukoscope.drawn.synthetic import draw_photo
 from leukoscope.pictures.images import read_image
 from leukoscope.showing import about, draw, wording
+from leukoscope.showing.explain import enlarged
 from tests.space.conftest import EXAMPLES
 
 EMPTY = dict.fromkeys((name.capitalize() for name in CELL_TYPES), "–")
@@ -281,3 +286,62 @@ def test_the_answer_prints_on_one_page(visit, tmp_path):
     seen = visit()
     seen.wait_for_crop("Cell 1 of")
     assert len(PdfReader(io.BytesIO(seen.page.pdf(format="A4"))).pages) == 1
+
+
+# --- questions that overlap ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(classifier, tmp_path, monkeypatch):
+    """What the tab does, by name; what a visitor looks at; and what is asked while a cell is enlarged, once each."""
+    meanwhile = []
+
+    def slow(*args):
+        while meanwhile:
+            meanwhile.pop()()
+        return enlarged(*args)
+
+    monkeypatch.setattr(one_photo, "enlarged", slow)
+    with gr.Blocks() as page:
+        one_photo.one_photo(classifier, Uploads(tmp_path))
+    questions = {asked.name: asked.fn for asked in page.fns.values()}
+    first = one_photo.Scanned({}, tuple(classifier.scan(read_image(SEVERAL))))
+    return questions, one_photo.Looking(first), meanwhile
+
+
+def cell(number):
+    return gr.EventData(None, {"number": number})
+
+
+def test_an_answer_that_took_long_does_not_replace_that_to_a_later_question(asked):
+    questions, looking, meanwhile = asked
+    later = []
+    meanwhile.append(lambda: later.append(questions["choose"](looking, True, cell(2))))
+    assert questions["enlarge"](looking, True) == gr.skip(), "of cell 1"
+    assert "Cell 2 of" in later[0][-1]
+    meanwhile.append(lambda: later.append(questions["choose"](looking, True, cell(3))))
+    assert questions["choose"](looking, True, cell(1)) == (gr.skip(),) * 4
+    assert "Cell 3 of" in later[1][-1]
+    assert looking.scanned.chosen == 3
+
+
+def test_what_is_ticked_while_a_cell_is_chosen_holds_for_that_cell(asked):
+    questions, looking, meanwhile = asked
+    later = []
+    meanwhile.append(lambda: later.append(questions["enlarge"](looking, False)))
+    verdict, *_, crop = questions["choose"](looking, True, cell(2))
+    assert "Cell 2 of" in later[0]
+    assert crop == gr.skip()
+    assert wording.headline(looking.scanned.predictions[1]) in verdict
+
+
+def test_a_cell_of_the_photo_before_has_no_place_beside_another_photo(asked, classifier, tmp_path):
+    questions, looking, meanwhile = asked
+    other = tmp_path / "other.png"
+    other.write_bytes((EXAMPLES / "monocyte.png").read_bytes())
+    request = SimpleNamespace(session_hash=None)
+    shown = []
+    meanwhile.append(lambda: shown.append(questions["show"]({"path": str(other)}, looking, True, None, request)))
+    assert questions["choose"](looking, True, cell(2)) == (gr.skip(),) * 4
+    assert wording.headline(classifier.predict(other)) in shown[0][1]
+    assert len(looking.scanned.predictions) == 1
