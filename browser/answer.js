@@ -39,16 +39,25 @@ function softmax(logits, temperature) {
 }
 
 /** A row of attributes' logits -> what is seen in the cell: {name: {value, probability, sure}}. */
-export function attributesOf(logits, names, sure) {
+export function attributesOf(logits, { attributes, joined }, sure) {
   let start = 0;
-  const seen = {};
-  for (const [name, values] of Object.entries(names)) {
-    const shares = softmax(logits.slice(start, start + values.length), 1);
+  const shares = {};
+  for (const [name, values] of Object.entries(attributes)) {
+    const own = softmax(logits.slice(start, start + values.length), 1);
     start += values.length;
-    const probability = Math.max(...shares);
-    seen[name] = { value: values[shares.indexOf(probability)], probability, sure: probability >= sure[name] };
+    shares[name] = values.map((value, i) => [value, own[i]]);
   }
-  return seen;
+  for (const [name, [of, joins]] of Object.entries(joined)) {
+    const sum = (some) => shares[of].reduce((all, [value, share]) => all + (some.includes(value) ? share : 0), 0);
+    shares[name] = Object.entries(joins).map(([value, some]) => [value, sum(some)]);
+  }
+  const named = Object.entries(shares).filter(([name]) => name in sure); // what is joined was not before format 6
+  return Object.fromEntries(
+    named.map(([name, values]) => {
+      const [value, probability] = values.reduce((best, one) => (one[1] > best[1] ? one : best));
+      return [name, { value, probability, sure: probability >= sure[name] }];
+    }),
+  );
 }
 
 /** What a cell's width, in red cells, says of each type, to be added to its logits. */

@@ -92,7 +92,7 @@ async function scanned(image) {
     );
     const row = ({ data, dims }, i) => Array.from(data.subarray(i * dims[1], (i + 1) * dims[1]));
     batch.forEach((cell, i) => {
-      const seen = seeing ? attributesOf(row(given.attributes, i), page.attributes, spec.attributes) : {};
+      const seen = seeing ? attributesOf(row(given.attributes, i), page, spec.attributes) : {};
       predictions.push(predict(row(given.logits, i), cell, image, spec, page, seen));
     });
   }

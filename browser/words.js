@@ -47,12 +47,14 @@ export function explanation(prediction) {
   return cut && (verdict === "confident" || verdict === "review") ? said + sentences.cut : said;
 }
 
-/** What is sure enough of a cell, by its parts. */
+/** What is sure enough of a cell, by its parts; what is joined only where that of which it is joined is not. */
 function looks(attributes) {
+  const joined = words("verdict.seen.joined");
+  const said = (attribute) => attributes[attribute]?.sure && !attributes[joined[attribute]]?.sure;
   return Object.entries(words("verdict.seen.looks")).flatMap(([part, wordsOf]) => {
-    const sure = Object.entries(wordsOf).filter(([attribute]) => attributes[attribute]?.sure);
-    const said = sure.map(([attribute, of]) => of[attributes[attribute].value]);
-    return said.length ? [{ part, words: [...new Set(said)].join(", ") }] : [];
+    const sure = Object.entries(wordsOf).filter(([attribute]) => said(attribute));
+    const named = sure.map(([attribute, of]) => of[attributes[attribute].value]);
+    return named.length ? [{ part, words: [...new Set(named)].join(", ") }] : [];
   });
 }
 

@@ -29,6 +29,7 @@ from tests.mutants import LEAST, MODULES, RESULTS, noticed
 from tests.mutants import table as mutants_table
 from training.data.sources import copy_table, photo_table
 from training.documents import write
+from training.documents.labs import located
 from training.documents.lines import (
     between,
     labs,
@@ -364,6 +365,14 @@ def test_numbers_are_told_as_they_are():
     assert [listed(words) for words in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
     code = f"`python -m {'x' * 30}`"
     assert list(paragraph(f"{'w' * 100} {code} y")) == ["w" * 100, f"{code} y"]
+
+
+def test_it_is_said_whose_cells_a_locator_found_that_had_seen_the_lab():
+    with_own, without = {"locator": "without-x.onnx"}, {"locator": ""}
+    assert located({"bccd": with_own, "raabin": with_own}).endswith("so was the locator that found the cells")
+    assert located({"bccd": without}) == ", on cells that a locator found which had seen it"
+    said = located({"bccd": with_own, "raabin": without, "lisc": without})
+    assert said.endswith("so was the locator that found the cells, but for that of Raabin-WBC and LISC")
 
 
 def test_recipes_are_compared_as_measured():

@@ -34,6 +34,18 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
 }
 """Attribute -> its values, in the order of the network's output."""
 
+JOINED: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
+    "nucleus_lobes": (
+        "nucleus_shape",
+        {"no": ATTRIBUTES["nucleus_shape"][2:], "yes": ATTRIBUTES["nucleus_shape"][:2]},
+    )
+}
+"""Attribute that is told by joining values of another -> that other, and its own values, each with those that it joins:
+whether a nucleus is in lobes is sure in most cells, in which it is not how many there are."""
+
+VALUES: dict[str, tuple[str, ...]] = ATTRIBUTES | {name: tuple(joins) for name, (_, joins) in JOINED.items()}
+"""Attribute -> its values, those that are joined last."""
+
 WIDTH = sum(map(len, ATTRIBUTES.values()))
 """Values of all attributes together."""
 
@@ -42,7 +54,7 @@ WIDTH = sum(map(len, ATTRIBUTES.values()))
 class Attribute:
     """One attribute of a cell, as the model sees it.
 
-    value: one of `ATTRIBUTES` of its name. probability: of this value, 0-1. sure: whether it is sure enough to be said:
+    value: one of `VALUES` of its name. probability: of this value, 0-1. sure: whether it is sure enough to be said:
     on cells held out, values as probable were right in 97 of 100.
     """
 
@@ -69,6 +81,7 @@ LOOKS: dict[str, dict[str, dict[str, str]]] = {
             "unsegmented-round": "round",
             "irregular": "irregular",
         },
+        "nucleus_lobes": {"no": "not in lobes", "yes": "in lobes"},
         "chromatin_density": {"densely": "condensed chromatin", "loosely": "fine chromatin"},
     },
     "Granules": {
@@ -88,10 +101,15 @@ LOOKS: dict[str, dict[str, dict[str, str]]] = {
 
 
 def looks(attributes: Mapping[str, Attribute]) -> dict[str, str]:
-    """What is sure enough of a cell, by its parts: {"Nucleus": "in two lobes, condensed chromatin", ...}."""
+    """What is sure enough of a cell, by its parts: {"Nucleus": "in two lobes, condensed chromatin", ...}.
+
+    What is joined is said only where that of which it is joined is not.
+    """
+    sure = {name for name, attribute in attributes.items() if attribute.sure}
+    sure -= {name for name, (of, _) in JOINED.items() if of in sure}
     said = {}
     for part, words in LOOKS.items():
-        named = [words[name][attributes[name].value] for name in words if name in attributes and attributes[name].sure]
+        named = [words[name][attributes[name].value] for name in words if name in sure]
         if named:
             said[part] = ", ".join(dict.fromkeys(named))
     return said
@@ -99,7 +117,18 @@ def looks(attributes: Mapping[str, Attribute]) -> dict[str, str]:
 
 # --- what fits a type ------------------------------------------------------------------------------------
 
-FITTING: dict[str, dict[str, tuple[str, ...]]] = {name: cell.fitting for name, cell in CELLS.items()}
+
+def _with_joined(fitting: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The values that fit, and those joined that join one of them; not where all do."""
+    every = dict(fitting)
+    for name, (of, joins) in JOINED.items():
+        fits = tuple(value for value, joined in joins.items() if set(joined) & set(fitting.get(of, joined)))
+        if len(fits) < len(joins):
+            every[name] = fits
+    return every
+
+
+FITTING: dict[str, dict[str, tuple[str, ...]]] = {name: _with_joined(cell.fitting) for name, cell in CELLS.items()}
 """Type -> attribute -> the values that fit it, by its card; an attribute that is not named fits whatever it is."""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leukoscope.biology.attributes import ATTRIBUTES, Attribute, parts
+from leukoscope.biology.attributes import ATTRIBUTES, JOINED, VALUES, Attribute, parts
 from leukoscope.biology.cells import CELL_TYPES
 
 DOUBT = 0.25  # so much of the doubt between the four types counts as unfamiliar
@@ -88,14 +88,23 @@ def attributes_of(logits: np.ndarray, sure: Mapping[str, float]) -> list[dict[st
 
     Args:
         logits: of the attributes, float (N, `WIDTH`).
-        sure: of each attribute, the probability from which its value is said.
+        sure: of each attribute that is to be given, the probability from which its value is said.
     """
-    shares = [softmax(part, 1.0) for part in parts(logits).values()]
-    best = np.stack([part.argmax(axis=1) for part in shares], axis=1).tolist()
-    most = np.stack([part.max(axis=1) for part in shares], axis=1).tolist()
+    shares = {name: part for name, part in attribute_shares(logits).items() if name in sure}
+    best = np.stack([part.argmax(axis=1) for part in shares.values()], axis=1).tolist()
+    most = np.stack([part.max(axis=1) for part in shares.values()], axis=1).tolist()
     cells = []
     for chosen, probable in zip(best, most, strict=True):
-        values = [of[place] for of, place in zip(ATTRIBUTES.values(), chosen, strict=True)]
-        said = [probability >= sure[name] for name, probability in zip(ATTRIBUTES, probable, strict=True)]
-        cells.append(dict(zip(ATTRIBUTES, map(Attribute, values, probable, said), strict=True)))
+        values = [VALUES[name][place] for name, place in zip(shares, chosen, strict=True)]
+        said = [probability >= sure[name] for name, probability in zip(shares, probable, strict=True)]
+        cells.append(dict(zip(shares, map(Attribute, values, probable, said), strict=True)))
     return cells
+
+
+def attribute_shares(logits: np.ndarray) -> dict[str, np.ndarray]:
+    """Logits of the attributes, float (N, `WIDTH`) -> attribute -> the probabilities of its `VALUES`, float (N, V)."""
+    shares = {name: softmax(part, 1.0) for name, part in parts(logits).items()}
+    for name, (of, joins) in JOINED.items():
+        places = [[ATTRIBUTES[of].index(value) for value in joined] for joined in joins.values()]
+        shares[name] = np.stack([shares[of][:, some].sum(axis=1) for some in places], axis=1)
+    return shares

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from leukoscope.biology.attributes import ATTRIBUTES
+from leukoscope.biology.attributes import ATTRIBUTES, VALUES
 from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.errors import CheckpointError
 from leukoscope.files import write_whole
@@ -88,7 +88,8 @@ class Spec:
 
     labels: cell types in the order of the logits. temperature: divides the logits before the softmax.
     sizes: what a cell's width in red cells adds to the logits before; None: nothing.
-    attributes: of each of `ATTRIBUTES`, the probability (0-1) from which it is said; empty for a graph without them.
+    attributes: of each of `VALUES`, or of `ATTRIBUTES` alone before format 6, the probability (0-1) from which it is
+        said; empty for a graph without them.
     files: SHA-256 of each file that loading relies on. trained: what it was trained from, for people to read.
     """
 
@@ -117,8 +118,8 @@ class Spec:
         for name, value in asdict(self.thresholds).items():
             if not 0 <= value <= 1:
                 raise ValueError(f"thresholds.{name} must be 0-1, not {value}")
-        if self.attributes and tuple(self.attributes) != tuple(ATTRIBUTES):
-            raise ValueError(f"attributes must be {', '.join(ATTRIBUTES)}, not {', '.join(self.attributes)[:200]}")
+        if self.attributes and tuple(self.attributes) not in (tuple(VALUES), tuple(ATTRIBUTES)):
+            raise ValueError(f"attributes must be {', '.join(VALUES)}, not {', '.join(self.attributes)[:200]}")
         for name, value in self.attributes.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"attributes.{name} must be 0-1, not {value}")

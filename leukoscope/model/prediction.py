@@ -28,7 +28,7 @@ class Prediction:
     cut: whether the box reaches the edge of the picture, so that part of the cell may be missing.
     unfamiliarity: 0-1, how little it looks like any of the four types; 0 without a cell.
     reason: why no white cell was found, where the picture is the reason, such as a black one; else None.
-    attributes: what is seen in the cell, by the names of `leukoscope.biology.attributes.ATTRIBUTES`; empty without a
+    attributes: what is seen in the cell, by the names of `leukoscope.biology.attributes.VALUES`; empty without a
         cell, for a model that was not taught them, and in a count that was kept in a file. Not compared, nor shown by
         `repr`.
     wide: the cell's width in widths of the red cells beside it; None without a cell, for one that the edge cuts, for a

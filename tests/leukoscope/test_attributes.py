@@ -13,6 +13,7 @@ from leukoscope.biology.attributes import (
     ATTRIBUTES,
     FITTING,
     LOOKS,
+    VALUES,
     WIDTH,
     Attribute,
     contradictions,
@@ -28,7 +29,7 @@ from leukoscope.model.checkpoint import read_spec, write_spec
 from leukoscope.model.prediction import Prediction, no_cell
 from leukoscope.showing import wording
 
-EVEN = dict.fromkeys(ATTRIBUTES, 0.0)
+EVEN = dict.fromkeys(VALUES, 0.0)
 
 
 def seeing(label="eosinophil", verdict="confident", **values) -> Prediction:
@@ -44,7 +45,7 @@ def test_each_attribute_has_its_own_columns():
     for name, last in chosen.items():
         logits[1, columns[name][0, last]] = 9.0
     first, second = attributes_of(logits, EVEN)
-    assert {name: seen.value for name, seen in second.items()} == {name: v[-1] for name, v in ATTRIBUTES.items()}
+    assert {name: second[name].value for name in ATTRIBUTES} == {name: v[-1] for name, v in ATTRIBUTES.items()}
     for name, values in ATTRIBUTES.items():
         assert first[name].probability == pytest.approx(1 / len(values)), "all alike: no value is more probable"
         assert second[name].probability > 0.999
@@ -55,6 +56,35 @@ def test_a_value_is_said_from_its_probability_on():
     sure = dict.fromkeys(ATTRIBUTES, 0.5)
     (seen,) = attributes_of(logits, sure)
     assert {name for name, one in seen.items() if one.sure} == {n for n, v in ATTRIBUTES.items() if len(v) == 2}
+
+
+def nucleus(**shares) -> np.ndarray:
+    """Logits (1, `WIDTH`) of a nucleus whose shape is so probable, underscores for hyphens."""
+    logits = np.full((1, WIDTH), -9.0)
+    places = dict(zip(ATTRIBUTES["nucleus_shape"], parts(np.arange(WIDTH))["nucleus_shape"], strict=True))
+    for value, share in shares.items():
+        logits[0, places[value.replace("_", "-")]] = np.log(share)
+    return logits
+
+
+def test_that_there_are_lobes_is_sure_though_not_how_many():
+    sure = dict.fromkeys(VALUES, 0.9)
+    (seen,) = attributes_of(nucleus(segmented_multilobed=0.55, segmented_bilobed=0.42, unsegmented_band=0.03), sure)
+    assert not seen["nucleus_shape"].sure
+    assert seen["nucleus_lobes"] == Attribute("yes", pytest.approx(0.97, abs=1e-3), True)
+    assert looks(seen) == {"Nucleus": "in lobes"}
+    assert contradictions("neutrophil", seen) == contradictions("eosinophil", seen) == []
+    assert contradictions("lymphocyte", seen) == contradictions("monocyte", seen) == ["nucleus_lobes"]
+    assert wording.seen_text(seeing("monocyte", nucleus_lobes="yes")).endswith(
+        "Unusual for a monocyte: nucleus (in lobes)."
+    )
+    (seen,) = attributes_of(nucleus(unsegmented_band=0.5, irregular=0.45, segmented_bilobed=0.05), sure)
+    assert looks(seen) == {"Nucleus": "not in lobes"}
+    assert contradictions("neutrophil", seen) == [], "a band is one too"
+    (seen,) = attributes_of(nucleus(segmented_bilobed=0.95, irregular=0.05), sure)
+    assert looks(seen) == {"Nucleus": "in two lobes"}, "which says it"
+    (seen,) = attributes_of(nucleus(segmented_bilobed=0.6, irregular=0.4), sure)
+    assert looks(seen) == {}
 
 
 def test_only_what_is_sure_is_said_and_by_parts_of_the_cell():
@@ -103,12 +133,12 @@ def test_the_words_stand_in_the_answer_escaped_and_none_without_a_cell():
 
 def test_every_value_has_words_and_every_rule_names_values():
     named = {name: set(words) for part in LOOKS.values() for name, words in part.items()}
-    assert named == {name: set(values) for name, values in ATTRIBUTES.items()}
+    assert named == {name: set(values) for name, values in VALUES.items()}
     assert set(FITTING) == set(CELL_TYPES)
     for fitting in FITTING.values():
         for name, values in fitting.items():
-            assert 0 < len(values) < len(ATTRIBUTES[name])
-            assert set(values) <= set(ATTRIBUTES[name])
+            assert 0 < len(values) < len(VALUES[name])
+            assert set(values) <= set(VALUES[name])
 
 
 @pytest.mark.parametrize(
@@ -151,6 +181,9 @@ def test_a_checkpoint_without_attributes_has_none_and_one_with_foreign_ones_is_r
     del older["attributes"]
     (plain / "classifier.json").write_text(json.dumps(older | {"format_version": 3}))
     assert Classifier.from_pretrained(plain).spec.attributes == {}
+    (plain / "classifier.json").write_text(json.dumps(older | {"attributes": dict.fromkeys(ATTRIBUTES, 0.5)}))
+    old = Classifier.from_pretrained(plain).predict(plain / "golden.png").attributes
+    assert list(old) == list(ATTRIBUTES), "as before format 6"
     (plain / "classifier.json").write_text(json.dumps(older | {"attributes": {"colour": 0.5}}))
     with pytest.raises(CheckpointError, match="attributes must be cell_shape, .*, not colour"):
         read_spec(plain)
@@ -163,9 +196,9 @@ def test_a_checkpoint_without_attributes_has_none_and_one_with_foreign_ones_is_r
 
 def test_an_answer_carries_what_is_seen_also_through_json(classifier):
     answer = classifier.predict(classifier.folder / "golden.png")
-    assert list(answer.attributes) == list(ATTRIBUTES)
+    assert list(answer.attributes) == list(VALUES)
     for name, seen in answer.attributes.items():
-        assert seen.value in ATTRIBUTES[name]
+        assert seen.value in VALUES[name]
         assert 0 < seen.probability <= 1
         assert seen.sure == (seen.probability >= classifier.spec.attributes[name])
     plain = json.loads(json.dumps(asdict(answer)))["attributes"]["nucleus_shape"]

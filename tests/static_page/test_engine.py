@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from leukoscope import CELL_TYPES, Differential, Prediction
-from leukoscope.biology.attributes import ATTRIBUTES, Attribute
+from leukoscope.biology.attributes import VALUES, Attribute
 from leukoscope.counting.counted import NOT_COUNTED
 from leukoscope.counting.limits import clopper_pearson
 from leukoscope.drawn.synthetic import draw_photo
@@ -174,7 +174,7 @@ def test_words_are_the_librarys(engine):
         verdict = ("confident", "review", "unfamiliar")[number % 3]
         looks = {
             name: Attribute(rng.choice(values), 0.9, rng.random() < 0.7)
-            for name, values in (ATTRIBUTES.items() if number % 4 else ())
+            for name, values in (VALUES.items() if number % 4 else ())
         }
         answer = Prediction(label, shares, shares[label], (0, 0, 9, 9), verdict, cut=number % 2 == 0, attributes=looks)
         predictions.append(answer)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from leukoscope import CELL_TYPES, Classifier
-from leukoscope.biology.attributes import ATTRIBUTES, WIDTH, parts
+from leukoscope.biology.attributes import ATTRIBUTES, VALUES, WIDTH, parts
 from leukoscope.drawn.synthetic import draw_photo
 from leukoscope.showing.explain import heatmap
 from leukoscope.smear.preprocess import normalise
@@ -172,6 +172,13 @@ def test_scores_know_the_constant_and_what_is_usual():
         assert row["macro_f1"] == row["usual"] == row["right"] == 1
         assert row["said"] > 0.99
         assert row["constant"] < 0.7
+    assert found["macro_f1"] == 1
+    logits[:, 2:4] = logits[:, 3:1:-1]  # several lobes are taken for two, and two for several
+    found = scores(logits, types, named, (types, named), fit_sure(logits, named))
+    of = found["attributes"]
+    assert (of["nucleus_shape"]["macro_f1"], of["nucleus_lobes"]["macro_f1"]) == (0.5, 1), "lobes they are"
+    assert of["nucleus_lobes"]["said"] > 0.99
+    assert found["macro_f1"] == pytest.approx(0.95), "of what is read off the network itself"
 
 
 def test_an_attribute_is_said_only_from_where_it_was_right_often_enough():
@@ -189,7 +196,7 @@ def test_an_attribute_is_said_only_from_where_it_was_right_often_enough():
 def test_a_taught_checkpoint_sees_and_is_scored(checkpoint):
     folder, data = checkpoint
     classifier = Classifier.from_pretrained(folder)
-    assert list(classifier.spec.attributes) == list(ATTRIBUTES)
+    assert list(classifier.spec.attributes) == list(VALUES)
     told = run_here("training.attributes.scores", folder, *data)
     assert told.returncode == 0, told.stderr
     assert "unseen:" in told.stdout
@@ -199,7 +206,7 @@ def test_a_taught_checkpoint_sees_and_is_scored(checkpoint):
         assert nucleus["macro_f1"] > nucleus["constant"] + 0.1, "the drawn nuclei are told apart"
     photo, _ = draw_photo(["neutrophil"], seed=77, width=160, height=160, red_cell_px=40.0)
     seen = classifier.predict(photo).attributes
-    assert set(seen) == set(ATTRIBUTES)
+    assert set(seen) == set(VALUES)
     heat = heatmap(classifier, photo, attribute="nucleus_shape")
     assert heat.max() == pytest.approx(1, abs=0.05)
     said = "attribute 'size': give one of cell_shape"

@@ -131,6 +131,7 @@ def test_the_threshold_is_the_one_at_which_labs_do_best_in_the_mean():
     assert scores[0.4] == {"first": pytest.approx(2 / 3), "second": 1}
     assert scores[0.45] == scores[0.55] == {"first": 1, "second": 1}
     assert scores[0.6] == {"first": 1, "second": 0}
+    assert score.chosen_threshold(labs, sees(0.42, 0.52))[0] == 0.45, "of 0.45 and 0.5 the one that loses fewer"
     threshold, _ = score.chosen_threshold(labs, sees(0.52, 0.44))
     assert threshold == 0.35, "one lab without any cell is worse than another with one too many"
 

@@ -33,7 +33,7 @@ batch = 2
 learning_rate = 1e-2
 weight_decay = 1e-3
 average = 0.5
-rounds = [{ steps = 3 }, { steps = 4, doubtful = 0.5 }, { steps = 3, red = true }]
+rounds = [{ steps = 3 }, { steps = 4, doubtful = 0.5 }, { steps = 3, red = 0.5 }]
 """
 
 
@@ -131,77 +131,78 @@ def test_the_rate_of_a_step_is_that_of_its_place_in_the_round(monkeypatch, tmp_p
             self.done += 1
             return np.zeros(4)
 
-        def settle(self):
-            kinds.append("settled")
-
         def save(self):
             pass
 
     monkeypatch.setattr(train, "Training", Counting)
-    rounds = [Round(steps=4), Round(steps=3, red=True)]
+    rounds = [Round(steps=4), Round(steps=3, red=0.5)]
     recipe = Recipe(**read_recipe(CONFIGS / "locator.toml").model_dump() | {"rounds": rounds})
     train.train(recipe, [boxed(0)], tmp_path)
     assert asked == [(2, 4), (3, 4), (0, 3), (1, 3), (2, 3)]
-    assert kinds == [False, False, "settled", True, True, True], "red cells are learned in the rounds that say so"
+    assert kinds == [0, 0, 0.5, 0.5, 0.5], "red cells count in the rounds that say so"
 
 
 def test_the_loss_is_none_for_what_is_right_and_counts_only_what_is_known():
     heat, sides = np.zeros((1, 2, 2), np.float32), np.zeros((1, 2, 2, 4), np.float32)
     heat[0, 0, 0] = 1
-    known, telling = np.ones((1, 2, 2), np.float32), heat.copy()
-    right = np.concatenate([np.where(heat == 1, 20.0, -20.0)[..., None], sides], axis=-1).astype(np.float32)
-    assert [float(part) for part in network.loss_of_white_cells(right, heat, sides, known, telling)] == pytest.approx(
-        [0, 0, 0], abs=1e-5
-    )
+    known, telling, red = np.ones((1, 2, 2), np.float32), heat.copy(), np.zeros((1, 2, 2), np.float32)
+    right = np.concatenate([np.where(heat == 1, 20.0, -20.0)[..., None], np.zeros((1, 2, 2, 6))], axis=-1)
+    right = right.astype(np.float32)
 
+    def of(answer):
+        return [float(part) for part in network.loss(answer, heat, sides, known, telling, red, 1.0)]
+
+    assert of(right) == pytest.approx([0, 0, 0, 0], abs=1e-5)
     false = right.copy()
     false[0, 1, 1, 0] = 5.0
-    _, heat_loss, _ = network.loss_of_white_cells(false, heat, sides, known, telling)
-    assert heat_loss > 4
+    assert of(false)[1] > 4
     known[0, 1, 1] = 0
-    assert float(network.loss_of_white_cells(false, heat, sides, known, telling)[1]) == pytest.approx(0, abs=1e-5)
+    assert of(false)[1] == pytest.approx(0, abs=1e-5)
 
     wide = right.copy()
     wide[0, 0, 0, 1] = np.log(3)  # the box reaches three times as far to the left: half of it is right
-    total, _, side_loss = network.loss_of_white_cells(wide, heat, sides, known, telling)
-    assert float(side_loss) == pytest.approx(0.5, abs=1e-5)
-    assert float(total) == pytest.approx(1.5, abs=1e-4)
+    total, _, side_loss, _ = of(wide)
+    assert side_loss == pytest.approx(0.5, abs=1e-5)
+    assert total == pytest.approx(1.5, abs=1e-4)
     apart = right.copy()
     apart[0, 1, 0, 1:] = 3.0
-    assert float(network.loss_of_white_cells(apart, heat, sides, known, telling)[2]) == pytest.approx(0, abs=1e-5), (
-        "no box is there"
-    )
+    assert of(apart) == pytest.approx([0, 0, 0, 0], abs=1e-5), "no box is there, and no red cell was measured"
 
 
 def test_the_loss_of_the_heat_map_is_focal():
     """What is half sure counts a quarter, and near a middle, where the heat is a half, a sixteenth of that."""
     heat = np.array([[[1.0, 0.5], [0.0, 0.0]]], np.float32)
-    answer = np.zeros((1, 2, 2, 5), np.float32)
+    answer = np.zeros((1, 2, 2, 7), np.float32)
     answer[0, 1, 1, 0] = -30  # rightly sure
-    none, all_known = np.zeros((1, 2, 2), np.float32), np.ones((1, 2, 2), np.float32)
-    _, heat_loss, _ = network.loss_of_white_cells(answer, heat, np.zeros((1, 2, 2, 4), np.float32), all_known, none)
-    assert float(heat_loss) == pytest.approx(np.log(2) * 0.25 * (1 + 1 / 16 + 1), rel=1e-4)
-    two = np.concatenate([heat, heat], axis=1)
-    twice = np.concatenate([answer, answer], axis=1)
-    _, of_two, _ = network.loss_of_white_cells(
-        twice, two, np.zeros((1, 4, 2, 4), np.float32), np.ones_like(two), np.zeros_like(two)
-    )
-    assert float(of_two) == pytest.approx(float(heat_loss)), "of each cell"
+
+    def of(answer, heat):
+        none = np.zeros_like(heat)
+        sides = np.zeros((*heat.shape, 4), np.float32)
+        return float(network.loss(answer, heat, sides, np.ones_like(heat), none, none, 1.0)[1])
+
+    assert of(answer, heat) == pytest.approx(np.log(2) * 0.25 * (1 + 1 / 16 + 1), rel=1e-4)
+    twice = of(np.concatenate([answer, answer], axis=1), np.concatenate([heat, heat], axis=1))
+    assert twice == pytest.approx(of(answer, heat)), "of each cell"
 
 
 def test_the_loss_of_red_cells_is_of_their_width_and_of_how_doubtful_it_is_said_to_be():
     red = np.array([[[32.0, 32.0], [0.0, 0.0]]], np.float32)  # known in two places of four
-    answer = np.zeros((1, 2, 2, 2), np.float32)
-    answer[0, 0, :, 0] = np.log(32 / SIDE_UNIT), np.log(32 / SIDE_UNIT) + 0.5
-    answer[0, 1] = 3.0, -4.0  # where nothing is known nothing is wrong
+    answer = np.zeros((1, 2, 2, 7), np.float32)
+    answer[0, 0, :, 5] = np.log(32 / SIDE_UNIT), np.log(32 / SIDE_UNIT) + 0.5
+    answer[0, 1, :, 5:] = 3.0, -4.0  # where nothing is known nothing is wrong
+    none = np.zeros((1, 2, 2), np.float32)
 
-    def of(doubt):
-        answer[0, 0, :, 1] = np.log(doubt)
-        return float(network.loss_of_red_cells(answer, red))
+    def of(doubt, weight=1.0, known=red):
+        answer[0, 0, :, 6] = np.log(doubt)
+        losses = network.loss(answer, none, np.zeros((1, 2, 2, 4), np.float32), none, none, known, weight)
+        return float(losses[3]), float(losses[0])
 
-    assert of(0.25) == pytest.approx(0.25 / 0.25 + np.log(0.25))
-    assert of(0.25) < min(of(0.2), of(0.3)), "it is best to be as doubtful as one is wrong"
-    assert float(network.loss_of_red_cells(answer, np.zeros_like(red))) == 0
+    assert of(0.25)[0] == pytest.approx(0.25 / 0.25 + np.log(0.25))
+    assert of(0.25)[0] < min(of(0.2)[0], of(0.3)[0]), "it is best to be as doubtful as one is wrong"
+    assert of(0.25, known=none)[0] == 0
+    assert of(0.25)[1] == pytest.approx(of(0.25)[0])
+    assert of(0.25, 0.5)[1] == pytest.approx(of(0.25)[0] / 2)
+    assert of(0.25, 0.0)[1] == 0
 
 
 # --- the network -----------------------------------------------------------------------------------------
@@ -216,9 +217,7 @@ def test_the_whole_photo_has_a_say_once_the_kernel_of_zeros_has_learned():
     photos[:, :, :96] = cell
     photos[1, :, 640:] = (90, 40, 120)
     model = build((4, 4, 6, 6, 8), seed=1)
-    (zeros,) = [
-        w for w in network.parts(model)[0].trainable_weights if w.path.endswith("kernel") and not w.numpy().any()
-    ]
+    (zeros,) = [w for w in model.trainable_weights if w.path.endswith("kernel") and not w.numpy().any()]
     here, there = model(photos).numpy()[:, :, :12]
     np.testing.assert_allclose(here, there, atol=1e-6)
     zeros.assign(np.random.default_rng(0).normal(size=zeros.shape))
@@ -393,44 +392,32 @@ def test_boxes_are_found_with_the_averaged_weights(tmp_path):
     assert np.abs(answer - plain).max() > 0.01
 
 
-def test_red_cells_are_learned_beside_white_ones_and_neither_changes_the_other(tmp_path):
+def test_red_cells_are_learned_in_the_rounds_that_say_so(tmp_path):
     training = Training(Recipe(**tomllib.loads(TINY)), tmp_path)
-    white, _, branch = network.parts(training.model)
     rng = np.random.default_rng(0)
     batch = next(
         train.batches({"one": [boxed(0)]}, [rng.integers(0, 256, (64, 64, 3), np.uint8)], training.recipe, 0, 1)
     )
-    for red in (True, False):
-        before = white.get_weights(), branch.get_weights()
+    telling = training.model.get_layer("red")
+    for red in (0.0, 0.5):
+        before = telling.bias.numpy()  # which no weight decay moves
         with eagerly():
-            losses = training.step(batch, 1e-2, red)
-        same = [
-            all(map(np.array_equal, was, part.get_weights())) for was, part in zip(before, (white, branch), strict=True)
-        ]
-        assert same == [red, not red]
-        assert losses[3] == (losses[0] if red else 0)
-
-
-def test_only_red_cells_are_learned_where_a_finished_network_is_started_from(runs, tmp_path):
-    whole = network.build((4, 4, 6, 6, 8))
-    whole.load_weights(runs[0] / run.WEIGHTS)
-    training = Training(Recipe(**tomllib.loads(TINY)), tmp_path)
-    fresh = network.parts(training.model)[2].get_weights()
-    training.start_from(runs[0] / run.WEIGHTS)
-    assert training.done == 7
-    white, _, branch = network.parts(training.model)
-    assert all(map(np.array_equal, white.get_weights(), network.parts(whole)[0].get_weights()))
-    assert all(map(np.array_equal, branch.get_weights(), fresh)), "it may have seen the lab that is left out"
-    assert all(map(np.array_equal, training.average, training.model.get_weights()))
+            total, heat, sides, of_red = training.step(batch, 1e-2, red)
+        assert np.array_equal(before, telling.bias.numpy()) == (red == 0)
+        assert total == pytest.approx(heat + 3 * sides + red * of_red, rel=1e-5)
+        assert of_red != 0
 
 
 def test_a_run_keeps_its_losses(runs):
     for folder in runs:
         rows = list(csv.DictReader((folder / run.HISTORY).open()))
         assert [row["step"] for row in rows] == ["2", "3", "4", "6", "7", "8", "10"]
-        sums = [float(row["heat"]) + 3 * float(row["sides"]) + float(row["red"]) for row in rows]
+        weights = [0] * 5 + [0.5] * 2
+        sums = [
+            float(row["heat"]) + 3 * float(row["sides"]) + weight * float(row["red"])
+            for row, weight in zip(rows, weights, strict=True)
+        ]
         assert [float(row["loss"]) for row in rows] == pytest.approx(sums, abs=1e-2)
-        assert [float(row["red"]) != 0 for row in rows] == [False] * 5 + [True] * 2
         assert 1 < float(rows[0]["loss"]) < 100
 
 
@@ -465,9 +452,7 @@ def no_training(monkeypatch, tmp_path):
     monkeypatch.setattr(
         train, "all_pictures", lambda *folders: [*pictures(), boxed(7, "two", split="test"), boxed(8, "x")]
     )
-    monkeypatch.setattr(
-        train, "train", lambda recipe, taught, folder, start: given.append((recipe.name, taught, folder, start))
-    )
+    monkeypatch.setattr(train, "train", lambda recipe, taught, folder: given.append((recipe.name, taught, folder)))
     monkeypatch.setattr(train, "DRAWN", 2)
     for variable in ("BLOOD_CELLS_DIR", "PBC_DIR", "LABS_DIR"):
         monkeypatch.setenv(variable, str(tmp_path))
@@ -478,7 +463,7 @@ def no_training(monkeypatch, tmp_path):
 def test_what_is_held_out_or_of_no_lab_of_the_recipe_is_not_learned_from(no_training, tiny):
     done = run_here("training.locating.train", tiny)
     assert done.returncode == 0, done.stderr
-    ((_, taught, folder, _),) = no_training
+    ((_, taught, folder),) = no_training
     assert folder == Path("runs/tiny")
     assert (folder / run.CONFIG).read_text() == TINY
     assert [picture.path for picture in taught] == ["one-0", "one-1", "0", "1", "drawn/0", "drawn/1"]
@@ -489,39 +474,12 @@ def test_a_lab_is_left_out_and_the_run_is_another(no_training, tiny):
     assert run_here("training.locating.train", tiny).returncode == 0
     done = run_here("training.locating.train", tiny, "--without", "two")
     assert done.returncode == 0, done.stderr
-    _, taught, folder, _ = no_training[-1]
+    _, taught, folder = no_training[-1]
     assert folder == Path("runs/tiny-without-two")
     assert {picture.lab for picture in taught} == {"one", "drawn"}
     done = run_here("training.locating.train", tiny, "--out", folder)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {folder} holds a run with another lab left out: ")
-
-
-def test_a_run_that_starts_from_another_is_another(no_training, tiny, tmp_path):
-    weights = tmp_path / "average.weights.h5"
-    weights.write_bytes(b"some")
-    assert run_here("training.locating.train", tiny, "--start", weights).returncode == 0
-    assert no_training[-1][3] == weights
-    done = run_here("training.locating.train", tiny)
-    assert done.stderr.startswith("error: runs/tiny holds a run with another start sha256: ")
-    done = run_here("training.locating.train", tiny, "--start", tmp_path / "gone")
-    assert (done.returncode, done.stderr) == (
-        2,
-        f"error: --start {tmp_path / 'gone'}: there is no such file; a run folder holds {run.WEIGHTS}\n",
-    )
-    tiny.write_text(TINY.replace(", { steps = 3, red = true }", ""))
-    done = run_here("training.locating.train", tiny, "--start", weights)
-    assert done.returncode == 2
-    assert done.stderr.endswith("tiny has no round with red = true, so nothing is left to learn\n")
-
-
-@pytest.mark.parametrize(
-    "rounds", ["{ steps = 3, red = true }", "{ steps = 3 }, { steps = 3, red = true }, { steps = 3 }"]
-)
-def test_red_cells_come_last(tiny, rounds):
-    tiny.write_text(TINY.split("rounds")[0] + f"rounds = [{rounds}]\n")
-    with pytest.raises(ConfigError, match="those with red = true come last, after one that finds white cells"):
-        read_recipe(tiny)
 
 
 @pytest.mark.parametrize("lab", ["raabin", "lisc", ""])

@@ -10,7 +10,8 @@ from scipy.special import softmax
 
 from leukoscope import Classifier
 from leukoscope.model.calibration import Sizes, unfamiliarity
-from leukoscope.model.checkpoint import read_spec, sizes_of
+from leukoscope.model.checkpoint import LOCATOR_FILE, read_spec, sizes_of
+from leukoscope.model.hub import EMBEDDED
 from tests.training.conftest import run_here
 from training.data.table import load_examples, pictures
 from training.recipe.config import read_config
@@ -218,14 +219,17 @@ def test_the_answers_are_the_models_to_what_it_found(smoke_checkpoint):
 
 
 def test_the_command_writes_what_an_export_takes(smoke_run, smoke_checkpoint, tmp_path, monkeypatch):
-    """Two trials, each scored on half of the drawn photos."""
+    """Two trials, each scored on half of the drawn photos; a locator of its own has one of them."""
+    (tmp_path / "locators").mkdir()
+    shutil.copy(EMBEDDED / LOCATOR_FILE, tmp_path / "locators" / "without-a.onnx")
     for trial in ("without-a", "without-b"):
         shutil.copytree(smoke_checkpoint, tmp_path / "runs" / f"default-{trial}-checkpoint")
     monkeypatch.setattr(verdicts, "UNSEEN", {"without-a": "a", "without-b": "b", "without-c": "c"})
     monkeypatch.setattr(verdicts, "VERDICTS_FILE", tmp_path / "verdicts.json")
     halves = {"without-a": range(0, 80, 2), "without-b": range(1, 80, 2)}
     monkeypatch.setattr(verdicts, "held_out", lambda trial, config, examples: examples.select(halves[trial]))
-    done = run_here("training.studies.verdicts", "--runs", tmp_path / "runs", "--data", "synthetic:80")
+    words = ["--runs", tmp_path / "runs", "--locators", tmp_path / "locators", "--data", "synthetic:80"]
+    done = run_here("training.studies.verdicts", *words)
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "verdicts.json").read_text())
     assert list(written["labs"]) == ["a", "b"]
@@ -237,7 +241,10 @@ def test_the_command_writes_what_an_export_takes(smoke_run, smoke_checkpoint, tm
     assert read_verdicts(tmp_path / "verdicts.json", read_config(smoke_run / "config.toml")) == written | {
         "sizes": sizes_of(written["sizes"])
     }
-    sure = {row["share"] for row in (each["confident"] for each in verdicts.fitted_on_others().values())}
+    others = verdicts.fitted_on_others()
+    assert {lab: row["locator"] for lab, row in others.items()} == {"a": "without-a.onnx", "b": ""}
+    assert all(0.9 < row["found"] <= 1 for row in others.values())
+    sure = {row["share"] for row in (each["confident"] for each in others.values())}
     assert sure == {row["by_the_others"]["share"] for row in written["labs"].values()}
 
 

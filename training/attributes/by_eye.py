@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from leukoscope.biology.attributes import JOINED
 from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.classifier import Classifier
 from leukoscope.errors import LeukoscopeError
@@ -72,6 +73,16 @@ def draw(examples, rows: list[int], folder: Path) -> list[Path]:
     return files
 
 
+def joined(read: dict[str, str]) -> dict[str, str]:
+    """What was read in a cell, and what is joined of it."""
+    more = {
+        name: next(value for value, some in joins.items() if read[of] in some)
+        for name, (of, joins) in JOINED.items()
+        if of in read
+    }
+    return read | more
+
+
 def agreement(classifier: Classifier, examples) -> dict[str, dict[str, dict[str, float]]]:
     """Lab -> attribute -> how many cells, share seen alike, and share of the value that was read most often."""
     with open(TABLE, newline="") as file:
@@ -82,8 +93,8 @@ def agreement(classifier: Classifier, examples) -> dict[str, dict[str, dict[str,
     part = examples.select(rows)
     found: dict[str, dict[str, list[tuple[str, str]]]] = {}
     for photo, lab, answer in zip(part["photo"], part["lab"], classifier.predict_batch(pictures(part)), strict=True):
-        for name, by_eye in read[photo].items():
-            if answer.attributes:
+        for name, by_eye in joined(read[photo]).items():
+            if name in answer.attributes:
                 found.setdefault(lab, {}).setdefault(name, []).append((by_eye, answer.attributes[name].value))
     return {
         lab: {

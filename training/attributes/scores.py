@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from leukoscope.biology.attributes import ATTRIBUTES, parts
+from leukoscope.biology.attributes import ATTRIBUTES, JOINED, VALUES
 from leukoscope.errors import LeukoscopeError
-from leukoscope.model.calibration import softmax
+from leukoscope.model.calibration import attribute_shares
 from training.data.attributes import TABLE, numbers
 from training.data.sources import DataError
 
@@ -33,10 +33,18 @@ def fit_sure(logits: np.ndarray, named: np.ndarray) -> dict[str, float]:
     from training.scoring.thresholds import fit_confident
 
     sure = {}
-    for (name, part), truth in zip(parts(logits).items(), named.T, strict=True):
-        shares = softmax(part, 1.0)
+    for (name, shares), truth in zip(attribute_shares(logits).items(), with_joined(named).T, strict=True):
         sure[name] = fit_confident([(shares.max(axis=1), shares.argmax(axis=1) == truth)], RIGHT)
     return sure
+
+
+def with_joined(named: np.ndarray) -> np.ndarray:
+    """What people saw, int (N, 10), and what is joined of it: (N, 11), in the order of `VALUES`."""
+    columns = list(named.T)
+    for of, joins in JOINED.values():
+        places = [next(i for i, some in enumerate(joins.values()) if value in some) for value in ATTRIBUTES[of]]
+        columns.append(np.array(places)[named[:, list(ATTRIBUTES).index(of)]])
+    return np.stack(columns, axis=1)
 
 
 def macro_f1(given: np.ndarray, truth: np.ndarray) -> float:
@@ -59,23 +67,24 @@ def scores(logits: np.ndarray, types: np.ndarray, named: np.ndarray, taught, sur
         sure: of each attribute, the probability from which it is said.
 
     Returns:
-        n; and for each attribute macro_f1, constant (the best single value), usual (what the type usually has), said
-        (share that is sure enough) and right (share of these that is right).
+        n; macro_f1, the mean over `ATTRIBUTES`; and for each attribute, those joined included, macro_f1, constant (the
+        best single value), usual (what the type usually has), said (share that is sure enough) and right (share of
+        these that is right).
     """
     result: dict = {"n": len(named), "attributes": {}}
-    for i, (name, part) in enumerate(parts(logits).items()):
-        truth, shares = named[:, i], softmax(part, 1.0)
-        given = shares.argmax(axis=1)
-        usual = {kind: np.bincount(taught[1][taught[0] == kind, i]).argmax() for kind in np.unique(types)}
+    named, of_taught = with_joined(named), with_joined(taught[1])
+    for i, (name, shares) in enumerate(attribute_shares(logits).items()):
+        truth, given = named[:, i], shares.argmax(axis=1)
+        usual = {kind: np.bincount(of_taught[taught[0] == kind, i]).argmax() for kind in np.unique(types)}
         said = shares.max(axis=1) >= sure[name]
         result["attributes"][name] = {
             "macro_f1": macro_f1(given, truth),
-            "constant": max(macro_f1(np.full_like(truth, value), truth) for value in range(len(ATTRIBUTES[name]))),
+            "constant": max(macro_f1(np.full_like(truth, value), truth) for value in range(len(VALUES[name]))),
             "usual": macro_f1(np.array([usual[kind] for kind in types]), truth),
             "said": float(said.mean()),
             "right": float((given == truth)[said].mean()) if said.any() else 1.0,
         }
-    result["macro_f1"] = float(np.mean([row["macro_f1"] for row in result["attributes"].values()]))
+    result["macro_f1"] = float(np.mean([result["attributes"][name]["macro_f1"] for name in ATTRIBUTES]))
     return result
 
 

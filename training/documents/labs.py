@@ -45,11 +45,8 @@ def short() -> Lines:
         f"**Labs that it learned from**, on cells held out: balanced accuracy {listed(said)}.", "- ", "  "
     )
     said = [f"{line['balanced_accuracy']:.3f} ({IN_SHORT[lab]})" for lab, line in unseen.items()]
-    located = (
-        "" if all(line["locator"] for line in unseen.values()) else ", on cells that a locator found which had seen it"
-    )
     yield from paragraph(
-        f"**Labs never seen**: {listed(said)}, each by a model trained without that lab{located}; "
+        f"**Labs never seen**: {listed(said)}, each by a model trained without that lab{located(unseen)}; "
         f"{lisc['balanced_accuracy']:.3f} (LISC), by the model in this package.",
         "- ",
         "  ",
@@ -82,11 +79,17 @@ def unseen() -> Lines:
     if missing := [IN_SHORT[lab] for lab in UNSEEN.values() if lab not in ours]:
         yield f"Not measured yet with the recipe as it is: models without {', '.join(missing)}."
         yield ""
-    located = [line["locator"] for line in ours.values()]
-    if not any(located):
-        yield "The locator of these models is the embedded one, which saw all labs but LISC."
-    elif all(located):
-        yield "The locators of these models never saw the lab either."
+    yield from paragraph(f"Each model of `default` was trained without the lab{located(ours)}.")
+
+
+def located(unseen: dict[str, dict[str, Any]]) -> str:
+    """On cells that which locator found the models answered, after "trained without the lab"."""
+    saw = [IN_SHORT[lab] for lab, line in unseen.items() if not line["locator"]]
+    if not saw:
+        return ", and so was the locator that found the cells"
+    if len(saw) == len(unseen):
+        return ", on cells that a locator found which had seen it"
+    return f", and so was the locator that found the cells, but for that of {listed(saw)}"
 
 
 def of_labs() -> Lines:

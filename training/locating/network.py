@@ -6,9 +6,6 @@ middle as in FCOS (Tian et al. 2019, arXiv 1904.01355). Coarse maps are brought 
 al. 2017, arXiv 1612.03144), so that what is said of a square is said from a view of the whole cell; the mean of the
 coarsest is added to it (as in ParseNet, Liu et al. 2015, arXiv 1506.04579), so that it is said in view of the photo's
 stain.
-
-Of red cells a branch of its own tells, from the first maps on, so that it can be taught to a network that finds white
-cells, and changes nothing of that.
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ from keras import layers
 
 from leukoscope.smear.locate import FILL, SIDE_UNIT
 
-RED = (24, 48)  # filters of the maps of 1/8 and 1/16 that the width of red cells is read off
+RED = 32  # filters that the width of red cells is read off
 SIDES = 3.0  # weight of the sides' loss beside the heat map's
 DOUBTS = (-4.0, 3.0)  # logarithms between which it counts how doubtful a width is said to be
 PRIOR = -4.0  # logit of a heat map that knows nothing: white cells are rare
@@ -43,7 +40,7 @@ def build(filters: Sequence[int], seed: int = 0) -> keras.Model:
     inputs = keras.Input((None, None, 3), name="photo", dtype="uint8")
     x = layers.Rescaling(1 / 127.5, -FILL / 127.5)(inputs)  # so that in integers of 8 bits each level is one of them
     x = _convolved(x, filters[0], 5, 2)
-    x = stem = layers.Identity(name="stem")(_convolved(x, filters[1], 3, 2))
+    x = _convolved(x, filters[1], 3, 2)
     maps = []
     for count in filters[2:]:
         x = _residual(_convolved(x, count, 3, 2))
@@ -54,26 +51,8 @@ def build(filters: Sequence[int], seed: int = 0) -> keras.Model:
         x = _convolved(layers.ReLU()(layers.Add()([x, finer])), finer.shape[-1])
     heat = layers.Conv2D(1, 1, bias_initializer=keras.initializers.Constant(PRIOR), dtype="float32")(x)
     sides = layers.Conv2D(4, 1, dtype="float32")(x)
-    white = layers.Concatenate(name="white", dtype="float32")([heat, sides])
-    red = _of_red_cells(filters[1])(stem)
-    return keras.Model(inputs, layers.Concatenate(name="cells", dtype="float32")([white, red]), name="locator")
-
-
-def parts(model: keras.Model) -> tuple[keras.Model, keras.Model, keras.Model]:
-    """Of a network: photo -> what is said of white cells (N, P, P, 5); photo -> the maps that what is said of red cells
-    (N, P, P, 2) begins with; and from these on."""
-    white, stem = (keras.Model(model.inputs, model.get_layer(name).output) for name in ("white", "stem"))
-    return white, stem, model.get_layer("red")
-
-
-def _of_red_cells(count: int) -> keras.Model:
-    """The branch: maps of 1/4 of the copy's side -> of 1/8, the width of red cells and how doubtful it is."""
-    inputs = keras.Input((None, None, count))
-    near = _residual(_convolved(inputs, RED[0], 3, 2))
-    far = _in_view_of_all(_residual(_convolved(near, RED[1], 3, 2)))
-    far = layers.UpSampling2D()(_convolved(far, RED[0], 1, active=False))
-    x = _convolved(layers.ReLU()(layers.Add()([near, far])), RED[0])
-    return keras.Model(inputs, layers.Conv2D(2, 1, dtype="float32")(x), name="red")
+    red = layers.Conv2D(2, 1, dtype="float32", name="red")(_convolved(x, RED))
+    return keras.Model(inputs, layers.Concatenate(name="cells", dtype="float32")([heat, sides, red]), name="locator")
 
 
 def _convolved(x, count: int, width: int = 3, stride: int = 1, active: bool = True):
@@ -96,16 +75,19 @@ def _in_view_of_all(x):
     return layers.Add()([x, layers.Conv2D(count, 1, kernel_initializer="zeros")(whole)])
 
 
-def loss_of_white_cells(answer, heat, sides, known, telling):
+def loss(answer, heat, sides, known, telling, red, weight):
     """Focal loss of the heat map (Law & Deng 2018, arXiv 1808.01244) and 1 - generalised intersection over union of
-    the boxes (Rezatofighi et al. 2019, arXiv 1902.09630); both a cell.
+    the boxes (Rezatofighi et al. 2019, arXiv 1902.09630), both a cell; and of the width of red cells, where it is
+    known, how improbable the true one is by a Laplace distribution round what is said, as wide as it is said to be
+    doubtful (after Kendall & Gal 2017, arXiv 1703.04977).
 
     Args:
-        answer: of the network, (N, P, P, 5).
-        heat, sides, known, telling: what it should be, `scene.Targets` of N canvases.
+        answer: of the network, (N, P, P, 7).
+        heat, sides, known, telling, red: what it should be, `scene.Targets` of N canvases.
+        weight: of the loss of red cells.
 
     Returns:
-        The loss, and its parts of the heat map and of the sides.
+        The loss, and its parts of the heat map, of the sides and of the red cells.
     """
     logit = answer[..., 0]
     score = tf.sigmoid(logit)
@@ -115,28 +97,19 @@ def loss_of_white_cells(answer, heat, sides, known, telling):
     cells = tf.maximum(1.0, tf.reduce_sum(peak * known))
     heat_loss = tf.reduce_sum((positive + negative) * known) / cells
 
-    ours, theirs = tf.exp(tf.clip_by_value(answer[..., 1:], -5, 4)) * SIDE_UNIT, tf.exp(sides) * SIDE_UNIT
+    ours, theirs = tf.exp(tf.clip_by_value(answer[..., 1:5], -5, 4)) * SIDE_UNIT, tf.exp(sides) * SIDE_UNIT
     both, around = _area(tf.minimum(ours, theirs)), _area(tf.maximum(ours, theirs))
     union = _area(ours) + _area(theirs) - both
     overlap = both / union - (around - union) / around
     side_loss = tf.reduce_sum((1 - overlap) * telling) / tf.maximum(1.0, tf.reduce_sum(telling))
-    return heat_loss + SIDES * side_loss, heat_loss, side_loss
+
+    width, doubt = answer[..., 5], tf.clip_by_value(answer[..., 6], *DOUBTS)
+    told = tf.cast(red > 0, tf.float32)
+    off = tf.abs(width - tf.math.log(tf.maximum(red, 1.0) / SIDE_UNIT))
+    red_loss = tf.reduce_sum((off * tf.exp(-doubt) + doubt) * told) / tf.maximum(1.0, tf.reduce_sum(told))
+    return heat_loss + SIDES * side_loss + weight * red_loss, heat_loss, side_loss, red_loss
 
 
 def _area(sides):
     """Of boxes, px², from how far their left, top, right and bottom are."""
     return (sides[..., 0] + sides[..., 2]) * (sides[..., 1] + sides[..., 3])
-
-
-def loss_of_red_cells(answer, red):
-    """How improbable the true widths are by Laplace distributions round those said, as wide as these are said to be
-    doubtful (after Kendall & Gal 2017, arXiv 1703.04977); the mean of the places where they are known.
-
-    Args:
-        answer: of the branch, (N, P, P, 2).
-        red: true widths, px (N, P, P), 0 where they are not known.
-    """
-    width, doubt = answer[..., 0], tf.clip_by_value(answer[..., 1], *DOUBTS)
-    known = tf.cast(red > 0, tf.float32)
-    off = tf.abs(width - tf.math.log(tf.maximum(red, 1.0) / SIDE_UNIT))
-    return tf.reduce_sum((off * tf.exp(-doubt) + doubt) * known) / tf.maximum(1.0, tf.reduce_sum(known))

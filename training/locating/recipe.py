@@ -19,7 +19,7 @@ class Round(Section):
     doubtful: Annotated[float, Field(ge=0.0, le=1.0)] | None = (
         None  # if given, boxes are found anew, see `found.relabel`
     )
-    red: bool = False  # whether red cells' widths are learned, and nothing else; all rounds of this kind come last
+    red: Annotated[float, Field(ge=0.0)] = 0.0  # what the loss of red cells' widths weighs
 
 
 class Recipe(Section):
@@ -40,11 +40,6 @@ class Recipe(Section):
         """Of all rounds."""
         return sum(part.steps for part in self.rounds)
 
-    @property
-    def steps_of_white_cells(self) -> int:
-        """Of the rounds before those of red cells."""
-        return sum(part.steps for part in self.rounds if not part.red)
-
 
 def read_recipe(path: str | os.PathLike) -> Recipe:
     """Read and check a recipe.
@@ -55,9 +50,6 @@ def read_recipe(path: str | os.PathLike) -> Recipe:
     """
     recipe = valid(Recipe, read_toml(path), str(path))
     refuse_scored_only(recipe.labs, f"{path}: labs")
-    kinds = [part.red for part in recipe.rounds]
-    if kinds[0] or kinds != sorted(kinds):
-        raise ConfigError(f"{path}: rounds: those with red = true come last, after one that finds white cells")
     if recipe.rounds[0].doubtful is not None:
         raise ConfigError(f"{path}: rounds.0.doubtful: before the first round nothing has learned to find boxes")
     return recipe

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from leukoscope.model.checkpoint import sha256
 from training.fitting.run_folder import RunError
 from training.locating.fields.pictures import Picture
 from training.locating.recipe import Recipe
@@ -18,13 +17,9 @@ WEIGHTS, STATE, CONFIG, RECORD, HISTORY = "average.weights.h5", "state.npz", "co
 HISTORY_COLUMNS = ("step", "loss", "heat", "sides", "red", "seconds")
 
 
-def identity(
-    recipe: Recipe, without: str | None = None, pictures: list[Picture] | None = None, start: Path | None = None
-) -> dict:
-    """What tells a run from others: its recipe, the lab that is left out, the weights that it started from, and, once
-    these are read, its pictures."""
-    started = sha256(start) if start else None
-    facts: dict = {"config": recipe.model_dump(), "lab_left_out": without, "start_sha256": started}
+def identity(recipe: Recipe, without: str | None = None, pictures: list[Picture] | None = None) -> dict:
+    """What tells a run from others: its recipe, the lab that is left out, and, once these are read, its pictures."""
+    facts: dict = {"config": recipe.model_dump(), "lab_left_out": without}
     if pictures is not None:
         names = "\n".join(f"{picture.lab}/{picture.group}/{Path(picture.path).name}" for picture in pictures)
         facts |= {"pictures": len(pictures), "data_sha256": hashlib.sha256(names.encode()).hexdigest()}

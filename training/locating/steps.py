@@ -23,57 +23,40 @@ class Training:
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         import keras
 
-        from training.locating.network import build, parts
-
-        def optimizer(part):
-            made = keras.optimizers.AdamW(
-                recipe.learning_rate, weight_decay=recipe.weight_decay, global_clipnorm=CLIPPED
-            )
-            made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-            made.build(part.trainable_variables)
-            return made
+        from training.locating.network import build
 
         self.recipe, self.folder, self.done = recipe, folder, 0
         self.model = build(recipe.filters, recipe.seed)
-        white, stem, red = parts(self.model)
-        self._optimizers = {False: optimizer(white), True: optimizer(red)}  # of rounds of white cells and of red ones
-        self._updates = {
-            False: _of_white_cells(white, self._optimizers[False]),
-            True: _of_red_cells(stem, red, self._optimizers[True]),
-        }
+        self.optimizer = keras.optimizers.AdamW(
+            recipe.learning_rate, weight_decay=recipe.weight_decay, global_clipnorm=CLIPPED
+        )
+        self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        self.optimizer.build(self.model.trainable_variables)
         self.average = [variable.numpy() for variable in self.model.variables]
+        self._update = _updater(self.model, self.optimizer)
         if (folder / STATE).exists():
             self._load()
 
     @property
     def _variables(self) -> list:
         """All that changes from step to step."""
-        return [*self.model.variables, *(v for each in self._optimizers.values() for v in each.variables)]
+        return [*self.model.variables, *self.optimizer.variables]
 
-    def start_from(self, weights: Path) -> None:
-        """Stand where the rounds of white cells ended, with what a finished network knows of these alone."""
-        from training.locating.network import build, parts
+    def step(self, batch: tuple[np.ndarray, ...], rate: float, red: float = 0.0) -> np.ndarray:
+        """Learn from a batch at a learning rate.
 
-        finished = build(self.recipe.filters)
-        finished.load_weights(weights)
-        parts(self.model)[0].set_weights(parts(finished)[0].get_weights())
-        self.average = [variable.numpy() for variable in self.model.variables]
-        self.done = self.recipe.steps_of_white_cells
-
-    def settle(self) -> None:
-        """Go on from the averaged weights."""
-        self.model.set_weights(self.average)
-
-    def step(self, batch: tuple[np.ndarray, ...], rate: float, red: bool = False) -> np.ndarray:
-        """Learn from a batch at a learning rate, of white cells or of red ones.
+        Args:
+            batch: as `train.batches` gives it.
+            rate: the learning rate.
+            red: what the loss of red cells weighs.
 
         Returns:
-            The loss, and its parts of the heat map, of the sides and of red cells.
+            The four of `network.loss`.
         """
         import tensorflow as tf
 
-        self._optimizers[red].learning_rate.assign(rate)
-        losses = self._updates[red](*map(tf.constant, batch))
+        self.optimizer.learning_rate.assign(rate)
+        losses = self._update(tf.constant(red, tf.float32), *map(tf.constant, batch))
         self.done += 1
         # Early on the average must not remember the random start: its memory grows with the steps.
         keep = min(self.recipe.average, (1 + self.done) / (10 + self.done))
@@ -113,36 +96,18 @@ class Training:
         return Locator(lambda copies: run(tf.constant(copies)).numpy(), threshold)
 
 
-def _of_white_cells(white, optimizer):
-    """What makes one step of a round of white cells: a batch -> the four of `Training.step`, the weights changed."""
+def _updater(model, optimizer):
+    """What makes one step: the weight of red cells, a batch -> the four of `network.loss`, the weights changed."""
     import tensorflow as tf
 
-    from training.locating.network import loss_of_white_cells
+    from training.locating.network import loss
 
     @tf.function
-    def update(canvas, heat, sides, known, telling, red):
+    def update(red, canvas, *targets):
         with tf.GradientTape() as tape:
-            losses = loss_of_white_cells(white(canvas, training=True), heat, sides, known, telling)
-        gradients = tape.gradient(losses[0], white.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, white.trainable_variables, strict=True))
-        return *losses, tf.zeros(())
-
-    return update
-
-
-def _of_red_cells(stem, branch, optimizer):
-    """The same of a round of red cells: of the weights only the branch's change."""
-    import tensorflow as tf
-
-    from training.locating.network import loss_of_red_cells
-
-    @tf.function
-    def update(canvas, heat, sides, known, telling, red):
-        maps = stem(canvas, training=False)
-        with tf.GradientTape() as tape:
-            loss = loss_of_red_cells(branch(maps, training=True), red)
-        gradients = tape.gradient(loss, branch.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, branch.trainable_variables, strict=True))
-        return loss, tf.zeros(()), tf.zeros(()), loss
+            losses = loss(model(canvas, training=True), *targets, red)
+        gradients = tape.gradient(losses[0], model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return losses
 
     return update

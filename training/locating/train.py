@@ -91,22 +91,19 @@ def learning_rate(recipe: Recipe, done: int, steps: int) -> float:
     return recipe.learning_rate * (0.01 + 0.99 * (1 - np.cos(np.pi * ((steps - done) / steps))) / 2)
 
 
-def train(recipe: Recipe, pictures: list[Picture], folder: Path, start: Path | None = None) -> Path:
+def train(recipe: Recipe, pictures: list[Picture], folder: Path) -> Path:
     """Train, or go on training, until the last step.
 
     Args:
         recipe: the settings.
         pictures: what is learned from; those without measured boxes are given some between the rounds.
         folder: the run folder, which must be there.
-        start: weights that find white cells, so that only red cells are learned; None: all is learned.
 
     Returns:
         The file of averaged weights.
     """
     cv2.setNumThreads(1)  # a canvas a core: threads within one cost more than they give
     training = Training(recipe, folder)
-    if start and not training.done:
-        training.start_from(start)
     if training.done:
         print(f"going on after step {training.done}", flush=True)
     others = everyday(np.random.default_rng([recipe.seed, 3]))
@@ -125,7 +122,7 @@ def train(recipe: Recipe, pictures: list[Picture], folder: Path, start: Path | N
             if boxes.exists():
                 read_boxes(boxes, unboxed)
         if training.done < last:
-            _run_round(training, with_red_cells(by_lab) if part.red else by_lab, others, number, first)
+            _run_round(training, by_lab, others, number, first)
         first = last
     return folder / WEIGHTS
 
@@ -136,8 +133,6 @@ def _run_round(training: Training, by_lab: ByLab, others: list[np.ndarray], numb
 
     part = training.recipe.rounds[number - 1]
     last = first + part.steps
-    if part.red and training.done == first:
-        training.settle()
     ahead = batches(by_lab, others, training.recipe, training.done, last)
     bar = tqdm(ahead, f"round {number}", last - training.done, disable=None)
     began, losses = time.perf_counter(), []
@@ -150,12 +145,6 @@ def _run_round(training: Training, by_lab: ByLab, others: list[np.ndarray], numb
             parts = f"loss {mean[0]:.4f}  heat {mean[1]:.4f}  sides {mean[2]:.4f}  red {mean[3]:.4f}"
             print(f"step {training.done}/{training.recipe.steps}  {parts}  {seconds:.0f} s", flush=True)
             began, losses = time.perf_counter(), []
-
-
-def with_red_cells(by_lab: ByLab) -> ByLab:
-    """Of pictures those of which it is known how wide the red cells are."""
-    known = {lab: [picture for picture in own if picture.red_width] for lab, own in by_lab.items()}
-    return {lab: own for lab, own in known.items() if own}
 
 
 # --- the command -----------------------------------------------------------------------------------------
@@ -190,21 +179,6 @@ def check_left_out(recipe: Recipe, without: str | None) -> None:
         raise ConfigError(f"--without {without}: {recipe.name} learns from no other lab")
 
 
-def check_start(recipe: Recipe, start: Path | None) -> None:
-    """Let a training start only from weights that are there, to learn what comes after them.
-
-    Raises:
-        RunError: if there are none.
-        ConfigError: if the recipe has no round of red cells.
-    """
-    if start is None:
-        return
-    if not start.is_file():
-        raise RunError(f"--start {start}: there is no such file; a run folder holds {WEIGHTS}")
-    if recipe.steps == recipe.steps_of_white_cells:
-        raise ConfigError(f"--start {start}: {recipe.name} has no round with red = true, so nothing is left to learn")
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training.locating.train",
@@ -218,12 +192,6 @@ def main(argv: list[str] | None = None) -> int:
         metavar="LAB",
         help="leave one of the recipe's labs out, to score on it; the run folder is then runs/<name>-without-LAB",
     )
-    parser.add_argument(
-        "--start",
-        type=Path,
-        metavar="WEIGHTS",
-        help="averaged weights of a run of the same network: only the last rounds, of red cells, are learned anew",
-    )
     parser.add_argument("--out", type=Path, metavar="RUN", help="run folder; default runs/<name in the recipe>")
     args = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -231,14 +199,13 @@ def main(argv: list[str] | None = None) -> int:
         recipe = read_recipe(args.config)
         check_left_out(recipe, args.without)
         folder = args.out or Path("runs") / (recipe.name + (f"-without-{args.without}" if args.without else ""))
-        check_start(recipe, args.start)
-        check_run(folder, identity(recipe, args.without, start=args.start))
+        check_run(folder, identity(recipe, args.without))
         if steps_done(folder) >= recipe.steps:  # then no picture need be read either
             print(f"nothing is left to train in {folder}", flush=True)
         else:
             pictures = taught(recipe, all_pictures(*folders_of(args)), args.without)
-            open_run(folder, args.config.read_text(), identity(recipe, args.without, pictures, args.start))
-            train(recipe, pictures, folder, args.start)
+            open_run(folder, args.config.read_text(), identity(recipe, args.without, pictures))
+            train(recipe, pictures, folder)
     except (ConfigError, DataError, ImageError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

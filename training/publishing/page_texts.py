@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from leukoscope import Classifier
-from leukoscope.biology.attributes import FITTING, LOOKS, Attribute
+from leukoscope.biology.attributes import FITTING, JOINED, LOOKS, Attribute
 from leukoscope.biology.cells import CELL_TYPES, CELLS, NOT_A_MEDICAL_DEVICE, RANGE_NOTE
 from leukoscope.counting.counted import CountedCell
 from leukoscope.counting.differential import Differential
@@ -133,6 +133,7 @@ def seen_texts() -> dict[str, Any]:
         "lead": wording.SEEN,
         "looks": LOOKS,
         "fitting": FITTING,
+        "joined": {name: of for name, (of, _) in JOINED.items()},
         "part": pattern(f"{part}.", part="Nucleus", words="round"),
         "size": pattern(size, wide="1.8"),
         "odd": {

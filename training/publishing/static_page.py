@@ -161,6 +161,7 @@ def page_rules(classifier: Classifier, pinned: str | None, folder: Path) -> dict
         "doubt": calibration.DOUBT,
         "odd": calibration.ODD,
         "attributes": {name: list(values) for name, values in attributes.ATTRIBUTES.items()},
+        "joined": attributes.JOINED,
         "batch": ahead.BATCH,
         "most_side": preprocess.MOST_SIDE,
         "crop_room": draw.CROP_ROOM,

@@ -5,10 +5,11 @@
     python -m training.export runs/default CHECKPOINT --verdicts training/results/verdicts.json
 
 On photos of its own labs a model is right more often than elsewhere, and surer. So each model answers the lab that was
-left out of its training, and from these answers come
+left out of its training, on cells that DIR/without-LAB.onnx finds and measures, which never saw it either, and from
+these answers come
 
-    sizes           how wide cells of each type are, in widths of red cells, told by DIR/without-LAB.onnx, which never
-                    saw the red cells of the lab; each lab that has one counts the same
+    sizes           how wide cells of each type are, in widths of red cells; each lab whose red cells were measured
+                    counts the same
     weight          of what that says, and
     temperature     those with which the mean of the labs' log losses is lowest
     unfamiliar      the score that 2 % of the cells of the four types exceed, in the mean of the labs
@@ -81,7 +82,7 @@ def scores_by(classifier: Classifier, photos, fitted: Fitted) -> dict[str, Any]:
     """Ask a model again, doubtful photos included, as it answers with what was fitted on other labs.
 
     Returns:
-        Of `training.scoring.scores.scores` those in `SCORED`.
+        Of `training.scoring.scores.scores` those in `SCORED`, and in what share of the photos a cell was found.
     """
     from training.scoring.answers import ask
     from training.scoring.scores import scores
@@ -92,16 +93,18 @@ def scores_by(classifier: Classifier, photos, fitted: Fitted) -> dict[str, Any]:
         classifier.spec, temperature=fitted.temperature, thresholds=thresholds, sizes=fitted.sizes
     )
     given = scores(ask(classifier, only_cell_types(photos)))
-    return {name: given[name] for name in SCORED}
+    return {name: given[name] for name in SCORED} | {"found": 1 - given["no_cell_found"] / given["n"]}
 
 
 def fitted_on_others() -> dict[str, dict[str, Any]]:
-    """Of each lab that verdicts were fitted on, scores and confident (share, accuracy) by those of the other labs."""
+    """Of each lab that verdicts were fitted on, scores and confident (share, accuracy) by those of the other labs, and
+    the file of the locator that never saw it, if there was one."""
     if not VERDICTS_FILE.exists():
         return {}
     others = {lab: row["by_the_others"] for lab, row in json.loads(VERDICTS_FILE.read_text())["labs"].items()}
     return {
-        lab: {name: row[name] for name in SCORED} | {"confident": {"share": row["share"], "accuracy": row["right"]}}
+        lab: {name: row[name] for name in (*SCORED, "found", "locator")}
+        | {"confident": {"share": row["share"], "accuracy": row["right"]}}
         for lab, row in others.items()
     }
 
@@ -118,9 +121,9 @@ def main(argv: list[str] | None = None) -> int:
         "--locators",
         type=Path,
         metavar="DIR",
-        help="answer with DIR/without-LAB.onnx, whose branch never saw the red cells of a lab (training.locating.train "
-        "--start WEIGHTS --without LAB), instead of the checkpoints' own locators; a lab without one, whose red cells "
-        "nobody measured, with the embedded one",
+        help="find cells with DIR/without-LAB.onnx, which never saw the lab (training.locating.train --without LAB), "
+        "instead of the checkpoints' own locators; in a lab without one, of whose red cells nothing is then learned, "
+        "with the embedded one",
     )
     parser.add_argument("--variant", default="default", help="of training.studies.compare; default %(default)s")
     args = parser.parse_args(argv)
@@ -135,13 +138,14 @@ def main(argv: list[str] | None = None) -> int:
                 f"--trials {' '.join(missing)}; two labs at least are needed"
             )
         examples = examples_of(args, kinds=["photo"])
-        labs, asked, recipes = {}, {}, []
+        labs, asked, recipes, locators = {}, {}, [], {}
         for trial, folder in there.items():
             config = recorded(read_spec(folder).trained, str(folder))
             recipes.append(of_the_recipe(config))
             own = args.locators / f"{trial}.onnx" if args.locators else None
             left_out = own is None or own.is_file()
             classifier = opened(folder, own if left_out else EMBEDDED / LOCATOR_FILE)
+            locators[UNSEEN[trial]] = own.name if own and left_out else ""
             asked[UNSEEN[trial]] = classifier, held_out(trial, config, examples)
             labs[UNSEEN[trial]] = answers_of(*asked[UNSEEN[trial]], left_out)
         if any(recipe != recipes[0] for recipe in recipes):
@@ -155,7 +159,7 @@ def main(argv: list[str] | None = None) -> int:
     rows = {}
     for lab, own in labs.items():
         others = fit({other: answers for other, answers in labs.items() if other != lab})
-        theirs = as_marked(own, others) | scores_by(*asked[lab], others)
+        theirs = as_marked(own, others) | scores_by(*asked[lab], others) | {"locator": locators[lab]}
         scored = [(name, where(examples, lab=name)) for name in SCORED_ONLY]
         theirs["also"] = {name: scores_by(asked[lab][0], photos, others) for name, photos in scored if len(photos)}
         rows[lab] = as_marked(own, fitted) | {"by_the_others": theirs}
