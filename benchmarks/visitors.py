@@ -101,12 +101,12 @@ class PageVisitor:
     def visit(self, name: str, picture: bytes) -> object:
         """The answer to one picture: the HTML of verdict, bars and cards."""
         ask(self.url)
-        asked = {"data": [upload(self.url, name, picture), False, None], "fn_index": self.function}
+        asked = {"data": [upload(self.url, name, picture), None, False, None], "fn_index": self.function}
         ask(f"{self.url}/gradio_api/queue/join", asked | {"session_hash": self.session})
         for _, data in events(ask(f"{self.url}/gradio_api/queue/data?session_hash={self.session}")):
             if data["msg"] == "process_completed":
                 if data["success"]:
-                    return data["output"]["data"][2:5]
+                    return data["output"]["data"][1:4]
                 raise Failed(f"the page gave an error: {str(data['output'])[:200]}")
         raise Failed("the page gave no answer")
 

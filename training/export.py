@@ -66,7 +66,14 @@ class ExportError(RuntimeError):
     """An exported graph that does not answer as the Keras model does."""
 
 
-def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, before: Spec | None = None) -> Spec:
+def export(
+    run: Path,
+    checkpoint: Path,
+    examples,
+    verdicts: Path | None = None,
+    before: Spec | None = None,
+    weights: str = KEPT_FILE,
+) -> Spec:
     """Write the checkpoint folder of a run; an older one there is replaced as a whole, once the new one stands.
 
     Args:
@@ -76,6 +83,7 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, 
         verdicts: what gives temperature and thresholds: the file of `training.studies.verdicts`, or, for a run that
             held no fold out, a checkpoint of the same recipe that did; None: the validation fold.
         before: of a checkpoint with the same locator: its `sure_cell` and sizes, of which the fold says nothing.
+        weights: the file of the run folder that holds them.
 
     Raises:
         RunError: if the run has no weights yet, or `verdicts` is missing, not asked for, or of another recipe.
@@ -90,11 +98,11 @@ def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, 
     from training.recipe.networks import NORMALISATION, answering, build, types_alone
 
     config = read_config(run / "config.toml")
-    if not (run / KEPT_FILE).exists():
+    if not (run / weights).exists():
         raise RunError(f"{run} holds no weights yet: no epoch was completed")
     lent = _lent_verdicts(config, verdicts, run / LOCATOR_FILE)
     model = build(config)  # float32, whatever the run trained in
-    model.load_weights(run / KEPT_FILE)
+    model.load_weights(run / weights)
     model = answering(model, config)
 
     train_rows, val_rows = training_rows(config, examples)

@@ -7,7 +7,7 @@ The cells lie in a folder for each type: my-lab/eosinophil/*.png, my-lab/lymphoc
 few slides a half, a third or a quarter), and the answers to these are scored before and after. Copies of a picture are
 held out together; what is left out of the folders is named; a picture in the folders of two types is refused. Where
 the earlier labs are at hand they are in half of every batch, or the network would forget them, and their TEST is scored
-before and after too.
+before and after too. For the same reason the result is the mean of the weights before and after.
 
 The result is a checkpoint like any other. A run that was stopped goes on; see `training.train`.
 """
@@ -30,13 +30,14 @@ from training.data.sources import LABELS, DataError, class_folder_rows, to_datas
 from training.data.table import add_data_arguments, examples_of, labels_of, only_cell_types, where
 from training.fitting.examples import training_rows
 from training.fitting.loop import train
-from training.fitting.run_folder import START_FILE, RunError, open_run
+from training.fitting.run_folder import KEPT_FILE, START_FILE, RunError, open_run
 from training.recipe.config import Config, ConfigError, checked, recorded, to_toml
 
 ENOUGH = 20  # cells of a type, below which what is learned hangs on single cells
 HELD_OUT_PARTS = 5
 FIT = {"epochs": 16, "steps": 50, "learning_rate": 1.5e-3, "average": 0.99}
 FIT |= {"precision": "auto"}  # of the processor at hand, not of the one that the checkpoint was trained on
+HALFWAY_FILE = "halfway.weights.h5"
 RESTAIN = 0.3  # the lab's own stain is there to be seen: colours need to vary less than in a recipe for any lab
 
 
@@ -184,7 +185,8 @@ def finetune(
         start.save_weights(run / "partial.weights.h5")
         os.replace(run / "partial.weights.h5", run / START_FILE)
     train(config, examples, run)
-    export(run, out, examples, before=before.spec)  # the locator is the same
+    go_halfway(run, config)
+    export(run, out, examples, before=before.spec, weights=HALFWAY_FILE)  # the locator is the same
     after = Classifier.from_pretrained(out)
 
     asked = [(f"{lab}, held out", where(training_rows(config, examples)[1], lab=lab))]
@@ -199,6 +201,19 @@ def finetune(
             values = [scores(ask(classifier, rows))["balanced_accuracy"] for classifier in (before, after)]
             results.append((what, len(rows), *values))
     return results
+
+
+def go_halfway(run: Path, config: Config) -> None:
+    """Write the mean of the weights that a run started from and of those that it ended with: about as right in the new
+    lab as the latter, and in the earlier ones as the former (Wortsman et al. 2022, arXiv 2109.01903)."""
+    from training.recipe.networks import build
+
+    model, weights = build(config), []
+    for file in (START_FILE, KEPT_FILE):
+        model.load_weights(run / file)
+        weights.append(model.get_weights())
+    model.set_weights([(start + end) / 2 for start, end in zip(*weights, strict=True)])
+    model.save_weights(run / HALFWAY_FILE)
 
 
 def main(argv: list[str] | None = None) -> int:

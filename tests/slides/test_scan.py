@@ -102,7 +102,7 @@ def test_cells_are_the_same_where_they_are_looked_for_on_a_coarser_level(step, d
     """Sides that no step divides; cells at the slide's right and lower edges are cut by them."""
     pixels = np.concatenate([np.concatenate([drawn.blocks[k].pixels for k in row[:4]], 1) for row in drawn.layout[:3]])
     *_, (_, box) = [cell for cell in drawn.cells if cell[1][2] <= 4000 and cell[1][3] <= 3000]
-    pixels = pixels[: (box[1] + box[3]) // 2, : box[2] + 301]
+    pixels = pixels[: (box[1] + box[3]) // 2, : box[2] + 267]
     write_pixels(tmp_path / "fine.tif", pixels, (1,))
     write_pixels(tmp_path / "both.tif", pixels, (1, step))
     fine, both = (scan_slide(tmp_path / name, classifier, cells=None) for name in ("fine.tif", "both.tif"))

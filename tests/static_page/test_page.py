@@ -23,6 +23,9 @@ FIRST_SECONDS, PHOTO_SECONDS = 2.0, 0.12  # from click to answer on a cold page;
 PHOTOS, TRIES = 20, 6
 
 
+PERCENT = r"\d+\.\d"
+
+
 @pytest.fixture
 def photos(tmp_path):
     """Three photos, one of them twice, one file that is no picture."""
@@ -36,6 +39,13 @@ def photos(tmp_path):
     return files, [*files, tmp_path / "=copy.png", tmp_path / "letter.txt"]
 
 
+def nearly(said: str, wanted: str) -> None:
+    """The same words, and percentages that differ by two tenths at most: two builds round 8 bits in their own ways."""
+    assert re.sub(PERCENT, "#", said) == re.sub(PERCENT, "#", wanted)
+    for one, other in zip(re.findall(PERCENT, said), re.findall(PERCENT, wanted), strict=True):
+        assert abs(float(one) - float(other)) < 0.25
+
+
 def test_a_photo_gets_the_answer_that_python_gives(visit, classifier):
     seen = visit()
     page = seen.page
@@ -47,9 +57,9 @@ def test_a_photo_gets_the_answer_that_python_gives(visit, classifier):
     for number, prediction in enumerate(predictions, 1):
         page.get_by_role("radio", name=f"{number}: {wording.short(prediction)}").check()
         seen.headline(wording.headline(prediction))
-        expect(page.locator("#verdict h2 + p")).to_have_text(wording.explanation(prediction))
+        nearly(page.locator("#verdict h2 + p").inner_text(), wording.explanation(prediction))
         values = page.locator("#bars .lk-value").all_inner_texts()
-        assert values == [wording.percent(share) for share in prediction.probabilities.values()]
+        nearly(" ".join(values), " ".join(wording.percent(share) for share in prediction.probabilities.values()))
         open_ = prediction.verdict != "confident"
         title = wording.IF_ONE_OF_FOUR if open_ else wording.PROBABILITIES
         expect(page.locator("#bars .lk-if")).to_have_text(title)

@@ -20,8 +20,9 @@ from training.data.sources import DataError
 from training.data.table import load_examples, where
 from training.finetune import ENOUGH, cells_of, finetune, finetuning, warnings, with_parts
 from training.fitting.examples import training_rows
-from training.fitting.run_folder import read_history, save_state
-from training.recipe.config import recorded
+from training.fitting.run_folder import KEPT_FILE, START_FILE, read_history, save_state
+from training.recipe.config import read_config, recorded
+from training.recipe.networks import build
 from training.studies.own_lab import drawn_cells
 
 LAMP = (1.0, 0.72, 0.5)  # another white balance: the smoke checkpoint does not divide it out
@@ -74,6 +75,19 @@ def test_a_new_lab_is_learned_and_the_old_one_scored_beside_it(tuned, smoke_chec
     assert spec.thresholds.sure_cell == 0.55, "the locator is the same, and what it says"
     assert asdict(spec.sizes) == {name: tuple(v) if isinstance(v, list) else v for name, v in SIZES.items()}
     assert "cells of type" not in done.stderr
+
+
+def test_the_result_lies_halfway_between_what_was_known_and_what_was_learned(tuned):
+    _, run, out = tuned
+    weights = []
+    model = build(read_config(run / "config.toml"))
+    for file in (START_FILE, KEPT_FILE):
+        model.load_weights(run / file)
+        weights.append(model.get_weights())
+    assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(*weights, strict=True))
+    kept = Classifier.from_pretrained(out).load_keras().get_weights()
+    for start, end, given in zip(*weights, kept, strict=True):
+        np.testing.assert_allclose(given, (start + end) / 2, rtol=1e-5, atol=1e-6)
 
 
 def test_it_starts_from_the_checkpoint_and_not_from_chance(tuned):

@@ -107,7 +107,7 @@ def test_the_card_says_what_the_recipe_does_in_a_lab_it_never_saw(monkeypatch, t
     table.write_text(json.dumps({"trials": rows}))
     monkeypatch.setattr(compare, "TABLE_FILE", table)
     scored = {"n": 3241, "accuracy": 0.85, "balanced_accuracy": 0.8753}
-    scored |= {"accuracy_95": [0.8, 0.9], "balanced_accuracy_95": [0.8553, 0.9053]}
+    scored |= {"accuracy_95": [0.8, 0.9], "balanced_accuracy_95": [0.8553, 0.9053], "found": 1.0, "locator": ""}
     others = {"labs": {"raabin": {"by_the_others": scored | {"share": 0.4321, "right": 0.9876}}}}
     (tmp_path / "verdicts.json").write_text(json.dumps(others))
     monkeypatch.setattr(verdicts, "VERDICTS_FILE", tmp_path / "verdicts.json")
