@@ -49,7 +49,7 @@ from training.data.sources import DRAWN, DataError
 from training.data.table import NONE, add_data_arguments, data_words, examples_of, is_drawn, targets_of
 from training.fitting.examples import first_cells, framed, framing_of, of_each_lab, on_all, training_rows
 from training.fitting.integers import in_integers
-from training.fitting.run_folder import KEPT_FILE, RunError, precision_of, read_history, source_commit
+from training.fitting.run_folder import RunError, precision_of, read_history, source_commit, weights_of
 from training.recipe.config import Config, ConfigError, in_precision, read_config, recorded
 from training.scoring.thresholds import Answered, VerdictsError, fit, read_verdicts
 
@@ -66,14 +66,7 @@ class ExportError(RuntimeError):
     """An exported graph that does not answer as the Keras model does."""
 
 
-def export(
-    run: Path,
-    checkpoint: Path,
-    examples,
-    verdicts: Path | None = None,
-    before: Spec | None = None,
-    weights: str = KEPT_FILE,
-) -> Spec:
+def export(run: Path, checkpoint: Path, examples, verdicts: Path | None = None, before: Spec | None = None) -> Spec:
     """Write the checkpoint folder of a run; an older one there is replaced as a whole, once the new one stands.
 
     Args:
@@ -83,7 +76,6 @@ def export(
         verdicts: what gives temperature and thresholds: the file of `training.studies.verdicts`, or, for a run that
             held no fold out, a checkpoint of the same recipe that did; None: the validation fold.
         before: of a checkpoint with the same locator: its `sure_cell` and sizes, of which the fold says nothing.
-        weights: the file of the run folder that holds them.
 
     Raises:
         RunError: if the run has no weights yet, or `verdicts` is missing, not asked for, or of another recipe.
@@ -98,11 +90,11 @@ def export(
     from training.recipe.networks import NORMALISATION, answering, build, types_alone
 
     config = read_config(run / "config.toml")
-    if not (run / weights).exists():
+    if not (weights := weights_of(run)).exists():
         raise RunError(f"{run} holds no weights yet: no epoch was completed")
     lent = _lent_verdicts(config, verdicts, run / LOCATOR_FILE)
     model = build(config)  # float32, whatever the run trained in
-    model.load_weights(run / weights)
+    model.load_weights(weights)
     model = answering(model, config)
 
     train_rows, val_rows = training_rows(config, examples)

@@ -30,14 +30,13 @@ from training.data.sources import LABELS, DataError, class_folder_rows, to_datas
 from training.data.table import add_data_arguments, examples_of, labels_of, only_cell_types, where
 from training.fitting.examples import training_rows
 from training.fitting.loop import train
-from training.fitting.run_folder import KEPT_FILE, START_FILE, RunError, open_run
+from training.fitting.run_folder import HALFWAY_FILE, KEPT_FILE, START_FILE, RunError, open_run
 from training.recipe.config import Config, ConfigError, checked, recorded, to_toml
 
 ENOUGH = 20  # cells of a type, below which what is learned hangs on single cells
 HELD_OUT_PARTS = 5
 FIT = {"epochs": 16, "steps": 50, "learning_rate": 1.5e-3, "average": 0.99}
 FIT |= {"precision": "auto"}  # of the processor at hand, not of the one that the checkpoint was trained on
-HALFWAY_FILE = "halfway.weights.h5"
 RESTAIN = 0.3  # the lab's own stain is there to be seen: colours need to vary less than in a recipe for any lab
 
 
@@ -186,7 +185,7 @@ def finetune(
         os.replace(run / "partial.weights.h5", run / START_FILE)
     train(config, examples, run)
     go_halfway(run, config)
-    export(run, out, examples, before=before.spec, weights=HALFWAY_FILE)  # the locator is the same
+    export(run, out, examples, before=before.spec)  # the locator is the same
     after = Classifier.from_pretrained(out)
 
     asked = [(f"{lab}, held out", where(training_rows(config, examples)[1], lab=lab))]
@@ -213,7 +212,8 @@ def go_halfway(run: Path, config: Config) -> None:
         model.load_weights(run / file)
         weights.append(model.get_weights())
     model.set_weights([(start + end) / 2 for start, end in zip(*weights, strict=True)])
-    model.save_weights(run / HALFWAY_FILE)
+    model.save_weights(run / "partial.weights.h5")
+    os.replace(run / "partial.weights.h5", run / HALFWAY_FILE)
 
 
 def main(argv: list[str] | None = None) -> int:

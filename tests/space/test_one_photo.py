@@ -302,9 +302,10 @@ def asked(classifier, tmp_path, monkeypatch):
             meanwhile.pop()()
         return enlarged(*args)
 
-    monkeypatch.syspath_prepend(ROOT / "space")  # the bench has a `look`, too
-    for name in ("one_photo", "look"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(ROOT / "space")
+    for name in ("one_photo", "look"):  # the bench has a `look`, too, and must not find this one afterwards
+        monkeypatch.setitem(sys.modules, name, None)
+        del sys.modules[name]
     one_photo = importlib.import_module("one_photo")
     monkeypatch.setattr(one_photo, "enlarged", slow)
     with gr.Blocks() as page:

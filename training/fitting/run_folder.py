@@ -19,6 +19,7 @@ from training.fitting.precision import resolved
 from training.recipe.config import Config, checked, in_precision
 
 KEPT_FILE = "kept.weights.h5"
+HALFWAY_FILE = "halfway.weights.h5"  # if it is there, what is exported instead of those kept; see `training.finetune`
 START_FILE = "start.weights.h5"  # if it is there, of the run folder: weights to start from, instead of random ones
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
@@ -146,6 +147,12 @@ def epochs_of(state: Path | None) -> int:
 def _dropout_seeds(model) -> list:
     """The dropout layers' random states, which Keras's own file leaves out."""
     return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
+
+
+def weights_of(folder: Path) -> Path:
+    """The file of the weights that are exported, whether it is there yet or not."""
+    halfway = folder / HALFWAY_FILE
+    return halfway if halfway.exists() else folder / KEPT_FILE
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
