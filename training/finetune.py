@@ -30,7 +30,7 @@ from training.data.sources import LABELS, DataError, class_folder_rows, to_datas
 from training.data.table import add_data_arguments, examples_of, labels_of, only_cell_types, where
 from training.fitting.examples import training_rows
 from training.fitting.loop import train
-from training.fitting.run_folder import HALFWAY_FILE, KEPT_FILE, START_FILE, RunError, open_run
+from training.fitting.run_folder import HALFWAY_FILE, KEPT_FILE, START_FILE, RunError, open_run, save_weights
 from training.recipe.config import Config, ConfigError, checked, recorded, to_toml
 
 ENOUGH = 20  # cells of a type, below which what is learned hangs on single cells
@@ -181,8 +181,7 @@ def finetune(
     if not (run / START_FILE).exists():
         start = build(config)
         start.set_weights(before.load_keras().get_weights())  # their order is the same with a half turn and without
-        start.save_weights(run / "partial.weights.h5")
-        os.replace(run / "partial.weights.h5", run / START_FILE)
+        save_weights(run / START_FILE, start)
     train(config, examples, run)
     go_halfway(run, config)
     export(run, out, examples, before=before.spec)  # the locator is the same
@@ -212,8 +211,7 @@ def go_halfway(run: Path, config: Config) -> None:
         model.load_weights(run / file)
         weights.append(model.get_weights())
     model.set_weights([(start + end) / 2 for start, end in zip(*weights, strict=True)])
-    model.save_weights(run / "partial.weights.h5")
-    os.replace(run / "partial.weights.h5", run / HALFWAY_FILE)
+    save_weights(run / HALFWAY_FILE, model)
 
 
 def main(argv: list[str] | None = None) -> int:

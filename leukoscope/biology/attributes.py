@@ -63,6 +63,11 @@ class Attribute:
     sure: bool
 
 
+def joined(name: str, value: str) -> str:
+    """The value of an attribute of `JOINED` that joins a value of the other: "yes" that of "segmented-bilobed"."""
+    return next(own for own, some in JOINED[name][1].items() if value in some)
+
+
 def parts(logits: np.ndarray) -> dict[str, np.ndarray]:
     """Attribute -> its columns of an array (..., `WIDTH`)."""
     ends = np.cumsum([len(values) for values in ATTRIBUTES.values()])

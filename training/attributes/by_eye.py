@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leukoscope.biology.attributes import JOINED
+from leukoscope.biology.attributes import JOINED, joined
 from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.classifier import Classifier
 from leukoscope.errors import LeukoscopeError
@@ -73,14 +73,9 @@ def draw(examples, rows: list[int], folder: Path) -> list[Path]:
     return files
 
 
-def joined(read: dict[str, str]) -> dict[str, str]:
+def with_joined(read: dict[str, str]) -> dict[str, str]:
     """What was read in a cell, and what is joined of it."""
-    more = {
-        name: next(value for value, some in joins.items() if read[of] in some)
-        for name, (of, joins) in JOINED.items()
-        if of in read
-    }
-    return read | more
+    return read | {name: joined(name, read[of]) for name, (of, _) in JOINED.items() if of in read}
 
 
 def agreement(classifier: Classifier, examples) -> dict[str, dict[str, dict[str, float]]]:
@@ -93,7 +88,7 @@ def agreement(classifier: Classifier, examples) -> dict[str, dict[str, dict[str,
     part = examples.select(rows)
     found: dict[str, dict[str, list[tuple[str, str]]]] = {}
     for photo, lab, answer in zip(part["photo"], part["lab"], classifier.predict_batch(pictures(part)), strict=True):
-        for name, by_eye in joined(read[photo]).items():
+        for name, by_eye in with_joined(read[photo]).items():
             if name in answer.attributes:
                 found.setdefault(lab, {}).setdefault(name, []).append((by_eye, answer.attributes[name].value))
     return {

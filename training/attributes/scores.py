@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leukoscope.biology.attributes import ATTRIBUTES, JOINED, VALUES
+from leukoscope.biology.attributes import ATTRIBUTES, JOINED, VALUES, joined
 from leukoscope.errors import LeukoscopeError
 from leukoscope.model.calibration import attribute_shares
 from training.data.attributes import TABLE, numbers
@@ -41,8 +41,8 @@ def fit_sure(logits: np.ndarray, named: np.ndarray) -> dict[str, float]:
 def with_joined(named: np.ndarray) -> np.ndarray:
     """What people saw, int (N, 10), and what is joined of it: (N, 11), in the order of `VALUES`."""
     columns = list(named.T)
-    for of, joins in JOINED.values():
-        places = [next(i for i, some in enumerate(joins.values()) if value in some) for value in ATTRIBUTES[of]]
+    for name, (of, _) in JOINED.items():
+        places = [VALUES[name].index(joined(name, value)) for value in ATTRIBUTES[of]]
         columns.append(np.array(places)[named[:, list(ATTRIBUTES).index(of)]])
     return np.stack(columns, axis=1)
 

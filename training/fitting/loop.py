@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from training.fitting.run_folder import (
     precision_of,
     read_history,
     save_state,
+    save_weights,
     stopped_early,
     write_history,
 )
@@ -153,9 +153,7 @@ def train(config: Config, examples, folder: Path, distribute: str | None = None)
         }
         history.append(row)
         if kept_epoch(history, config.fit.patience) == epoch + 1:
-            partial = folder / "partial.weights.h5"
-            model.save_weights(partial)
-            os.replace(partial, kept)
+            save_weights(kept, model)
         model.set_weights(own)
         write_history(folder, history)
         save_state(folder, epoch + 1, model, average)

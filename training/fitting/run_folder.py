@@ -149,6 +149,13 @@ def _dropout_seeds(model) -> list:
     return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
 
 
+def save_weights(file: Path, model) -> None:
+    """Save a model's weights; under the file's name it is whole."""
+    partial = file.with_name("partial.weights.h5")
+    model.save_weights(partial)
+    os.replace(partial, file)
+
+
 def weights_of(folder: Path) -> Path:
     """The file of the weights that are exported, whether it is there yet or not."""
     halfway = folder / HALFWAY_FILE

@@ -161,10 +161,15 @@ def scored(classifier, photos, kept: Path) -> dict[str, Any]:
     return {
         **{key: result[key] for key in ("n", "slides", "accuracy", "balanced_accuracy", "balanced_accuracy_95")},
         **{key: result[key] for key in ("macro_f1", "confident")},
-        "found": 1 - result["no_cell_found"] / result["n"],
+        "found": found_share(result),
         "recall": {name: row["recall"] for name, row in result["per_class"].items()},
         "unfamiliarity_auroc": unfamiliarity_aurocs(answers),
     }
+
+
+def found_share(scored: dict[str, Any]) -> float:
+    """In what share of the pictures a cell was found, of what `training.scoring.scores.scores` gives."""
+    return 1 - scored["no_cell_found"] / scored["n"]
 
 
 def run_all(

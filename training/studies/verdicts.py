@@ -43,7 +43,7 @@ from training.data.sources import DataError
 from training.data.table import add_data_arguments, examples_of, labels_of, only_cell_types, where
 from training.recipe.config import ConfigError, recorded
 from training.scoring.thresholds import Answered, Fitted, as_marked, fit, of_the_recipe
-from training.studies.compare import RESULTS, UNSEEN, add_runs_argument, checkpoint_folder, held_out
+from training.studies.compare import RESULTS, UNSEEN, add_runs_argument, checkpoint_folder, found_share, held_out
 
 if TYPE_CHECKING:
     from leukoscope.classifier import Classifier
@@ -93,7 +93,7 @@ def scores_by(classifier: Classifier, photos, fitted: Fitted) -> dict[str, Any]:
         classifier.spec, temperature=fitted.temperature, thresholds=thresholds, sizes=fitted.sizes
     )
     given = scores(ask(classifier, only_cell_types(photos)))
-    return {name: given[name] for name in SCORED} | {"found": 1 - given["no_cell_found"] / given["n"]}
+    return {name: given[name] for name in SCORED} | {"found": found_share(given)}
 
 
 def fitted_on_others() -> dict[str, dict[str, Any]]:
