@@ -140,9 +140,9 @@ def _style(prediction: Prediction) -> str:
 
 
 def crop_html(image: np.ndarray | None = None, text: str = "") -> str:
-    """The chosen cell enlarged; without one, the place where it will stand."""
+    """The chosen cell enlarged; without one, the place where it will stand, or why it does not."""
     inside = f'<img src="{data_uri(image)}" alt="{escape(text)}">' if image is not None else "<div></div>"
-    caption = escape(text) if image is not None else "The chosen cell, enlarged."
+    caption = escape(text) or "The chosen cell, enlarged."
     return f'<figure class="lk lk-crop">{inside}<figcaption>{caption}</figcaption></figure>'
 
 

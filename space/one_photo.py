@@ -63,7 +63,8 @@ class Looking:
 def one_photo(classifier: Classifier, uploads: Uploads) -> None:
     """Build the tab. It begins with a finished example."""
     trust = about.trust_note(classifier)
-    download, answered = gr.JSON(visible=False), gr.JSON(visible=False)
+    download = gr.JSON(visible=False)
+    answered = gr.JSON({"path": ""}, visible=False)  # what the page shows the answer to; None after a failure
     with gr.Row():
         with gr.Column(scale=7, min_width=290, elem_id="given"):
             picture = gr.Image(
@@ -158,6 +159,13 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
             html = markup.crop_html(text=wording.sentence(error))
         return html if looking.scanned is scanned and looking.heated == heated else gr.skip()
 
+    def tick(looking: Looking, heated: bool, answered: dict | None) -> str | dict:
+        """The same cell, seen otherwise; none where no photo is shown, since the last one was not answered."""
+        if answered is None:
+            looking.heated = heated
+            return markup.crop_html()
+        return enlarge(looking, heated)
+
     def save(looking: Looking) -> dict:
         """The photo with its boxes, as a file that the browser makes."""
         scanned = looking.scanned
@@ -199,7 +207,7 @@ def one_photo(classifier: Classifier, uploads: Uploads) -> None:
     quiet = {"show_progress": "hidden", "trigger_mode": "always_last"} | private
     photo.choose(choose, [remembered, heat], [verdict, bars, cards, crop], **quiet)
     photo.save(save, remembered, download, **quiet).success(None, download, js="leukoscope.download")
-    heat.input(enlarge, [remembered, heat], crop, **quiet)
+    heat.input(tick, [remembered, heat, answered], crop, **quiet)
     examples.example(take_example, outputs=[picture, taken], api_visibility="private", show_progress="hidden")
 
 

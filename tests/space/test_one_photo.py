@@ -176,7 +176,12 @@ def test_an_answer_that_fails_on_its_way_leaves_no_old_one(visit, classifier):
     seen.wait_for_headline("Busy")
     assert "32 others are ahead of you" in seen.page.locator("#verdict").inner_text()
     seen.page.unroute("**/gradio_api/queue/join*")
+    seen.page.get_by_label("Show where the model looked").check()
     seen.page.wait_for_timeout(2000)
+    expect(seen.page.locator("#crop img")).to_have_count(0)  # the photo before is still the last that was answered
+    seen.upload(EXAMPLES / "monocyte.png")
+    seen.wait_for_headline(wording.headline(classifier.predict(EXAMPLES / "monocyte.png")))
+    expect(seen.page.locator("#crop")).to_contain_text("It glows where the model saw")
     seen.errors.clear()  # the browser reports the 503s that this test made
 
 
@@ -323,7 +328,7 @@ def test_an_answer_that_took_long_does_not_replace_that_to_a_later_question(aske
     questions, looking, meanwhile = asked
     later = []
     meanwhile.append(lambda: later.append(questions["choose"](looking, True, cell(2))))
-    assert questions["enlarge"](looking, True) == gr.skip(), "of cell 1"
+    assert questions["tick"](looking, True, {"path": ""}) == gr.skip(), "of cell 1"
     assert "Cell 2 of" in later[0][-1]
     meanwhile.append(lambda: later.append(questions["choose"](looking, True, cell(3))))
     assert questions["choose"](looking, True, cell(1)) == (gr.skip(),) * 4
@@ -334,7 +339,7 @@ def test_an_answer_that_took_long_does_not_replace_that_to_a_later_question(aske
 def test_what_is_ticked_while_a_cell_is_chosen_holds_for_that_cell(asked):
     questions, looking, meanwhile = asked
     later = []
-    meanwhile.append(lambda: later.append(questions["enlarge"](looking, False)))
+    meanwhile.append(lambda: later.append(questions["tick"](looking, False, {"path": ""})))
     verdict, *_, crop = questions["choose"](looking, True, cell(2))
     assert "Cell 2 of" in later[0]
     assert crop == gr.skip()
