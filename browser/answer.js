@@ -74,11 +74,11 @@ function ofWidth(wide, doubtful, { mean, spread, weight }, odd) {
 /** A row of logits, of the four types and "none of them", -> the prediction for a cell as `locate` gives it. */
 export function predict(given, cell, image, spec, { doubt, odd }, attributes = {}) {
   const { box, score } = cell;
-  const { labels, temperature, thresholds, sizes } = spec;
+  const { labels, temperature, thresholds, sizes, offsets = [] } = spec; // no offsets before format 7
   const cut = box[0] === 0 || box[1] === 0 || box[2] === image.width || box[3] === image.height;
   const wide = cut ? null : cell.wide;
   const said = sizes && wide !== null ? ofWidth(wide, cell.doubt, sizes, odd) : []; // no sizes before format 6
-  const logits = given.map((logit, i) => logit + (said[i] ?? 0));
+  const logits = given.map((logit, i) => logit + (said[i] ?? 0) + (offsets[i] ?? 0));
   const shares = softmax(logits.slice(0, labels.length), temperature);
   const all = softmax(logits, temperature);
   const none = all.slice(labels.length).reduce((a, b) => a + b, 0);

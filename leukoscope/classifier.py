@@ -253,12 +253,21 @@ class Classifier:
                 predictions.append(judged(self.spec, cell.box, cell.cut, cell.score, cell.wide, *answer))
         return predictions
 
-    def weighed(self, logits: np.ndarray, framed: Sequence[Framed]) -> np.ndarray:
-        """The network's logits (N, 4 or 5) of framed cells, with what each cell's width says of its type."""
-        if self.spec.sizes is None:
-            return logits
-        evidence = self.spec.sizes.evidence([cell.wide for cell in framed], [cell.doubt for cell in framed])
-        return calibration.with_evidence(logits, evidence)
+    def weighed(self, logits: np.ndarray, framed: Sequence[Framed], spec: Spec | None = None) -> np.ndarray:
+        """The network's logits (N, 4 or 5) of framed cells, with all that is added to them.
+
+        That is what each cell's width says of its type, and the offsets of the lab that the model was tuned to.
+
+        Args:
+            logits: as the network gives them.
+            framed: the cells.
+            spec: whose widths and offsets; None: the model's own.
+        """
+        spec = spec or self.spec
+        if spec.sizes:
+            evidence = spec.sizes.evidence([cell.wide for cell in framed], [cell.doubt for cell in framed])
+            logits = calibration.with_evidence(logits, evidence)
+        return calibration.with_evidence(logits, np.array(spec.offsets)) if spec.offsets else logits
 
     def answer_each(self, pictures: list[list[Framed]]) -> list[list[Prediction]]:
         """The predictions for the framed cells of each picture, all in the same runs of the network."""

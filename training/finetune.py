@@ -25,7 +25,7 @@ from warnings import catch_warnings, simplefilter
 from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.errors import LeukoscopeError
 from leukoscope.model.checkpoint import LOCATOR_FILE
-from training.data.folders import named_twice, share_slides
+from leukoscope.scanning.classes import named_twice, share_slides
 from training.data.sources import LABELS, DataError, class_folder_rows, to_dataset
 from training.data.table import add_data_arguments, examples_of, labels_of, only_cell_types, where
 from training.fitting.examples import training_rows

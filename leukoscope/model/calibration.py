@@ -53,7 +53,7 @@ class Sizes:
 
 
 def with_evidence(logits: np.ndarray, evidence: np.ndarray) -> np.ndarray:
-    """Logits (N, 4 or 5) with what something else (N, 4) says of the four types."""
+    """Logits (N, 4 or 5) with what something else (N, 4), or (4,) of every cell, says of the four types."""
     return np.concatenate([logits[:, : len(CELL_TYPES)] + evidence, logits[:, len(CELL_TYPES) :]], axis=1)
 
 

@@ -25,7 +25,7 @@ from leukoscope.files import write_whole
 from leukoscope.model.calibration import Sizes
 from leukoscope.smear.preprocess import Framing, Normalisation
 
-FORMAT_VERSION = 6  # 1 and 2 had no locator, 3 no attributes, 4 no `sure_cell`, 5 no `sizes`
+FORMAT_VERSION = 7  # 1 and 2 had no locator, 3 no attributes, 4 no `sure_cell`, 5 no `sizes`, 6 no `offsets`
 OLDEST_VERSION = 3  # that can still be read
 
 SPEC_FILE = "classifier.json"
@@ -88,6 +88,7 @@ class Spec:
 
     labels: cell types in the order of the logits. temperature: divides the logits before the softmax.
     sizes: what a cell's width in red cells adds to the logits before; None: nothing.
+    offsets: added to the logits of the types likewise, as cells of one lab say (`leukoscope.tuning`); empty: nothing.
     attributes: of each of `VALUES`, or of `ATTRIBUTES` alone before format 6, the probability (0-1) from which it is
         said; empty for a graph without them.
     files: SHA-256 of each file that loading relies on. trained: what it was trained from, for people to read.
@@ -101,6 +102,7 @@ class Spec:
     labels: tuple[str, ...] = CELL_TYPES
     attributes: dict[str, float] = field(default_factory=dict)
     sizes: Sizes | None = None
+    offsets: tuple[float, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
     trained: dict[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
@@ -113,6 +115,8 @@ class Spec:
             raise ValueError(f"labels must be {list(CELL_TYPES)} in this order, not {list(self.labels)}")
         if self.sizes and len(self.sizes.mean) != len(self.labels):
             raise ValueError(f"sizes.mean must have a number for each of {', '.join(self.labels)}")
+        if self.offsets and len(self.offsets) != len(self.labels):
+            raise ValueError(f"offsets must be a number for each of {', '.join(self.labels)}, or empty")
         if not (np.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"temperature must be above 0, not {self.temperature}")
         for name, value in asdict(self.thresholds).items():
@@ -156,6 +160,7 @@ def read_spec(folder: str | os.PathLike[str]) -> Spec:
                 "thresholds": Thresholds(**_known(Thresholds, values.get("thresholds"), "thresholds")),
                 "labels": tuple(values.get("labels", ())),
                 "sizes": sizes_of(values.get("sizes")),
+                "offsets": tuple(values.get("offsets", ())),
             }
         )
     except (TypeError, ValueError, OverflowError) as error:

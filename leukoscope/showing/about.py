@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,15 @@ def model_name(classifier: Classifier) -> str:
 
 
 def identity(classifier: Classifier) -> dict[str, str]:
-    """What tells one model's answers from another's: its name, and the hash of its graph."""
-    return {"name": classifier.spec.name, "graph": classifier.spec.files[ONNX_FILE]}
+    """What tells one model's answers from another's: its name, and a hash.
+
+    That of its graph, or, of one that is tuned to a lab, of graph and offsets.
+    """
+    spec = classifier.spec
+    graph = spec.files[ONNX_FILE]
+    if spec.offsets:
+        graph = hashlib.sha256(f"{graph} {spec.offsets}".encode()).hexdigest()
+    return {"name": spec.name, "graph": graph}
 
 
 def model_identity(classifier: Classifier) -> str:
@@ -116,6 +124,8 @@ def model_html(classifier: Classifier) -> str:
     }
     if trained.get("drawn"):
         facts["Note"] = "This model learned from drawn cells: it says nothing about blood."
+    if tuned := _tuned_to(trained.get("tuned")):
+        facts["Tuned to"] = tuned
     for key, title in (("photos", "Photos"), ("parameters", "Parameters")):
         if isinstance(trained.get(key), int):
             facts[title] = f"{trained[key]:,}"
@@ -125,6 +135,15 @@ def model_html(classifier: Classifier) -> str:
     facts["Label stands from"] = f"{100 * thresholds.confident:.0f} % on; below it the answer names two types"
     rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts.items())
     return f"<section><h2>The model</h2><dl>{rows}</dl></section>"
+
+
+def _tuned_to(told: Any) -> str:
+    """Of which lab a model has offsets, in words; empty for one that has none."""
+    try:
+        right = f"{percent(told['before'])} to {percent(told['after'])}"
+        return f"{told['lab']}, by {sum(told['cells'].values()):,} of its cells (balanced accuracy on these {right})"
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return ""
 
 
 def trust_sentences(classifier: Classifier) -> tuple[str, ...]:

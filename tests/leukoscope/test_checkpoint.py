@@ -218,7 +218,7 @@ NORMALISATION = {"mean": [0, 0, 0], "std": [1, 1, 1]}
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format_version": 7}, "format 7 is newer than this library reads (6): upgrade leukoscope"),
+        ({"format_version": 8}, "format 8 is newer than this library reads (7): upgrade leukoscope"),
         ({"sizes": 5}, "sizes must be an object"),
         ({"sizes": WIDE | {"b": 1}}, "unknown key b in sizes"),
         ({"sizes": WIDE | {"mean": 5}}, "sizes.mean must be a list of numbers, not 5"),

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from leukoscope.biology.cells import CELL_TYPES
-from training.data.folders import class_files, named_twice, share_slides
+from leukoscope.scanning.classes import class_files, named_twice, share_slides
 
 OTHER_CELLS = tuple(
     name

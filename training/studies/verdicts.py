@@ -27,9 +27,10 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -41,7 +42,7 @@ from leukoscope.model.hub import EMBEDDED
 from training.data.labs import SCORED_ONLY
 from training.data.sources import DataError
 from training.data.table import add_data_arguments, examples_of, labels_of, only_cell_types, where
-from training.recipe.config import ConfigError, recorded
+from training.recipe.config import Config, ConfigError, recorded
 from training.scoring.thresholds import Answered, Fitted, as_marked, fit, of_the_recipe
 from training.studies.compare import RESULTS, UNSEEN, add_runs_argument, checkpoint_folder, found_share, held_out
 
@@ -50,6 +51,59 @@ if TYPE_CHECKING:
 
 VERDICTS_FILE = RESULTS / "verdicts.json"
 SCORED = ("n", "accuracy", "accuracy_95", "balanced_accuracy", "balanced_accuracy_95")
+
+
+class UnseenModel(NamedTuple):
+    """A model that never saw a lab.
+
+    locator: the file of the locator that never saw it either; empty: its cells are found by one that did.
+    measured: whether its red cells are told by a locator that never saw them, as of `Answered`.
+    """
+
+    lab: str
+    config: Config
+    classifier: Classifier
+    locator: str
+    measured: bool
+
+
+def add_locators_argument(parser: argparse.ArgumentParser) -> None:
+    """`--locators`, as `unseen_models` takes it."""
+    parser.add_argument(
+        "--locators",
+        type=Path,
+        metavar="DIR",
+        help="find cells with DIR/without-LAB.onnx, which never saw the lab (training.locating.train --without LAB), "
+        "instead of the checkpoints' own locators; in a lab without one, of whose red cells nothing is then learned, "
+        "with the embedded one",
+    )
+
+
+def unseen_models(runs: Path, variant: str, locators: Path | None) -> Iterator[UnseenModel]:
+    """The models of `training.studies.compare` that each never saw a lab.
+
+    Args:
+        runs: where they lie.
+        variant: of the recipe.
+        locators: folder of locators, as of `add_locators_argument`.
+
+    Raises:
+        DataError: if there are fewer than two.
+    """
+    folders = {trial: checkpoint_folder(runs, variant, trial) for trial in UNSEEN}
+    missing = [trial for trial, folder in folders.items() if not folder.is_dir()]
+    if len(UNSEEN) - len(missing) < 2:
+        raise DataError(
+            f"{runs} lacks {', '.join(missing)}: python -m training.studies.compare --variants {variant} "
+            f"--trials {' '.join(missing)}; two labs at least are needed"
+        )
+    for trial in (trial for trial in UNSEEN if trial not in missing):
+        folder = folders[trial]
+        own = locators / f"{trial}.onnx" if locators else None
+        left_out = own is None or own.is_file()
+        classifier = opened(folder, own if left_out else EMBEDDED / LOCATOR_FILE)
+        config = recorded(read_spec(folder).trained, str(folder))
+        yield UnseenModel(UNSEEN[trial], config, classifier, own.name if own and left_out else "", left_out)
 
 
 def opened(checkpoint: Path, locator: Path | None) -> Classifier:
@@ -117,37 +171,19 @@ def main(argv: list[str] | None = None) -> int:
     )
     add_data_arguments(parser)
     add_runs_argument(parser)
-    parser.add_argument(
-        "--locators",
-        type=Path,
-        metavar="DIR",
-        help="find cells with DIR/without-LAB.onnx, which never saw the lab (training.locating.train --without LAB), "
-        "instead of the checkpoints' own locators; in a lab without one, of whose red cells nothing is then learned, "
-        "with the embedded one",
-    )
+    add_locators_argument(parser)
     parser.add_argument("--variant", default="default", help="of training.studies.compare; default %(default)s")
     args = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        folders = {trial: checkpoint_folder(args.runs, args.variant, trial) for trial in UNSEEN}
-        there = {trial: folder for trial, folder in folders.items() if folder.is_dir()}
-        missing = [trial for trial in UNSEEN if trial not in there]
-        if len(there) < 2:
-            raise DataError(
-                f"{args.runs} lacks {', '.join(missing)}: python -m training.studies.compare --variants {args.variant} "
-                f"--trials {' '.join(missing)}; two labs at least are needed"
-            )
+        models = list(unseen_models(args.runs, args.variant, args.locators))
         examples = examples_of(args, kinds=["photo"])
         labs, asked, recipes, locators = {}, {}, [], {}
-        for trial, folder in there.items():
-            config = recorded(read_spec(folder).trained, str(folder))
-            recipes.append(of_the_recipe(config))
-            own = args.locators / f"{trial}.onnx" if args.locators else None
-            left_out = own is None or own.is_file()
-            classifier = opened(folder, own if left_out else EMBEDDED / LOCATOR_FILE)
-            locators[UNSEEN[trial]] = own.name if own and left_out else ""
-            asked[UNSEEN[trial]] = classifier, held_out(trial, config, examples)
-            labs[UNSEEN[trial]] = answers_of(*asked[UNSEEN[trial]], left_out)
+        for model in models:
+            recipes.append(of_the_recipe(model.config))
+            locators[model.lab] = model.locator
+            asked[model.lab] = model.classifier, held_out(f"without-{model.lab}", model.config, examples)
+            labs[model.lab] = answers_of(*asked[model.lab], model.measured)
         if any(recipe != recipes[0] for recipe in recipes):
             raise DataError(
                 f"the checkpoints in {args.runs} are of unlike recipes: python -m training.studies.compare --again"
@@ -183,8 +219,8 @@ def main(argv: list[str] | None = None) -> int:
                 f", {name} {other['balanced_accuracy']:.3f}" for name, other in marked.get("also", {}).items()
             )
             print(f"{lab + words:<32}n {marked['n']:>6,}   {said}")
-    if missing:
-        print(f"without {', '.join(missing)}, which {args.runs} lacks")
+    if missing := set(UNSEEN.values()) - set(labs):
+        print(f"without {', '.join(sorted(missing))}: {args.runs} has no model that never saw it")
     print(f"-> {VERDICTS_FILE}")
     return 0
 

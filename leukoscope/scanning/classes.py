@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from leukoscope.scanning.photos import LeftOut, digests_of, is_photo, is_searched
 
@@ -50,7 +51,7 @@ def class_files(folder: Path, labels: Iterable[str], notes: list[str]) -> dict[s
     return found
 
 
-def share_slides(rows: list[dict], notes: list[str]) -> list[tuple[str, str]]:
+def share_slides(rows: list[dict[str, Any]], notes: list[str]) -> list[tuple[str, str]]:
     """Let pictures of the same bytes, and all that shared a slide with one of them, share a slide.
 
     Args:
@@ -67,7 +68,7 @@ def share_slides(rows: list[dict], notes: list[str]) -> list[tuple[str, str]]:
             slide = slides[slide]
         return slide
 
-    first: dict[str, dict] = {}
+    first: dict[str, dict[str, Any]] = {}
     copies, torn = 0, []
     for row, digest in zip(rows, digests_of(Path(row["image"]) for row in rows), strict=True):
         twin = first.setdefault(digest, row) if digest else row

@@ -1,0 +1,214 @@
+"""A few named cells of a lab -> offsets, and the model that has them: by command, in every process, in the browser."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leukoscope import CELL_TYPES, Classifier, cli, tuning
+from leukoscope.classifier import Framed
+from leukoscope.drawn.synthetic import Stain, draw_photo
+from leukoscope.errors import CheckpointError
+from leukoscope.model.calibration import probabilities
+from leukoscope.model.hub import EMBEDDED
+from leukoscope.showing import about
+from leukoscope.showing.explain import heatmap
+from leukoscope.tuning import TuneError, balanced_accuracy, fit_offsets, folds_of
+
+EACH = 4
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory) -> Path:
+    """A folder for each type, of drawn cells in one odd stain."""
+    folder = tmp_path_factory.mktemp("lab") / "My Lab"
+    stain = Stain.random(np.random.default_rng(3))
+    for place, name in enumerate(CELL_TYPES):
+        (folder / name).mkdir(parents=True)
+        for number in range(EACH):
+            photo, _ = draw_photo([name], seed=100 * place + number, stain=stain)
+            Image.fromarray(photo).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tuned(cells, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("tuned") / "model"
+    assert cli.main(["tune", str(cells), "--out", str(out)]) == 0
+    return out
+
+
+def leaning(count: int, lean: list[float], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of a model that is as sure as it should be but for what it leans, and the types."""
+    rng = np.random.default_rng(seed)
+    types = np.repeat(np.arange(4), count)
+    logits = 2.0 * np.eye(4)[types] + rng.normal(0, 1, (len(types), 4)) * np.sqrt(2)
+    return logits + lean, types
+
+
+def test_what_a_model_leans_is_taken_back():
+    lean = np.array([0.2, -1.0, 0.1, 0.7])
+    logits, types = leaning(4_000, lean)
+    offsets = fit_offsets(logits, types, 1.0)
+    np.testing.assert_allclose(offsets, -lean, atol=0.08)
+    assert abs(offsets.mean()) < 1e-9
+    right = [balanced_accuracy((logits + some).argmax(axis=1), types) for some in (0.0, offsets, -lean)]
+    assert right[1] > right[0] + 0.03
+    assert right[1] == pytest.approx(right[2], abs=0.01)
+    slight = fit_offsets(logits / 2, types, 0.5)  # the same at another temperature: half the logits, half the offsets
+    np.testing.assert_allclose(slight, offsets / 2, atol=0.02)
+
+
+def test_few_cells_say_little_and_none_that_fits_says_nothing():
+    lean = np.array([1.5, -1.5, 0.0, 0.0])
+    few, many = (np.abs(fit_offsets(*leaning(count, lean), 1.0)).max() for count in (3, 300))
+    assert 0.2 < few < many
+    fitting = 30.0 * np.eye(4)[np.repeat(np.arange(4), 5)]
+    np.testing.assert_allclose(fit_offsets(fitting, np.repeat(np.arange(4), 5), 1.0), 0, atol=1e-6)
+
+
+def test_far_more_cells_of_one_type_are_no_reason_to_lean_towards_it():
+    logits, types = leaning(2_000, [0.0] * 4)
+    kept = np.concatenate([np.flatnonzero(types == 3), *(np.flatnonzero(types == t)[:100] for t in range(3))])
+    assert np.abs(fit_offsets(logits[kept], types[kept], 1.0)).max() < 0.25
+    extreme = np.array([[1e4, 0, 0, 0], [0, 1e4, 0, 0], [0, 0, 1e4, 0], [0, 0, 0, 1e4]])
+    wrong = fit_offsets(extreme, np.array([1, 2, 3, 0]), 1.0)  # surely and wholly wrong: it ends, and is finite
+    assert np.isfinite(wrong).all()
+
+
+@pytest.mark.parametrize("counts", [(3, 3, 3, 3), (3, 40, 5, 900), (25, 3, 25, 3)])
+def test_no_part_holds_all_cells_of_a_type(counts):
+    types = np.random.default_rng(0).permutation(np.repeat(np.arange(4), counts))
+    parts = folds_of(types)
+    assert sorted(np.concatenate(parts)) == list(range(len(types)))
+    for part in parts:
+        assert (np.bincount(types[part], minlength=4) < counts).all()
+
+
+def test_the_tuned_model_answers_with_its_offsets_everywhere(cells, tuned):
+    plain, ours = Classifier.from_pretrained(), Classifier.from_pretrained(tuned)
+    offsets = np.array(ours.spec.offsets)
+    assert np.abs(offsets).max() > 0.01
+    assert abs(offsets.sum()) < 0.01
+    assert ours.replay_golden() == 0
+    files = sorted(map(str, cells.rglob("*.png")))
+    answers = list(ours.predict_batch(files, workers=2))  # processes of their own open it again
+    assert answers == [ours.predict(file) for file in files]
+    for file, answer in zip(files, answers, strict=True):
+        framed = plain.principal(file)
+        logits = plain.weighed(plain.logits(framed.crop[None]), [framed])[:, :4] + offsets
+        wanted = probabilities(logits, plain.spec.temperature)[0]
+        np.testing.assert_allclose(list(answer.probabilities.values()), wanted, atol=1e-12)
+        assert answer.label == CELL_TYPES[wanted.argmax()]
+    photo = files[0]
+    np.testing.assert_array_equal(heatmap(ours, photo), heatmap(ours, photo, answers[0].label))
+    assert about.model_identity(ours) != about.model_identity(plain)
+    assert "My Lab, by 16 of its cells" in about.model_html(ours)
+    assert about.own_results(ours) == {}, "the metrics are of the model without offsets"
+
+
+def test_a_tuned_model_is_tuned_as_if_it_were_not(cells, tuned, tmp_path):
+    words = ["tune", str(cells), "--model", str(tuned), "--out", str(tmp_path / "again"), "--lab", "again"]
+    assert cli.main(words) == 0
+    first, second = (Classifier.from_pretrained(folder).spec for folder in (tuned, tmp_path / "again"))
+    assert first.offsets == second.offsets
+    assert second.trained["tuned"] == first.trained["tuned"] | {"lab": "again"}
+
+
+def test_the_command_says_what_it_found_and_left_out(cells, tmp_path, capsys):
+    lab = tmp_path / "lab"
+    shutil.copytree(cells, lab)
+    shutil.copy(lab / "monocyte/0.png", lab / "monocyte/again.png")
+    Image.fromarray(draw_photo([], seed=0)[0]).save(lab / "neutrophil/empty.png")
+    (lab / "neutrophil/no.png").write_bytes(b"no picture")
+    (lab / "basophil").mkdir()
+    out = tmp_path / "new" / "model"
+    assert cli.main(["tune", str(lab), "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    for name in CELL_TYPES:
+        assert f"\n{name:<14}{EACH:>7}" in said.out
+    told = json.loads((out / "classifier.json").read_text())["trained"]["tuned"]
+    assert told["cells"] == dict.fromkeys(CELL_TYPES, EACH)
+    assert f"{told['before']:.3f} -> {told['after']:.3f}, each answered as the others say" in said.out
+    assert f"--model {out}" in said.out
+    for line in ("1 picture is a copy", "empty.png: no white cell found", "no.png: not a picture", "basophil/"):
+        assert line in said.err, line
+
+
+def broken(cells: Path, lab: Path, how: str) -> None:
+    """A lab's folder with something wrong."""
+    if how == "missing":
+        return
+    shutil.copytree(cells, lab)
+    if how == "flat":
+        for name in CELL_TYPES:
+            (lab / name).rename(lab / f"{name}s")
+    elif how == "few":
+        for number in range(2):
+            (lab / "monocyte" / f"{number}.png").unlink()
+    elif how == "none":
+        shutil.rmtree(lab / "eosinophil")
+    else:
+        shutil.copy(lab / "monocyte/0.png", lab / "neutrophil/twin.png")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("missing", "there is no such folder; wanted is a folder for each type: eosinophil/, lymphocyte/"),
+        ("flat", "has no folder of a type; wanted is a folder for each type: eosinophil/"),
+        (
+            "few",
+            "too few cells of monocyte: at least 3 of each type are needed (eosinophil 4, lymphocyte 4, monocyte 2",
+        ),
+        ("none", "too few cells of eosinophil: at least 3 of each type are needed (eosinophil 0"),
+        ("two", "the same picture is given two types: monocyte/0.png is neutrophil/twin.png"),
+    ],
+)
+def test_cells_that_nothing_can_be_learned_from_are_refused(cells, tmp_path, capsys, how, said):
+    broken(cells, tmp_path / "lab", how)
+    assert cli.main(["tune", str(tmp_path / "lab"), "--out", str(tmp_path / "model")]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
+def test_what_is_no_checkpoint_is_not_replaced(cells, tmp_path, capsys):
+    (tmp_path / "letter.txt").write_text("dear")
+    assert cli.main(["tune", str(cells), "--out", str(tmp_path)]) == 2
+    assert "holds something that is no checkpoint" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_from_python_wrong_calls_are_named(cells):
+    classifier = Classifier.from_pretrained()
+    framed = [classifier.principal(file) for file in sorted(cells.rglob("*.png"))]
+    assert all(isinstance(cell, Framed) for cell in framed)
+    labels = [name for name in CELL_TYPES for _ in range(EACH)]
+    with pytest.raises(ValueError, match="unknown cell type 'basophil': valid are eosinophil"):
+        tuning.tuning(classifier, framed, [*labels[:-1], "basophil"])
+    with pytest.raises(ValueError, match="16 cells need as many labels, not 15"):
+        tuning.tuning(classifier, framed, labels[:-1])
+    with pytest.raises(TuneError, match="too few cells of neutrophil"):
+        tuning.tuning(classifier, framed[:14], labels[:14])
+
+
+@pytest.mark.parametrize(("offsets", "said"), [([1.0], "a number for each of eosinophil"), (["a"] * 4, "of numbers")])
+def test_offsets_that_are_none_are_refused(tmp_path, offsets, said):
+    shutil.copytree(EMBEDDED, tmp_path / "model")
+    spec = tmp_path / "model" / "classifier.json"
+    spec.write_text(json.dumps(json.loads(spec.read_text()) | {"offsets": offsets}))
+    with pytest.raises(CheckpointError, match=said):
+        Classifier.from_pretrained(tmp_path / "model")
+
+
+def test_offsets_move_unfamiliarity_only_by_what_the_types_share():
+    """Their mean is 0: a lab's leaning is none towards or away from "none of the four"."""
+    classifier = Classifier.from_pretrained()
+    spec = replace(classifier.spec, offsets=(0.5, -0.5, 0.0, 0.0))
+    logits = np.array([[0.0, 0.0, 0.0, 0.0, 1.0]])
+    moved = classifier.weighed(logits, [Framed(np.zeros((72, 72, 3), np.uint8), None, True, 1.0)], spec)
+    assert moved.tolist() == [[0.5, -0.5, 0.0, 0.0, 1.0]]
