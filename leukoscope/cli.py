@@ -148,13 +148,14 @@ an argument or the model cannot be used, 130 if interrupted. Not a medical devic
         description="Learn from a few cells of your lab, named by you, how far the model leans towards each type "
         "there, and write a model that takes it back. At least 3 cells of each type, better 10 or more, of several "
         "patients. The network stays as it is; python -m training.finetune learns more, from more cells, in minutes.",
-        epilog="CELLS holds a folder for each type: eosinophil/, lymphocyte/, monocyte/, neutrophil/. "
-        "Of each picture the most prominent cell counts. Exit status 0, or 2 with a line on standard error. "
+        epilog="CELLS is a folder that holds one for each type, eosinophil/, lymphocyte/, monocyte/ and neutrophil/, "
+        "of whose pictures the most prominent cell counts; or the CSV of a count, of which the cells count that a "
+        "person decided on. Exit status 0, or 2 with a line on standard error. "
         "Not a medical device: for teaching and research.",
     )
-    tune.add_argument("cells", metavar="CELLS", help="your cells, a folder for each type")
+    tune.add_argument("cells", nargs="+", metavar="CELLS", help="your cells: folders, or CSV files of counts")
     tune.add_argument("--out", metavar="DIR", required=True, help="checkpoint folder to write: new, or an older one")
-    tune.add_argument("--lab", metavar="TEXT", help="what your lab is called; default: the name of the folder")
+    tune.add_argument("--lab", metavar="TEXT", help="what your lab is called; default: the name of the first CELLS")
     _add_model(tune)
     tune.set_defaults(run=_tune)
 

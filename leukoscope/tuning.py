@@ -32,10 +32,12 @@ from leukoscope.model.checkpoint import (
     write_json,
     write_spec,
 )
+from leukoscope.model.prediction import Prediction
 
 LEAST = 3  # cells of each type
 GOOD = 10  # of each, from which on a few odd cells do not matter
 LEANING = 0.7  # standard deviation of offsets between labs, about: what an offset is without a cell that tells
+NEVER = 1e-30  # a probability is no lower, so that it has a logarithm
 STEPS, NEAR = 100, 1e-6  # of Newton's method at most, and how near is near enough
 FOLDS = 20  # at most, in which cells are answered as the others say
 
@@ -60,13 +62,13 @@ class Tuning:
     after: float
 
 
-def tuning(classifier: Classifier, framed: Sequence[Framed], labels: Sequence[str]) -> Tuning:
-    """Learn offsets from cells whose types are known. A model that has offsets is looked at without them.
+def tuning(logits: np.ndarray, labels: Sequence[str], temperature: float) -> Tuning:
+    """Learn offsets from cells whose types are known.
 
     Args:
-        classifier: the model.
-        framed: the cells, each as of `Classifier.principal`.
-        labels: the type of each, of `CELL_TYPES`.
+        logits: of the four types, float (N, 4), as `logits_of_cells` or `logits_of_predictions` gives them.
+        labels: the type of each cell, of `CELL_TYPES`.
+        temperature: of the model.
 
     Raises:
         TuneError: if there are fewer than `LEAST` of a type.
@@ -74,27 +76,43 @@ def tuning(classifier: Classifier, framed: Sequence[Framed], labels: Sequence[st
     """
     if strangers := set(labels) - set(CELL_TYPES):
         raise ValueError(f"unknown cell type {min(strangers)!r}: valid are {', '.join(CELL_TYPES)}")
-    if len(labels) != len(framed):
-        raise ValueError(f"{len(framed)} cells need as many labels, not {len(labels)}")
+    if len(labels) != len(logits):
+        raise ValueError(f"{len(logits)} cells need as many labels, not {len(labels)}")
     cells = {name: list(labels).count(name) for name in CELL_TYPES}
     if few := [name for name, count in cells.items() if count < LEAST]:
         of_each = ", ".join(f"{name} {count}" for name, count in cells.items())
         raise TuneError(f"too few cells of {', '.join(few)}: at least {LEAST} of each type are needed ({of_each})")
-    plain = replace(classifier.spec, offsets=())
-    crops = np.stack([cell.crop for cell in framed])
-    logits = classifier.weighed(classifier.logits(crops), framed, plain)[:, : len(CELL_TYPES)]
     types = np.array([CELL_TYPES.index(label) for label in labels])
     answers = np.empty(len(types), int)
     for fold in folds_of(types):
         others = ~np.isin(np.arange(len(types)), fold)
-        offsets = fit_offsets(logits[others], types[others], plain.temperature)
+        offsets = fit_offsets(logits[others], types[others], temperature)
         answers[fold] = (logits[fold] + offsets).argmax(axis=1)
     return Tuning(
-        tuple(round(float(offset), 3) for offset in fit_offsets(logits, types, plain.temperature)),
+        tuple(round(float(offset), 3) for offset in fit_offsets(logits, types, temperature)),
         cells,
         balanced_accuracy(logits.argmax(axis=1), types),
         balanced_accuracy(answers, types),
     )
+
+
+def logits_of_cells(classifier: Classifier, framed: Sequence[Framed]) -> np.ndarray:
+    """Of cells that were framed, float64 (N, 4): those of the types, as if the model had no offsets."""
+    if not framed:
+        return np.empty((0, len(CELL_TYPES)))
+    logits = classifier.logits(np.stack([cell.crop for cell in framed]))
+    return classifier.weighed(logits, framed, replace(classifier.spec, offsets=()))[:, : len(CELL_TYPES)]
+
+
+def logits_of_predictions(classifier: Classifier, predictions: Sequence[Prediction]) -> np.ndarray:
+    """The same of cells that this model answered.
+
+    What all types of a cell have in common is missing: probabilities do not tell it, and offsets do not need it.
+    """
+    shares = np.array([[p.probabilities[name] for name in CELL_TYPES] for p in predictions])
+    weighed = np.log(shares.reshape(-1, len(CELL_TYPES)).clip(NEVER)) * classifier.spec.temperature
+    logits: np.ndarray = weighed - np.array(classifier.spec.offsets or 0.0)
+    return logits
 
 
 def fit_offsets(logits: np.ndarray, types: np.ndarray, temperature: float) -> np.ndarray:

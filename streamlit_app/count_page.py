@@ -232,7 +232,14 @@ def _downloads(classifier: Classifier, count: RunningCount) -> None:
     csv, pdf, _ = st.columns([1, 1, 3])
     with csv:
         st.download_button(
-            "Download CSV", differential.csv_bytes, "differential.csv", "text/csv", key="csv", on_click="ignore"
+            "Download CSV",
+            differential.csv_bytes,
+            "differential.csv",
+            "text/csv",
+            key="csv",
+            on_click="ignore",
+            help="Cells that you decided on can fit the model to your lab: "
+            "`leukoscope tune differential.csv --out my-model`",
         )
     with pdf:
         st.download_button("Download PDF", page, "differential.pdf", "application/pdf", key="pdf", on_click="ignore")

@@ -67,7 +67,18 @@ def test_folders_use_only_what_they_may(folder):
 # that lie in no folder each is a floor of its own.
 FLOORS = {
     "leukoscope": [
-        *("errors", "files", "biology", "drawn", "pictures.formats", "pictures", "smear", "model", "classifier"),
+        *(
+            "errors",
+            "files",
+            "biology",
+            "drawn",
+            "pictures.formats",
+            "pictures",
+            "smear",
+            "model",
+            "classifier",
+            "tuning",
+        ),
         *("counting", "showing", "scanning", "cluster", "slides", "commands", "cli"),
     ],
     "training": [

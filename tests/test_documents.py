@@ -196,6 +196,10 @@ def desk(tmp_path_factory) -> Path:
     for name in ("cell.png", "other.jpg", "smear/1.png", "smear/2.png"):
         Image.fromarray(draw_photo(["neutrophil", "monocyte"], seed=1, width=640)[0]).save(folder / name)
     shutil.copytree(EMBEDDED, folder / "my-checkpoint")
+    for place, name in enumerate(CELL_TYPES):
+        (folder / "my-cells" / name).mkdir(parents=True)
+        for seed in range(4 * place, 4 * place + 4):
+            Image.fromarray(draw_photo([name], seed=seed)[0]).save(folder / "my-cells" / name / f"{seed}.png")
     return folder
 
 

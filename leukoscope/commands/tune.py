@@ -1,4 +1,4 @@
-"""leukoscope tune: a model and a few named cells of a lab -> the model as it should answer there."""
+"""leukoscope tune: a model and a few cells of a lab, named by a person -> the model as it should answer there."""
 
 from __future__ import annotations
 
@@ -7,15 +7,30 @@ import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.classifier import Classifier, Framed
 from leukoscope.commands.shared import BAD_INPUT, complain, load
+from leukoscope.counting.differential import Differential
 from leukoscope.errors import ImageError, LeukoscopeError, visible
 from leukoscope.scanning.classes import class_files, named_twice
 from leukoscope.scanning.photos import read_photos
-from leukoscope.tuning import GOOD, TuneError, Tuning, tuning, write_tuned
+from leukoscope.showing.about import model_identity
+from leukoscope.tuning import (
+    GOOD,
+    TuneError,
+    Tuning,
+    logits_of_cells,
+    logits_of_predictions,
+    tuning,
+    write_tuned,
+)
 
-LAYOUT = f"a folder for each type: {', '.join(f'{name}/' for name in CELL_TYPES)}"
+WANTED = (
+    f"a folder that holds one for each type ({', '.join(f'{name}/' for name in CELL_TYPES)}), or the CSV of a count in "
+    "which a person decided on cells"
+)
 
 
 def tune(args: argparse.Namespace) -> int:
@@ -24,17 +39,19 @@ def tune(args: argparse.Namespace) -> int:
     Returns:
         0, or 2 if the cells, the model or the folder to write cannot be used.
     """
-    folder, out = Path(args.cells), Path(args.out)
-    if not folder.is_dir():
-        return complain(f"{visible(args.cells)}: there is no such folder; wanted is {LAYOUT}")
+    if missing := [name for name in args.cells if not Path(name).exists()]:
+        return complain(f"{visible(missing[0])}: there is no such folder or file; wanted is {WANTED}")
     classifier = load(args.model)
     if classifier is None:
         return BAD_INPUT
-    lab = args.lab or folder.resolve().name
     try:
-        framed, labels = named_cells(classifier, folder)
-        found = tuning(classifier, framed, labels)
-        write_tuned(classifier, found, lab, out)
+        logits, labels = [], []
+        for path in map(Path, args.cells):
+            of_cells, their_labels = cells_of_folder(classifier, path) if path.is_dir() else decided(classifier, path)
+            logits.append(of_cells)
+            labels += their_labels
+        found = tuning(np.concatenate(logits), labels, classifier.spec.temperature)
+        write_tuned(classifier, found, args.lab or Path(args.cells[0]).resolve().stem, Path(args.out))
     except LeukoscopeError as error:
         return complain(error)
     except OSError as error:
@@ -47,8 +64,34 @@ def tune(args: argparse.Namespace) -> int:
     return 0
 
 
-def named_cells(classifier: Classifier, folder: Path) -> tuple[list[Framed], list[str]]:
-    """The most prominent cell of each picture, and its type.
+def decided(classifier: Classifier, file: Path) -> tuple[np.ndarray, list[str]]:
+    """Logits (N, 4) and types of the cells of a count that a person called one of the four types.
+
+    Args:
+        classifier: the model that answered.
+        file: CSV of a count.
+
+    Raises:
+        DifferentialError: if it is none.
+        TuneError: if another model answered.
+    """
+    count = Differential.read_csv(file)
+    ours = model_identity(classifier)
+    if others := {origin.model for origin in count.origins.values()} - {ours}:
+        raise TuneError(
+            f"{file} holds the answers of another model, {visible(min(others))}, and this is {ours}: name it by --model"
+        )
+    if not count.origins:
+        print(f"leukoscope: {file} does not say which model answered: it is taken for this one", file=sys.stderr)
+    told = [(cell.prediction, cell.corrected) for cell in count.cells if cell.corrected in CELL_TYPES]
+    if not told:
+        print(f"leukoscope: in {file} nobody decided on a cell", file=sys.stderr)
+    logits = logits_of_predictions(classifier, [prediction for prediction, _ in told])
+    return logits, [str(label) for _, label in told]
+
+
+def cells_of_folder(classifier: Classifier, folder: Path) -> tuple[np.ndarray, list[str]]:
+    """Logits (N, 4) and types of the most prominent cell of each picture.
 
     What cannot be used is said on standard error; pictures of the same bytes count once.
 
@@ -64,20 +107,25 @@ def named_cells(classifier: Classifier, folder: Path) -> tuple[list[Framed], lis
     notes: list[str] = []
     by_type = class_files(folder, CELL_TYPES, notes)
     if not by_type:
-        raise TuneError(f"{folder} has no folder of a type; wanted is {LAYOUT}")
-    framed, labels, copies = [], [], 0
+        raise TuneError(f"{folder} has no folder of a type; wanted is {WANTED}")
+    framed: list[Framed] = []
+    labels: list[str] = []
+    copies = 0
     first: dict[str, tuple[str, Path]] = {}  # of each digest
     files = [(name, file) for name in CELL_TYPES for file in by_type.get(name, [])]
     photos = tqdm(read_photos(file for _, file in files), "cells", len(files), leave=False, disable=None)
     for (name, file), photo in zip(files, photos, strict=True):
-        label, twin = first.setdefault(photo.digest, (name, file)) if photo.digest else (name, file)
+        if isinstance(photo.content, str):
+            notes.append(f"{visible(str(file))}: {photo.content}")
+            continue
+        label, twin = first.setdefault(photo.digest, (name, file))
         if label != name:
             raise TuneError(named_twice([(str(twin), str(file))]))
         if twin != file:
             copies += 1
             continue
         try:
-            cell = classifier.principal(photo.content if isinstance(photo.content, bytes) else file)
+            cell = classifier.principal(photo.content)
         except ImageError as error:
             notes.append(f"{visible(str(file))}: {error}")
             continue
@@ -90,7 +138,7 @@ def named_cells(classifier: Classifier, folder: Path) -> tuple[list[Framed], lis
         notes.append(f"{copies:,} {'picture is a copy' if copies == 1 else 'pictures are copies'} and counted once")
     for note in notes:
         print(f"leukoscope: {note}", file=sys.stderr)
-    return framed, labels
+    return logits_of_cells(classifier, framed), labels
 
 
 def said(found: Tuning) -> list[str]:

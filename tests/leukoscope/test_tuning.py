@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukoscope import CELL_TYPES, Classifier, cli, tuning
+from leukoscope import CELL_TYPES, Classifier, Differential, cli, tuning
 from leukoscope.classifier import Framed
+from leukoscope.counting.counted import NOT_COUNTED, Origin
 from leukoscope.drawn.synthetic import Stain, draw_photo
 from leukoscope.errors import CheckpointError
 from leukoscope.model.calibration import probabilities
+from leukoscope.model.checkpoint import read_spec
 from leukoscope.model.hub import EMBEDDED
 from leukoscope.showing import about
 from leukoscope.showing.explain import heatmap
@@ -159,8 +161,11 @@ def broken(cells: Path, lab: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("missing", "there is no such folder; wanted is a folder for each type: eosinophil/, lymphocyte/"),
-        ("flat", "has no folder of a type; wanted is a folder for each type: eosinophil/"),
+        (
+            "missing",
+            "there is no such folder or file; wanted is a folder that holds one for each type (eosinophil/",
+        ),
+        ("flat", "has no folder of a type; wanted is a folder that holds one for each type (eosinophil/"),
         (
             "few",
             "too few cells of monocyte: at least 3 of each type are needed (eosinophil 4, lymphocyte 4, monocyte 2",
@@ -183,17 +188,62 @@ def test_what_is_no_checkpoint_is_not_replaced(cells, tmp_path, capsys):
     assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]
 
 
-def test_from_python_wrong_calls_are_named(cells):
-    classifier = Classifier.from_pretrained()
-    framed = [classifier.principal(file) for file in sorted(cells.rglob("*.png"))]
-    assert all(isinstance(cell, Framed) for cell in framed)
-    labels = [name for name in CELL_TYPES for _ in range(EACH)]
+def test_from_python_wrong_calls_are_named():
+    logits, types = leaning(4, [0.0] * 4)
+    labels = [CELL_TYPES[t] for t in types]
     with pytest.raises(ValueError, match="unknown cell type 'basophil': valid are eosinophil"):
-        tuning.tuning(classifier, framed, [*labels[:-1], "basophil"])
+        tuning.tuning(logits, [*labels[:-1], "basophil"], 1.0)
     with pytest.raises(ValueError, match="16 cells need as many labels, not 15"):
-        tuning.tuning(classifier, framed, labels[:-1])
+        tuning.tuning(logits, labels[:-1], 1.0)
     with pytest.raises(TuneError, match="too few cells of neutrophil"):
-        tuning.tuning(classifier, framed[:14], labels[:14])
+        tuning.tuning(logits[:14], labels[:14], 1.0)
+
+
+def decided_count(model: Path | None, cells: Path, origin: bool = True) -> Differential:
+    """A count of the cells' pictures in which a person decided on all, and on one that it is none of the four."""
+    classifier, count = Classifier.from_pretrained(model), Differential()
+    for number, file in enumerate(sorted(cells.rglob("*.png"))):
+        told = Origin(about.model_identity(classifier), f"{number:064x}") if origin else None
+        count = count.add(str(file), classifier.scan(file)[:1], told)
+        count = count.reclassify(str(file), 1, NOT_COUNTED if number == 0 else file.parent.name)
+    return count
+
+
+def test_what_a_person_decided_in_a_count_says_the_same_as_the_pictures(cells, tuned, tmp_path, capsys):
+    others = tmp_path / "others"
+    shutil.copytree(cells, others)
+    min(others.rglob("*.png")).unlink()
+    assert cli.main(["tune", str(others), "--out", str(tmp_path / "by-pictures")]) == 0
+    wanted = read_spec(tmp_path / "by-pictures").offsets
+    for name, model in (("plain", None), ("tuned", tuned)):
+        file = tmp_path / f"{name}.csv"
+        decided_count(model, cells).write_csv(file)
+        model_words = ["--model", str(model)] if model else []
+        assert cli.main(["tune", str(file), "--out", str(tmp_path / name), *model_words]) == 0
+        np.testing.assert_allclose(read_spec(tmp_path / name).offsets, wanted, atol=2e-3)
+        assert read_spec(tmp_path / name).trained["tuned"]["lab"] == name
+    both = [str(tmp_path / "plain.csv"), str(others)]
+    assert cli.main(["tune", *both, "--out", str(tmp_path / "both")]) == 0
+    assert read_spec(tmp_path / "both").trained["tuned"]["cells"]["monocyte"] == 2 * EACH
+    capsys.readouterr()
+    assert cli.main(["tune", str(tmp_path / "tuned.csv"), "--out", str(tmp_path / "no")]) == 2
+    assert "tuned.csv holds the answers of another model, default " in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_count_that_says_too_little_is_told(cells, tmp_path, capsys):
+    file = tmp_path / "count.csv"
+    decided_count(None, cells, origin=False).write_csv(file)
+    assert cli.main(["tune", str(file), "--out", str(tmp_path / "model")]) == 0
+    assert "does not say which model answered: it is taken for this one" in capsys.readouterr().err
+    Differential().write_csv(file)
+    assert cli.main(["tune", str(file), "--out", str(tmp_path / "other")]) == 2
+    said = capsys.readouterr().err
+    assert f"in {file} nobody decided on a cell" in said
+    assert "too few cells of eosinophil, lymphocyte, monocyte, neutrophil" in said
+    file.write_text("no,count\n1,2\n")
+    assert cli.main(["tune", str(file), "--out", str(tmp_path / "other")]) == 2
+    assert "count.csv" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("offsets", "said"), [([1.0], "a number for each of eosinophil"), (["a"] * 4, "of numbers")])

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukoscope import CELL_TYPES, Differential, Prediction
+from leukoscope import CELL_TYPES, Classifier, Differential, Prediction
 from leukoscope.biology.attributes import VALUES, Attribute
 from leukoscope.counting.counted import NOT_COUNTED
 from leukoscope.counting.limits import clopper_pearson
@@ -22,8 +22,10 @@ from leukoscope.drawn.synthetic import draw_photo
 from leukoscope.errors import ImageError
 from leukoscope.pictures.images import read_image
 from leukoscope.showing import charts, draw, wording
+from leukoscope.tuning import Tuning, write_tuned
 from tests.static_page.conftest import Site, Visit
 from training.publishing.page_texts import unstyled
+from training.publishing.static_page import stage_static_page
 
 PICTURES, AT_ONCE = 200, 20
 
@@ -110,6 +112,26 @@ def test_two_hundred_pictures_have_the_same_answers(engine, classifier):
     assert len(pictures) == PICTURES
     assert min(verdicts["confident"], verdicts["review"]) > 5, verdicts
     assert same >= 0.995 * all_answers, f"{same} of {all_answers}"
+
+
+def test_a_model_that_is_tuned_to_a_lab_answers_so_here_too(browser, classifier, tmp_path):
+    offsets = (1.0, -0.5, 0.25, -0.75)
+    write_tuned(classifier, Tuning(offsets, dict.fromkeys(CELL_TYPES, 5), 0.8, 0.9), "lab", tmp_path / "model")
+    stage_static_page(tmp_path / "page", tmp_path / "model")
+    names = [f"{number}.png" for number in range(5)]
+    for name, image in zip(names, drawn(5), strict=True):
+        (tmp_path / "page" / name).write_bytes(draw.png(image))
+    serving = Site(tmp_path / "page")
+    seen = Visit(browser, serving.url)
+    tuned, moved = Classifier.from_pretrained(tmp_path / "model"), []
+    for name, answer in zip(names, seen.scan_all(names), strict=True):
+        file = tmp_path / "page" / name
+        same_cells(ours := tuned.scan(file), answer["predictions"], name)
+        moved += [a.confidence - b.confidence for a, b in zip(ours, classifier.scan(file), strict=True)]
+    seen.context.close()
+    serving.stop()
+    assert len(moved) >= 5
+    assert max(map(abs, moved)) > 5 * NEARLY
 
 
 def test_pixels_are_pillows(engine):

@@ -26,7 +26,7 @@ from training.scoring.thresholds import (
     of_the_recipe,
     read_verdicts,
 )
-from training.studies import verdicts
+from training.studies import own_lab, verdicts
 
 SIZES = {"mean": [0.6, 0.3, 0.7, 0.5], "spread": [0.1, 0.1, 0.1, 0.1], "weight": 0.5}
 
@@ -253,3 +253,47 @@ def test_trials_that_were_not_run_are_named(tmp_path):
     assert refused.returncode == 2
     assert f"{tmp_path} lacks without-barcelona, without-bccd" in refused.stderr
     assert "python -m training.studies.compare --variants default --trials without-barcelona" in refused.stderr
+
+
+def leaning_lab(seed: int, lean: float) -> Answered:
+    """Answers of a model that leans towards the last type."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(4), 50)
+    logits = 3 * np.eye(4)[labels] + rng.normal(0, 1.5, (200, 4)) + [0, 0, 0, lean]
+    return Answered(logits, labels, scores=np.ones(200))
+
+
+def test_tuning_is_scored_on_cells_that_it_was_not_learned_from():
+    others = fit({"a": leaning_lab(1, 0.0), "b": leaning_lab(2, 0.0)})
+    rows = own_lab.tuned(leaning_lab(3, 3.0), others, seed=0)
+    assert list(rows) == ["n", "untuned", *map(str, own_lab.TRIED)]
+    right = [rows[name]["balanced_accuracy"] for name in list(rows)[1:]]
+    assert right == sorted(right), "more cells bring more"
+    assert right[-1] > right[0] + 0.1
+    for name in list(rows)[2:]:
+        assert rows[name]["lowest"] <= rows[name]["balanced_accuracy"] <= 1
+        assert 0 < rows[name]["confident"]["share"] < 1
+    few = replace(leaning_lab(3, 3.0), labels=np.where(np.arange(200) < 38, 1, leaning_lab(3, 3.0).labels))
+    assert list(own_lab.tuned(few, others, seed=0)) == ["n", "untuned", "3", "5"], "12 of a type are left"
+    noise = replace(leaning_lab(3, 3.0), labels=np.random.default_rng(0).permutation(np.repeat(np.arange(4), 50)))
+    untold = own_lab.tuned(noise, others, seed=0)
+    assert max(untold[name]["balanced_accuracy"] for name in list(untold)[1:]) < 0.35, "nothing can be learned"
+
+
+def test_the_command_tunes_every_lab_by_a_model_that_never_saw_it(smoke_checkpoint, tmp_path, monkeypatch):
+    for trial in ("without-a", "without-b"):
+        shutil.copytree(smoke_checkpoint, tmp_path / "runs" / f"default-{trial}-checkpoint")
+    monkeypatch.setattr(verdicts, "UNSEEN", {"without-a": "a", "without-b": "b"})
+    monkeypatch.setattr(own_lab, "TUNED_FILE", tmp_path / "tuned.json")
+    monkeypatch.setattr(own_lab, "SCORED_ONLY", ("synthetic",))
+    halves = {"without-a": range(0, 80, 2), "without-b": range(1, 80, 2)}
+    monkeypatch.setattr(own_lab, "held_out", lambda trial, config, examples: examples.select(halves[trial]))
+    done = run_here("training.studies.own_lab", "--tune", "--runs", tmp_path / "runs", "--data", "synthetic:80")
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "tuned.json").read_text())
+    assert written["draws"] == own_lab.DRAWS
+    assert list(written["labs"]) == ["a", "synthetic, without a", "b", "synthetic, without b"]
+    for lab, row in written["labs"].items():
+        assert row["n"] <= (80 if "synthetic" in lab else 40)
+        assert "untuned" in row
+        assert f"{lab:<28}" in done.stdout

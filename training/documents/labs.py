@@ -168,3 +168,36 @@ def own_lab() -> Lines:
         kept = (f"{what}: {old['before']:.3f} to {old['after']:.3f}" for what, old in values["old_labs"].items())
         numbers = f"{new['n']:,}", f"{new['before']:.3f}", f"{new['after']:.3f}"
         yield row(IN_SHORT[values["lab"]], *numbers, "; ".join(kept))
+
+
+def tuned() -> Lines:
+    """What offsets learned from a few cells of a new lab bring."""
+    models: dict[str, list[dict[str, Any]]] = {}
+    for name, values in read_json(RESULTS / "tuned.json")["labs"].items():
+        models.setdefault(name.partition(",")[0], []).append(values)  # "lab, without another": one by each model
+    each = ("untuned", "3", "5", "10", "20")
+    columns = (f"{count} of each" for count in each[1:])
+    yield from head("new lab", "its cells", "as it is", *columns, "`confident`, and right: as it is", "with 10 of each")
+    for lab, scored in models.items():
+        by = f", by {len(scored)} models" if len(scored) > 1 else ""
+        right = (_right([values[count] for values in scored if count in values]) for count in each)
+        marked = (_marked([values[count] for values in scored if count in values]) for count in ("untuned", "10"))
+        yield row(f"{IN_SHORT[lab]}{by}", f"{scored[0]['n']:,}", *right, *marked)
+
+
+def _right(rows: list[dict[str, Any]]) -> str:
+    """The mean of balanced accuracies, and the lowest that was drawn; nothing where there are none."""
+    if not rows:
+        return ""
+    mean = sum(values["balanced_accuracy"] for values in rows) / len(rows)
+    lowest = min(values["lowest"] for values in rows)
+    return f"{mean:.3f} ({lowest:.3f})" if lowest < mean else f"{mean:.3f}"
+
+
+def _marked(rows: list[dict[str, Any]]) -> str:
+    """The share of confident answers, and of these right; nothing where there are none."""
+    if not rows:
+        return ""
+    shares = [values["confident"]["share"] for values in rows]
+    hits = sum(values["confident"]["share"] * values["confident"]["accuracy"] for values in rows)
+    return f"{percent(sum(shares) / len(rows))}, {percent(hits / max(sum(shares), 1e-9))}"

@@ -37,7 +37,7 @@ TABLES: dict[str, dict[str, Callable[[], Lines]]] = {
         "overlays": cells.overlays,
     },
     "docs/attributes.md": {"attributes": cells.attributes, "by-eye": cells.by_eye},
-    "docs/training.md": {"own-lab": labs.own_lab},
+    "docs/training.md": {"own-lab": labs.own_lab, "tuned": labs.tuned},
 }
 
 
