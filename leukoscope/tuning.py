@@ -21,7 +21,8 @@ import numpy as np
 
 from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.classifier import Classifier, Framed
-from leukoscope.errors import LeukoscopeError
+from leukoscope.errors import CheckpointError, LeukoscopeError
+from leukoscope.model.ahead import BATCH
 from leukoscope.model.calibration import probabilities
 from leukoscope.model.checkpoint import (
     FORMAT_VERSION,
@@ -39,7 +40,8 @@ GOOD = 10  # of each, from which on a few odd cells do not matter
 LEANING = 0.7  # standard deviation of offsets between labs, about: what an offset is without a cell that tells
 NEVER = 1e-30  # a probability is no lower, so that it has a logarithm
 STEPS, NEAR = 100, 1e-6  # of Newton's method at most, and how near is near enough
-FOLDS = 20  # at most, in which cells are answered as the others say
+PARTS = 20  # at most, in which cells are answered as the others say
+MOST_WEIGHT = 2  # of a cell, so that no three of them outweigh hundreds of others
 
 
 class TuneError(LeukoscopeError):
@@ -52,8 +54,8 @@ class Tuning:
 
     offsets: added to the logits of the types, in the order of `CELL_TYPES`; their mean is 0.
     cells: how many of each type were learned from.
-    before: balanced accuracy of the model without offsets on these cells, 0-1.
-    after: the same with offsets, each cell answered with those that the others gave.
+    before: balanced accuracy of the model as it was on these cells, 0-1.
+    after: the same with offsets, each cell answered with those that the cells of other photos gave.
     """
 
     offsets: tuple[float, ...]
@@ -62,13 +64,14 @@ class Tuning:
     after: float
 
 
-def tuning(logits: np.ndarray, labels: Sequence[str], temperature: float) -> Tuning:
-    """Learn offsets from cells whose types are known.
+def tuning(classifier: Classifier, logits: np.ndarray, labels: Sequence[str], photos: Sequence[object]) -> Tuning:
+    """Learn offsets from cells whose types are known. A model that has offsets gets these in their place.
 
     Args:
+        classifier: the model.
         logits: of the four types, float (N, 4), as `logits_of_cells` or `logits_of_predictions` gives them.
         labels: the type of each cell, of `CELL_TYPES`.
-        temperature: of the model.
+        photos: what tells which cells are of one photo, of each cell.
 
     Raises:
         TuneError: if there are fewer than `LEAST` of a type.
@@ -83,25 +86,29 @@ def tuning(logits: np.ndarray, labels: Sequence[str], temperature: float) -> Tun
         of_each = ", ".join(f"{name} {count}" for name, count in cells.items())
         raise TuneError(f"too few cells of {', '.join(few)}: at least {LEAST} of each type are needed ({of_each})")
     types = np.array([CELL_TYPES.index(label) for label in labels])
-    answers = np.empty(len(types), int)
-    for fold in folds_of(types):
-        others = ~np.isin(np.arange(len(types)), fold)
-        offsets = fit_offsets(logits[others], types[others], temperature)
-        answers[fold] = (logits[fold] + offsets).argmax(axis=1)
+    temperature, answers = classifier.spec.temperature, np.empty(len(types), int)
+    parts = parts_of(types, photos)
+    for part in range(parts.max() + 1):
+        offsets = fit_offsets(logits[parts != part], types[parts != part], temperature)
+        answers[parts == part] = (logits[parts == part] + offsets).argmax(axis=1)
+    now = logits + np.array(classifier.spec.offsets or 0.0)
     return Tuning(
         tuple(round(float(offset), 3) for offset in fit_offsets(logits, types, temperature)),
         cells,
-        balanced_accuracy(logits.argmax(axis=1), types),
+        balanced_accuracy(now.argmax(axis=1), types),
         balanced_accuracy(answers, types),
     )
 
 
 def logits_of_cells(classifier: Classifier, framed: Sequence[Framed]) -> np.ndarray:
     """Of cells that were framed, float64 (N, 4): those of the types, as if the model had no offsets."""
-    if not framed:
-        return np.empty((0, len(CELL_TYPES)))
-    logits = classifier.logits(np.stack([cell.crop for cell in framed]))
-    return classifier.weighed(logits, framed, replace(classifier.spec, offsets=()))[:, : len(CELL_TYPES)]
+    plain = replace(classifier.spec, offsets=())
+    logits = [np.empty((0, len(CELL_TYPES)))]
+    for start in range(0, len(framed), BATCH):
+        batch = framed[start : start + BATCH]
+        given = classifier.logits(np.stack([cell.crop for cell in batch]))
+        logits.append(classifier.weighed(given, batch, plain)[:, : len(CELL_TYPES)])
+    return np.concatenate(logits)
 
 
 def logits_of_predictions(classifier: Classifier, predictions: Sequence[Prediction]) -> np.ndarray:
@@ -122,19 +129,23 @@ def fit_offsets(logits: np.ndarray, types: np.ndarray, temperature: float) -> np
 
     Args:
         logits: of the four types, float (N, 4).
-        types: the right ones, int (N,); each is there.
+        types: the right ones, int (N,). Of one that is not among them nothing is learned.
         temperature: divides the logits before the softmax.
 
     Returns:
         float64 (4,), with the mean 0.
     """
     counts = np.bincount(types, minlength=len(CELL_TYPES))
+    there = counts > 0
+    if not there.any():
+        return np.zeros(len(CELL_TYPES))
     # A smear has many cells of one type and few of another, which is no reason to lean towards the former. The
     # harmonic mean: what is known of the difference between two types hangs on the one that has fewer cells.
-    weights = (len(counts) / (1 / counts).sum() / counts)[types][:, None]
+    total = min(there.sum() / (1 / counts[there]).sum(), MOST_WEIGHT * counts[there].min())
+    weights = (total / np.maximum(counts, 1))[types][:, None]
     true, offsets = np.eye(len(CELL_TYPES))[types], np.zeros(len(CELL_TYPES))
     for _ in range(STEPS):
-        shares = probabilities(logits + offsets, temperature)
+        shares = probabilities(np.where(there, logits + offsets, -np.inf), temperature)
         gradient = (weights * (shares - true)).sum(axis=0) / temperature + offsets / LEANING**2
         spread = np.diag((weights * shares).sum(axis=0)) - (weights * shares).T @ shares
         step = np.linalg.solve(spread / temperature**2 + np.eye(len(CELL_TYPES)) / LEANING**2, gradient)
@@ -145,11 +156,16 @@ def fit_offsets(logits: np.ndarray, types: np.ndarray, temperature: float) -> np
     return centred
 
 
-def folds_of(types: np.ndarray) -> list[np.ndarray]:
-    """Places (N,) in parts, the cells of each type spread over them so that no part holds all of a type."""
-    parts = min(FOLDS, len(types))
+def parts_of(types: np.ndarray, photos: Sequence[object]) -> np.ndarray:
+    """Which part each cell is in, int (N,): cells of a photo in the same, those of a type spread over `PARTS` at most.
+
+    Args:
+        types: of the cells, int (N,).
+        photos: what tells which cells are of one photo, of each cell.
+    """
     order = np.argsort(types, kind="stable")
-    return [order[part::parts] for part in range(parts)]
+    place = {photo: i for i, photo in enumerate(dict.fromkeys(photos[i] for i in order))}
+    return np.array([place[photo] % min(PARTS, len(place)) for photo in photos])
 
 
 def balanced_accuracy(answers: np.ndarray, types: np.ndarray) -> float:
@@ -167,7 +183,7 @@ def write_tuned(classifier: Classifier, found: Tuning, lab: str, folder: Path) -
         folder: new, empty or an older checkpoint.
 
     Raises:
-        CheckpointError: if the folder holds something else.
+        CheckpointError: if the folder holds something else, or the model's own does not hold all that it should.
     """
     told = {"lab": lab, "cells": found.cells, "before": round(found.before, 4), "after": round(found.after, 4)}
     spec = replace(
@@ -176,6 +192,8 @@ def write_tuned(classifier: Classifier, found: Tuning, lab: str, folder: Path) -
         trained=classifier.spec.trained | {"tuned": told},
         format_version=FORMAT_VERSION,
     )
+    if not (classifier.folder / GOLDEN_PICTURE).is_file():
+        raise CheckpointError(f"{classifier.folder / GOLDEN_PICTURE} is missing")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as workshop:
         fresh = Path(workshop) / "checkpoint"

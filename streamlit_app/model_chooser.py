@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import streamlit as st
 
 from leukoscope import Classifier
 from leukoscope.errors import LeukoscopeError
+from leukoscope.model.checkpoint import SPEC_FILE
 from leukoscope.model.hub import EMBEDDED, MODEL_VARIABLE
 from leukoscope.showing import about
 
@@ -15,8 +17,11 @@ KINDS = {"embedded": "Embedded", "hub": "Hub repo", "folder": "Folder"}
 
 
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4)
-def loaded(name: str | None, revision: str | None = None) -> Classifier:
-    """A model, loaded once for all pages and warmed by one picture."""
+def loaded(name: str, revision: str | None = None, written: int = 0) -> Classifier:
+    """A model, loaded once for all pages and warmed by one picture.
+
+    written: when a folder's checkpoint was written, so that another one in its place is loaded anew.
+    """
     from leukoscope.drawn.synthetic import draw_cell
 
     classifier = Classifier.from_pretrained(name, revision=revision)
@@ -57,7 +62,8 @@ def _answering(kind: str, name: str, revision: str | None) -> tuple[Classifier, 
         problem = f"There is no folder {name!r}."
     else:
         try:
-            return loaded(name, revision), ""
+            spec = Path(name) / SPEC_FILE
+            return loaded(name, revision, spec.stat().st_mtime_ns if spec.is_file() else 0), ""
         except (LeukoscopeError, OSError) as error:
             problem = f"{error}."
     return loaded(os.fspath(EMBEDDED)), problem

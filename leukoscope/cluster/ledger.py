@@ -159,7 +159,8 @@ class Ledger:
             raise LeukoscopeError(f"{self.out} was written by a newer leukoscope: upgrade it")
         if study["model"] != model:
             raise LeukoscopeError(
-                f"{self.out} holds the answers of another model, {study['model']['name']}: give a new --out, "
+                f"{self.out} holds the answers of another model, {study['model']['name']} "
+                f"{study['model'].get('graph', '')[:16]}: give a new --out, "
                 "since answers of two models are no one count"
             )
 

@@ -6,16 +6,18 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.classifier import Classifier, Framed
-from leukoscope.commands.shared import BAD_INPUT, complain, load
+from leukoscope.commands.shared import BAD_INPUT, INTERRUPTED, complain, load
 from leukoscope.counting.differential import Differential
 from leukoscope.errors import ImageError, LeukoscopeError, visible
-from leukoscope.scanning.classes import class_files, named_twice
-from leukoscope.scanning.photos import read_photos
+from leukoscope.model.checkpoint import check_replaceable
+from leukoscope.scanning.classes import class_files
+from leukoscope.scanning.photos import is_photo, read_photos
 from leukoscope.showing.about import model_identity
 from leukoscope.tuning import (
     GOOD,
@@ -33,124 +35,191 @@ WANTED = (
 )
 
 
+class Named(NamedTuple):
+    """A cell whose type a person named.
+
+    where: file, or file and place in it. photo: what tells its photo from others. cell: what tells it from all other
+    cells; None: not known. logits: float (4,), as of `leukoscope.tuning`.
+    """
+
+    where: str
+    label: str
+    photo: str
+    cell: tuple[object, ...] | None
+    logits: np.ndarray
+
+
 def tune(args: argparse.Namespace) -> int:
     """Run the command.
 
     Returns:
-        0, or 2 if the cells, the model or the folder to write cannot be used.
+        0; 2 if the cells, the model or the folder to write cannot be used; 130 if interrupted.
     """
-    if missing := [name for name in args.cells if not Path(name).exists()]:
-        return complain(f"{visible(missing[0])}: there is no such folder or file; wanted is {WANTED}")
-    classifier = load(args.model)
-    if classifier is None:
-        return BAD_INPUT
     try:
-        logits, labels = [], []
-        for path in map(Path, args.cells):
-            of_cells, their_labels = cells_of_folder(classifier, path) if path.is_dir() else decided(classifier, path)
-            logits.append(of_cells)
-            labels += their_labels
-        found = tuning(np.concatenate(logits), labels, classifier.spec.temperature)
-        write_tuned(classifier, found, args.lab or Path(args.cells[0]).resolve().stem, Path(args.out))
+        return _tune([Path(name) for name in args.cells], args)
     except LeukoscopeError as error:
         return complain(error)
     except OSError as error:
         return complain(f"{visible(args.out)}: {error}")
-    for line in said(found):
+    except KeyboardInterrupt:
+        print("\nleukoscope: interrupted; nothing is written", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _tune(paths: list[Path], args: argparse.Namespace) -> int:
+    out = Path(args.out)
+    check_replaceable(out)
+    for path in paths:
+        if not path.is_dir() and (is_photo(path.name) or not path.exists()):
+            reason = "is a picture" if path.exists() else "there is no such folder or file"
+            return complain(f"{visible(str(path))}: {reason}; wanted is {WANTED}")
+        if out.resolve() in (path.resolve(), *path.resolve().parents):
+            return complain(f"{visible(args.out)} holds {visible(str(path))}, which would be lost: give another --out")
+    classifier = load(args.model)
+    if classifier is None:
+        return BAD_INPUT
+    if classifier.folder.resolve() == out.resolve():
+        return complain(f"{visible(args.out)} holds the model that is tuned, which would be lost: give another --out")
+    read = [(cells_of_folder if path.is_dir() else decided)(classifier, path) for path in paths]
+    cells = each_once([cell for some in read for cell in some])
+    labels = [cell.label for cell in cells]
+    logits = np.array([cell.logits for cell in cells]).reshape(-1, len(CELL_TYPES))
+    found = tuning(classifier, logits, labels, [cell.photo for cell in cells])
+    first = paths[0].resolve()
+    write_tuned(classifier, found, visible(args.lab or (first.name if first.is_dir() else first.stem)), out)
+    for line in said(found, tuned_before=bool(classifier.spec.offsets)):
         print(line)
-    print(f"{visible(args.out)}: use it by --model {shlex.quote(args.out)}, or LEUKOSCOPE_MODEL for the apps")
-    if found.after <= found.before:
-        print("leukoscope: it is no better on these cells: the model may know such a stain already", file=sys.stderr)
+    print(f"{visible(args.out)}: use it by --model {visible(shlex.quote(args.out))}, or LEUKOSCOPE_MODEL for the apps")
     return 0
 
 
-def decided(classifier: Classifier, file: Path) -> tuple[np.ndarray, list[str]]:
-    """Logits (N, 4) and types of the cells of a count that a person called one of the four types.
+def each_once(cells: list[Named]) -> list[Named]:
+    """The same without those that were named twice.
+
+    Raises:
+        TuneError: if one was given two types.
+    """
+    first: dict[tuple[object, ...], Named] = {}
+    kept = []
+    for cell in cells:
+        twin = first.setdefault(cell.cell, cell) if cell.cell else cell
+        if twin.label != cell.label:
+            raise TuneError(
+                f"the same cell is given two types: {twin.label} in {visible(twin.where)}, {cell.label} in "
+                f"{visible(cell.where)}: leave it where it belongs"
+            )
+        kept += [cell] if twin is cell else []
+    if copies := len(cells) - len(kept):
+        note(f"{copies:,} {'cell is a copy' if copies == 1 else 'cells are copies'} of others and counted once")
+    return kept
+
+
+def decided(classifier: Classifier, file: Path) -> list[Named]:
+    """The cells of a count that a person called one of the four types, and that this model answered.
 
     Args:
-        classifier: the model that answered.
+        classifier: the model.
         file: CSV of a count.
 
     Raises:
         DifferentialError: if it is none.
-        TuneError: if another model answered.
+        TuneError: if all were answered by other models.
     """
-    count = Differential.read_csv(file)
-    ours = model_identity(classifier)
-    if others := {origin.model for origin in count.origins.values()} - {ours}:
-        raise TuneError(
-            f"{file} holds the answers of another model, {visible(min(others))}, and this is {ours}: name it by --model"
-        )
-    if not count.origins:
-        print(f"leukoscope: {file} does not say which model answered: it is taken for this one", file=sys.stderr)
-    told = [(cell.prediction, cell.corrected) for cell in count.cells if cell.corrected in CELL_TYPES]
+    count, ours = Differential.read_csv(file), model_identity(classifier)
+    told = [cell for cell in count.cells if cell.corrected in CELL_TYPES]
     if not told:
-        print(f"leukoscope: in {file} nobody decided on a cell", file=sys.stderr)
-    logits = logits_of_predictions(classifier, [prediction for prediction, _ in told])
-    return logits, [str(label) for _, label in told]
+        note(f"in {file} nobody decided on a cell")
+        return []
+    origins = [count.origins.get(cell.photo) for cell in told]
+    if others := {origin.model for origin in origins if origin} - {ours}:
+        strange = [origin is not None and origin.model != ours for origin in origins]
+        if all(strange):
+            raise TuneError(
+                f"{file} holds the answers of another model, {visible(min(others))}, and this is {ours}: "
+                "name it by --model"
+            )
+        note(f"{file}: {sum(strange):,} cells that another model answered are left out")
+        told = [cell for cell, other in zip(told, strange, strict=True) if not other]
+        origins = [origin for origin, other in zip(origins, strange, strict=True) if not other]
+    if None in origins:
+        note(f"{file} does not say of all cells which model answered: it is taken for this one")
+    note(f"{file}: cells that a person decided on are mostly doubtful ones, of which fewer are right than of all")
+    logits = logits_of_predictions(classifier, [cell.prediction for cell in told])
+    return [
+        Named(
+            f"{file}, cell {cell.number} of {cell.photo}",
+            str(cell.corrected),
+            origin.sha256 if origin else f"{file} {cell.photo}",
+            (origin.sha256, cell.prediction.box) if origin else None,
+            values,
+        )
+        for cell, origin, values in zip(told, origins, logits, strict=True)
+    ]
 
 
-def cells_of_folder(classifier: Classifier, folder: Path) -> tuple[np.ndarray, list[str]]:
-    """Logits (N, 4) and types of the most prominent cell of each picture.
-
-    What cannot be used is said on standard error; pictures of the same bytes count once.
+def cells_of_folder(classifier: Classifier, folder: Path) -> list[Named]:
+    """The most prominent cell of each picture; what cannot be used is said on standard error.
 
     Args:
         classifier: finds the cells.
         folder: class folders.
 
     Raises:
-        TuneError: if there is no class folder, or a picture lies in those of two types.
+        TuneError: if there is no class folder.
     """
     from tqdm import tqdm
 
     notes: list[str] = []
     by_type = class_files(folder, CELL_TYPES, notes)
     if not by_type:
-        raise TuneError(f"{folder} has no folder of a type; wanted is {WANTED}")
+        raise TuneError(f"{visible(str(folder))} has no folder of a type; wanted is {WANTED}")
     framed: list[Framed] = []
-    labels: list[str] = []
-    copies = 0
-    first: dict[str, tuple[str, Path]] = {}  # of each digest
+    read: list[tuple[Path, str, str]] = []
     files = [(name, file) for name in CELL_TYPES for file in by_type.get(name, [])]
     photos = tqdm(read_photos(file for _, file in files), "cells", len(files), leave=False, disable=None)
     for (name, file), photo in zip(files, photos, strict=True):
-        if isinstance(photo.content, str):
-            notes.append(f"{visible(str(file))}: {photo.content}")
-            continue
-        label, twin = first.setdefault(photo.digest, (name, file))
-        if label != name:
-            raise TuneError(named_twice([(str(twin), str(file))]))
-        if twin != file:
-            copies += 1
-            continue
         try:
+            if isinstance(photo.content, str):
+                raise ImageError(photo.content)
             cell = classifier.principal(photo.content)
         except ImageError as error:
-            notes.append(f"{visible(str(file))}: {error}")
+            notes.append(f"{file}: {error}")
             continue
         if isinstance(cell, Framed):
             framed.append(cell)
-            labels.append(name)
+            read.append((file, name, photo.digest))
         else:
-            notes.append(f"{visible(str(file))}: no white cell found")
-    if copies:
-        notes.append(f"{copies:,} {'picture is a copy' if copies == 1 else 'pictures are copies'} and counted once")
-    for note in notes:
-        print(f"leukoscope: {note}", file=sys.stderr)
-    return logits_of_cells(classifier, framed), labels
+            notes.append(f"{file}: no white cell found")
+    for line in notes:
+        note(line)
+    return [
+        Named(str(file), label, digest, (digest, cell.box), logits)
+        for (file, label, digest), cell, logits in zip(read, framed, logits_of_cells(classifier, framed), strict=True)
+    ]
 
 
-def said(found: Tuning) -> list[str]:
-    """What was found, in lines."""
+def note(line: str) -> None:
+    """Say on standard error what a person should know."""
+    print(f"leukoscope: {visible(line)}", file=sys.stderr)
+
+
+def said(found: Tuning, tuned_before: bool) -> list[str]:
+    """What was found, in lines; `tuned_before`: whether the model had offsets, which these replace."""
     lines = [f"{'':<14}{'cells':>7}{'offset':>9}"]
     lines += [
         f"{name:<14}{count:>7,}{offset:>+9.2f}"
         for (name, count), offset in zip(found.cells.items(), found.offsets, strict=True)
     ]
+    if tuned_before:
+        lines.append("the model was tuned before: these offsets stand in place of the earlier ones")
     lines.append(
-        f"balanced accuracy on these cells {found.before:.3f} -> {found.after:.3f}, each answered as the others say"
+        f"balanced accuracy on these cells {found.before:.3f} -> {found.after:.3f} "
+        "(each cell answered with what the other photos' cells say)"
     )
+    if found.before == 1:
+        lines.append("the model answers all of these cells rightly as it is")
+    elif found.after <= found.before:
+        lines.append("that is no better: the model may suit this lab already, or the cells are too few to tell")
     if few := [name for name, count in found.cells.items() if count < GOOD]:
         lines.append(f"with {GOOD} or more of {', '.join(few)} single cells would matter less")
     return lines

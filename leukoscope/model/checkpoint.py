@@ -235,13 +235,41 @@ def replace_checkpoint(fresh: Path, target: Path) -> None:
     """Move a finished folder to its place; an older checkpoint there goes, anything else is left alone.
 
     Raises:
-        CheckpointError: if the target holds something that is no checkpoint.
+        CheckpointError: as `check_replaceable`.
     """
+    check_replaceable(target)
     if target.exists():
-        if not target.is_dir() or (any(target.iterdir()) and not (target / SPEC_FILE).exists()):
-            raise CheckpointError(f"{target} holds something that is no checkpoint: not replaced")
         shutil.rmtree(target)
     os.replace(fresh, target)
+
+
+def check_replaceable(target: Path) -> None:
+    """See that a folder is new, empty, or an older checkpoint and nothing else.
+
+    Raises:
+        CheckpointError: if it holds something that is no checkpoint, naming what lies beside one.
+    """
+    if not target.exists():
+        return
+    if not target.is_dir() or target.is_symlink() or (any(target.iterdir()) and not (target / SPEC_FILE).exists()):
+        raise CheckpointError(f"{target} holds something that is no checkpoint: not replaced")
+    strangers = {path.relative_to(target).as_posix() for path in target.rglob("*") if not path.is_dir()}
+    if strangers := strangers - set(files_of(target)):
+        raise CheckpointError(f"{target} holds {min(strangers)[:200]}, which is of no checkpoint: not replaced")
+
+
+def hash_of_answers(spec: Spec, graph: str | None = None) -> str:
+    """What tells the answers of two checkpoints apart, hexadecimal.
+
+    The hash of the graph, or, of a model that is tuned to a lab, of graph and offsets.
+
+    Args:
+        spec: of the checkpoint.
+        graph: the graph's hash; None: the manifest's.
+    """
+    graph = graph or spec.files[ONNX_FILE]
+    offsets = json.dumps([float(offset) for offset in spec.offsets])
+    return hashlib.sha256(f"{graph} {offsets}".encode()).hexdigest() if spec.offsets else graph
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

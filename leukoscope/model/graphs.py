@@ -32,7 +32,8 @@ def open_graph(path: str | os.PathLike[str], takes: str, gives: str, threads: in
     # Never 0: left to itself ONNX Runtime pins its threads, which then wait for cores that others use.
     options.intra_op_num_threads = threads
     # A graph may name other files that hold its weights, to be looked for where the process was started.
-    options.add_session_config_entry(EXTERNAL_FOLDER, str(Path(path).parent / "no other files"))
+    nowhere = os.fsencode(Path(path).parent / "no other files").decode(errors="replace")
+    options.add_session_config_entry(EXTERNAL_FOLDER, nowhere)
     graph = Path(path).read_bytes()
     try:
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

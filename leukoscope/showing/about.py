@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from leukoscope import Classifier, __version__
 from leukoscope.biology.cells import HOW_MANY, OTHERS
-from leukoscope.errors import CheckpointError
-from leukoscope.model.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, read_json
+from leukoscope.errors import CheckpointError, visible
+from leukoscope.model.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, hash_of_answers, read_json
 from leukoscope.showing.wording import percent
 
 LABS = {
@@ -61,19 +60,12 @@ def model_name(classifier: Classifier) -> str:
     source = classifier.source.name
     if source == str(classifier.folder):
         source = f"folder {classifier.folder.name}"
-    return f"{classifier.spec.name} ({source})"
+    return f"{classifier.spec.name} ({visible(source)})"
 
 
 def identity(classifier: Classifier) -> dict[str, str]:
-    """What tells one model's answers from another's: its name, and a hash.
-
-    That of its graph, or, of one that is tuned to a lab, of graph and offsets.
-    """
-    spec = classifier.spec
-    graph = spec.files[ONNX_FILE]
-    if spec.offsets:
-        graph = hashlib.sha256(f"{graph} {spec.offsets}".encode()).hexdigest()
-    return {"name": spec.name, "graph": graph}
+    """What tells one model's answers from another's: its name, and the hash of what answers."""
+    return {"name": classifier.spec.name, "graph": hash_of_answers(classifier.spec)}
 
 
 def model_identity(classifier: Classifier) -> str:
@@ -92,7 +84,7 @@ def own_results(classifier: Classifier) -> dict[str, Any]:
     """Results by what was scored, in order; none if the checkpoint has no metrics of its own weights."""
     try:
         values = read_json(classifier.folder / METRICS_FILE)
-        ours = values["model_sha256"] == classifier.spec.files[ONNX_FILE]
+        ours = values["model_sha256"] == hash_of_answers(classifier.spec)
         results = values["results"] if ours else {}
         return in_order({name: result for name, result in results.items() if _sound(name, result)})
     except (CheckpointError, KeyError, TypeError, ValueError, AttributeError):
@@ -140,9 +132,8 @@ def model_html(classifier: Classifier) -> str:
 def _tuned_to(told: Any) -> str:
     """Of which lab a model has offsets, in words; empty for one that has none."""
     try:
-        right = f"{percent(told['before'])} to {percent(told['after'])}"
-        return f"{told['lab']}, by {sum(told['cells'].values()):,} of its cells (balanced accuracy on these {right})"
-    except (TypeError, KeyError, ValueError, AttributeError):
+        return f"{str(told['lab'])[:80]}, by {sum(map(int, told['cells'].values())):,} of its cells"
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
         return ""
 
 

@@ -333,11 +333,18 @@ def test_only_a_checkpoint_or_nothing_is_replaced(copy, tmp_path):
     target = tmp_path / "target"
     target.mkdir()
     copy_checkpoint(copy, target)
-    (target / "older.txt").touch()
+    (target / "figures" / "old").mkdir(parents=True)
+    (target / "figures" / "old" / "curves.png").touch()
+    (target / "notes").mkdir()
     fresh = shutil.copytree(copy, tmp_path / "fresh")
+    (target / "notes" / "mine.txt").touch()
+    said = f"{target} holds notes/mine.txt, which is of no checkpoint: not replaced"
+    assert refusal(CheckpointError, replace_checkpoint, fresh, target) == said
+    assert (target / "notes" / "mine.txt").exists()
+    (target / "notes" / "mine.txt").unlink()
     replace_checkpoint(fresh, target)
     assert not fresh.exists()
-    assert not (target / "older.txt").exists()
+    assert not (target / "figures" / "old").exists()
     fresh = shutil.copytree(copy, tmp_path / "fresh")
     thesis = tmp_path / "thesis"
     thesis.mkdir()

@@ -17,9 +17,12 @@ from leukoscope.errors import CheckpointError
 from leukoscope.model.calibration import probabilities
 from leukoscope.model.checkpoint import read_spec
 from leukoscope.model.hub import EMBEDDED
+from leukoscope.scanning.photos import digest_of
 from leukoscope.showing import about
 from leukoscope.showing.explain import heatmap
-from leukoscope.tuning import TuneError, balanced_accuracy, fit_offsets, folds_of
+from leukoscope.tuning import TuneError, Tuning, balanced_accuracy, fit_offsets, parts_of, write_tuned
+from training.publishing.card import unseen_labs
+from training.scoring.metrics import MetricsError, read_metrics, record
 
 EACH = 4
 
@@ -82,13 +85,40 @@ def test_far_more_cells_of_one_type_are_no_reason_to_lean_towards_it():
     assert np.isfinite(wrong).all()
 
 
+def test_three_cells_do_not_outweigh_hundreds():
+    """One of the three is labelled wrongly: what it says grows with the others' number only up to a limit."""
+    strength = []
+    for others in (10, 300):
+        logits, types = leaning(others, [0.0] * 4)
+        kept = np.concatenate([np.flatnonzero(types == 0)[:3], np.flatnonzero(types)])
+        wrong = logits[kept].copy()
+        wrong[0] = [0.0, 0.0, 0.0, 4.0]
+        offsets = fit_offsets(wrong, types[kept], 1.0)
+        strength.append(offsets[0] - offsets[3])
+    assert 0.1 < strength[1] < 1.2 * strength[0]
+
+
+def test_of_a_type_that_is_not_there_nothing_is_learned():
+    logits, types = leaning(50, [0.0, 0.0, 0.0, 1.0])
+    offsets = fit_offsets(logits[types != 1], types[types != 1], 1.0)
+    assert offsets[3] < offsets[1] < max(offsets[0], offsets[2])
+    assert fit_offsets(logits[:0], types[:0], 1.0).tolist() == [0.0] * 4
+
+
 @pytest.mark.parametrize("counts", [(3, 3, 3, 3), (3, 40, 5, 900), (25, 3, 25, 3)])
 def test_no_part_holds_all_cells_of_a_type(counts):
     types = np.random.default_rng(0).permutation(np.repeat(np.arange(4), counts))
-    parts = folds_of(types)
-    assert sorted(np.concatenate(parts)) == list(range(len(types)))
-    for part in parts:
-        assert (np.bincount(types[part], minlength=4) < counts).all()
+    parts = parts_of(types, list(range(len(types))))
+    assert parts.max() < 20
+    for part in range(parts.max() + 1):
+        assert (np.bincount(types[parts == part], minlength=4) < counts).all()
+
+
+def test_cells_of_a_photo_are_answered_as_other_photos_say():
+    photos = ["a", "b", "c", "a", "b", "c"]
+    parts = parts_of(np.array([0, 0, 0, 1, 1, 1]), photos)
+    assert len({(photo, part) for photo, part in zip(photos, parts.tolist(), strict=True)}) == 3
+    assert sorted(set(parts.tolist())) == [0, 1, 2]
 
 
 def test_the_tuned_model_answers_with_its_offsets_everywhere(cells, tuned):
@@ -135,15 +165,18 @@ def test_the_command_says_what_it_found_and_left_out(cells, tmp_path, capsys):
         assert f"\n{name:<14}{EACH:>7}" in said.out
     told = json.loads((out / "classifier.json").read_text())["trained"]["tuned"]
     assert told["cells"] == dict.fromkeys(CELL_TYPES, EACH)
-    assert f"{told['before']:.3f} -> {told['after']:.3f}, each answered as the others say" in said.out
+    assert f"{told['before']:.3f} -> {told['after']:.3f} (each cell answered with what the other photos" in said.out
     assert f"--model {out}" in said.out
-    for line in ("1 picture is a copy", "empty.png: no white cell found", "no.png: not a picture", "basophil/"):
+    for line in ("1 cell is a copy", "empty.png: no white cell found", "no.png: not a picture", "basophil/"):
         assert line in said.err, line
 
 
 def broken(cells: Path, lab: Path, how: str) -> None:
     """A lab's folder with something wrong."""
     if how == "missing":
+        return
+    if how == "picture":
+        shutil.copy(cells / "monocyte/0.png", lab)
         return
     shutil.copytree(cells, lab)
     if how == "flat":
@@ -171,12 +204,14 @@ def broken(cells: Path, lab: Path, how: str) -> None:
             "too few cells of monocyte: at least 3 of each type are needed (eosinophil 4, lymphocyte 4, monocyte 2",
         ),
         ("none", "too few cells of eosinophil: at least 3 of each type are needed (eosinophil 0"),
-        ("two", "the same picture is given two types: monocyte/0.png is neutrophil/twin.png"),
+        ("two", "the same cell is given two types: monocyte in "),
+        ("picture", "is a picture; wanted is a folder that holds one for each type"),
     ],
 )
 def test_cells_that_nothing_can_be_learned_from_are_refused(cells, tmp_path, capsys, how, said):
-    broken(cells, tmp_path / "lab", how)
-    assert cli.main(["tune", str(tmp_path / "lab"), "--out", str(tmp_path / "model")]) == 2
+    lab = tmp_path / ("lab.png" if how == "picture" else "lab")
+    broken(cells, lab, how)
+    assert cli.main(["tune", str(lab), "--out", str(tmp_path / "model")]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "model").exists()
 
@@ -188,22 +223,87 @@ def test_what_is_no_checkpoint_is_not_replaced(cells, tmp_path, capsys):
     assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]
 
 
+def test_nothing_of_the_person_is_lost(cells, tuned, tmp_path, capsys):
+    """Neither the cells nor the model, nor what lies in a checkpoint's folder beside it."""
+    own = tmp_path / "own"
+    shutil.copytree(tuned, own)
+    shutil.copytree(cells, own / "cells")
+    (own / "note.txt").write_text("dear")
+    before = sorted(own.rglob("*"))
+    assert cli.main(["tune", str(cells), "--out", str(own)]) == 2
+    assert "which is of no checkpoint: not replaced" in capsys.readouterr().err
+    (own / "note.txt").unlink()
+    shutil.rmtree(own / "cells")
+    assert cli.main(["tune", str(cells), "--model", str(own), "--out", str(own)]) == 2
+    assert "holds the model that is tuned, which would be lost" in capsys.readouterr().err
+    assert sorted(tuned.rglob("*")) == [tuned / path.relative_to(own) for path in sorted(own.rglob("*"))]
+    assert len(before) > len(list(own.rglob("*")))
+    around = tmp_path / "around"
+    shutil.copytree(cells, around / "cells")
+    assert cli.main(["tune", str(around / "cells"), "--out", str(around / "cells" / "..")]) == 2
+    assert (around / "cells" / "monocyte" / "0.png").exists()
+    (tmp_path / "link").symlink_to(own)
+    assert cli.main(["tune", str(cells), "--out", str(tmp_path / "link")]) == 2
+    assert cli.main(["tune", str(cells), "--out", str(own)]) == 0, "an older checkpoint alone may go"
+
+
+def test_interrupted_it_writes_nothing(cells, tmp_path, capsys, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Classifier, "principal", interrupt)
+    assert cli.main(["tune", str(cells), "--out", str(tmp_path / "model")]) == 130
+    assert "interrupted; nothing is written" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_no_text_breaks_nothing(cells, tmp_path):
+    lab = tmp_path / "St. M\udce9ry\n"
+    shutil.copytree(cells, lab)
+    out = tmp_path / "m\udcf6del"
+    assert cli.main(["tune", str(lab), "--out", str(out)]) == 0
+    tuned = Classifier.from_pretrained(out)
+    assert tuned.spec.trained["tuned"]["lab"] == "St. M\\udce9ry\\n"
+    about.model_html(tuned).encode()
+
+
+def test_scores_of_the_model_without_offsets_are_not_its_own(tuned, tmp_path):
+    shutil.copytree(tuned, tmp_path / "model")
+    shutil.copy(EMBEDDED / "metrics.json", tmp_path / "model")
+    ours = Classifier.from_pretrained(tmp_path / "model")
+    assert about.own_results(Classifier.from_pretrained()) != {}
+    assert about.own_results(ours) == {}
+    with pytest.raises(MetricsError, match="belongs to other weights"):
+        read_metrics(tmp_path / "model")
+    record(tmp_path / "model", "lab-all-photo", {"images": {}})
+    assert read_metrics(tmp_path / "model")["results"] == {"lab-all-photo": {"images": {}}}
+    assert unseen_labs(ours.spec) == []
+
+
 def test_from_python_wrong_calls_are_named():
+    classifier = Classifier.from_pretrained()
     logits, types = leaning(4, [0.0] * 4)
-    labels = [CELL_TYPES[t] for t in types]
+    labels, photos = [CELL_TYPES[t] for t in types], list(range(16))
     with pytest.raises(ValueError, match="unknown cell type 'basophil': valid are eosinophil"):
-        tuning.tuning(logits, [*labels[:-1], "basophil"], 1.0)
+        tuning.tuning(classifier, logits, [*labels[:-1], "basophil"], photos)
     with pytest.raises(ValueError, match="16 cells need as many labels, not 15"):
-        tuning.tuning(logits, labels[:-1], 1.0)
+        tuning.tuning(classifier, logits, labels[:-1], photos)
     with pytest.raises(TuneError, match="too few cells of neutrophil"):
-        tuning.tuning(logits[:14], labels[:14], 1.0)
+        tuning.tuning(classifier, logits[:14], labels[:14], photos[:14])
+    one = tuning.tuning(classifier, logits, labels, ["one photo"] * 16)
+    assert one.after == one.before, "of one photo alone nothing can be told"
+    assert np.abs(one.offsets).max() > 0
+    nothing = Tuning((0.0,) * 4, {}, 0.0, 0.0)
+    classifier.folder = Path("nowhere")
+    with pytest.raises(CheckpointError, match=r"golden\.png is missing"):
+        write_tuned(classifier, nothing, "lab", Path("out"))
 
 
 def decided_count(model: Path | None, cells: Path, origin: bool = True) -> Differential:
     """A count of the cells' pictures in which a person decided on all, and on one that it is none of the four."""
     classifier, count = Classifier.from_pretrained(model), Differential()
     for number, file in enumerate(sorted(cells.rglob("*.png"))):
-        told = Origin(about.model_identity(classifier), f"{number:064x}") if origin else None
+        told = Origin(about.model_identity(classifier), digest_of(file.read_bytes())) if origin else None
         count = count.add(str(file), classifier.scan(file)[:1], told)
         count = count.reclassify(str(file), 1, NOT_COUNTED if number == 0 else file.parent.name)
     return count
@@ -222,10 +322,11 @@ def test_what_a_person_decided_in_a_count_says_the_same_as_the_pictures(cells, t
         assert cli.main(["tune", str(file), "--out", str(tmp_path / name), *model_words]) == 0
         np.testing.assert_allclose(read_spec(tmp_path / name).offsets, wanted, atol=2e-3)
         assert read_spec(tmp_path / name).trained["tuned"]["lab"] == name
-    both = [str(tmp_path / "plain.csv"), str(others)]
+    both = [str(tmp_path / "plain.csv"), str(others), str(others)]
     assert cli.main(["tune", *both, "--out", str(tmp_path / "both")]) == 0
-    assert read_spec(tmp_path / "both").trained["tuned"]["cells"]["monocyte"] == 2 * EACH
-    capsys.readouterr()
+    assert "31 cells are copies of others" not in capsys.readouterr().err
+    assert read_spec(tmp_path / "both").trained["tuned"]["cells"]["monocyte"] == EACH, "each counts once"
+    assert read_spec(tmp_path / "both").offsets == read_spec(tmp_path / "plain").offsets
     assert cli.main(["tune", str(tmp_path / "tuned.csv"), "--out", str(tmp_path / "no")]) == 2
     assert "tuned.csv holds the answers of another model, default " in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
@@ -235,7 +336,12 @@ def test_a_count_that_says_too_little_is_told(cells, tmp_path, capsys):
     file = tmp_path / "count.csv"
     decided_count(None, cells, origin=False).write_csv(file)
     assert cli.main(["tune", str(file), "--out", str(tmp_path / "model")]) == 0
-    assert "does not say which model answered: it is taken for this one" in capsys.readouterr().err
+    assert "does not say of all cells which model answered: it is taken for this one" in capsys.readouterr().err
+    mixed = decided_count(None, cells)
+    other = {name: replace(origin, model="other 0") for name, origin in mixed.origins.items() if "monocyte/0" in name}
+    replace(mixed, origins=mixed.origins | other).write_csv(file)
+    assert cli.main(["tune", str(file), "--out", str(tmp_path / "model")]) == 0
+    assert "1 cells that another model answered are left out" in capsys.readouterr().err
     Differential().write_csv(file)
     assert cli.main(["tune", str(file), "--out", str(tmp_path / "other")]) == 2
     said = capsys.readouterr().err

@@ -119,6 +119,8 @@ def unseen_labs(spec: Spec) -> list[dict]:
     from training.studies.compare import UNSEEN, configured, read_table
     from training.studies.verdicts import fitted_on_others
 
+    if spec.offsets:  # these models were not tuned to a lab
+        return []
     found, marked = [], fitted_on_others()
     for row in read_table():
         lab = UNSEEN.get(row["trial"])

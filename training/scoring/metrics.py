@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leukoscope.model.checkpoint import METRICS_FILE, ONNX_FILE, sha256, write_json
+from leukoscope.model.checkpoint import METRICS_FILE, ONNX_FILE, hash_of_answers, read_spec, sha256, write_json
 
 if TYPE_CHECKING:
     from leukoscope.classifier import Classifier
@@ -20,7 +20,7 @@ class MetricsError(ValueError):
 def record(folder: Path, name: str, result: dict) -> None:
     """Put a result into metrics.json; results of other weights that stand there are dropped."""
     path = folder / METRICS_FILE
-    weights = sha256(folder / ONNX_FILE)
+    weights = hash_of_answers(read_spec(folder), sha256(folder / ONNX_FILE))
     metrics = json.loads(path.read_text()) if path.exists() else {}
     if metrics.get("model_sha256") != weights:
         metrics = {"model_sha256": weights, "results": {}}
@@ -38,7 +38,7 @@ def read_metrics(checkpoint: Path) -> dict:
     if not path.exists():
         raise MetricsError(f"{path} is missing: run python -m training.evaluate {checkpoint}")
     metrics = json.loads(path.read_text())
-    if metrics.get("model_sha256") != sha256(checkpoint / ONNX_FILE):
+    if metrics.get("model_sha256") != hash_of_answers(read_spec(checkpoint), sha256(checkpoint / ONNX_FILE)):
         raise MetricsError(f"{path} belongs to other weights: run python -m training.evaluate {checkpoint}")
     if not metrics.get("results"):
         raise MetricsError(f"{path} holds no result: run python -m training.evaluate {checkpoint}")
