@@ -133,7 +133,7 @@ def test_an_object_store_takes_the_tables_too(classifier, photos):
 def test_an_output_of_another_kind_or_model_is_not_touched(classifier, photos, tmp_path):
     scan(classifier, photos, tmp_path / "out")
     with (
-        pytest.raises(LeukoscopeError, match="the answers of another model, a: give a new"),
+        pytest.raises(LeukoscopeError, match="the answers of another model, a 0: give a new"),
         Ledger.opened(tmp_path / "out", identity(classifier)),
     ):
         pass
