@@ -196,6 +196,7 @@ def desk(tmp_path_factory) -> Path:
     for name in ("cell.png", "other.jpg", "smear/1.png", "smear/2.png"):
         Image.fromarray(draw_photo(["neutrophil", "monocyte"], seed=1, width=640)[0]).save(folder / name)
     shutil.copytree(EMBEDDED, folder / "my-checkpoint")
+    shutil.copytree(EMBEDDED, folder / "my-model")  # as if it had been tuned already
     for place, name in enumerate(CELL_TYPES):
         (folder / "my-cells" / name).mkdir(parents=True)
         for seed in range(4 * place, 4 * place + 4):
@@ -351,10 +352,10 @@ def test_the_command_writes_tables_and_leaves_all_else(tmp_path, monkeypatch, ca
 def test_a_table_has_one_place():
     with pytest.raises(ValueError, match="has 0 places <!-- own-lab -->"):
         with_tables("docs/training.md", "no table\n")
-    twice = "<!-- own-lab -->\n1\n<!-- -->\n" * 2
+    own, tuned = (f"<!-- {name} -->\n@1@\n<!-- -->\n" for name in ("own-lab", "tuned"))
     with pytest.raises(ValueError, match="has 2 places"):
-        with_tables("docs/training.md", twice)
-    assert "@1@" not in with_tables("docs/training.md", "<!-- own-lab -->\n@1@\n<!-- -->\n")
+        with_tables("docs/training.md", own * 2 + tuned)
+    assert "@1@" not in with_tables("docs/training.md", own + tuned)
 
 
 def test_numbers_are_told_as_they_are():

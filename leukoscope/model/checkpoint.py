@@ -238,8 +238,7 @@ def replace_checkpoint(fresh: Path, target: Path) -> None:
         CheckpointError: as `check_replaceable`.
     """
     check_replaceable(target)
-    if target.exists():
-        shutil.rmtree(target)
+    shutil.rmtree(target, ignore_errors=not target.exists())
     os.replace(fresh, target)
 
 
@@ -256,20 +255,6 @@ def check_replaceable(target: Path) -> None:
     strangers = {path.relative_to(target).as_posix() for path in target.rglob("*") if not path.is_dir()}
     if strangers := strangers - set(files_of(target)):
         raise CheckpointError(f"{target} holds {min(strangers)[:200]}, which is of no checkpoint: not replaced")
-
-
-def hash_of_answers(spec: Spec, graph: str | None = None) -> str:
-    """What tells the answers of two checkpoints apart, hexadecimal.
-
-    The hash of the graph, or, of a model that is tuned to a lab, of graph and offsets.
-
-    Args:
-        spec: of the checkpoint.
-        graph: the graph's hash; None: the manifest's.
-    """
-    graph = graph or spec.files[ONNX_FILE]
-    offsets = json.dumps([float(offset) for offset in spec.offsets])
-    return hashlib.sha256(f"{graph} {offsets}".encode()).hexdigest() if spec.offsets else graph
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

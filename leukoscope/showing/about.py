@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 from leukoscope import Classifier, __version__
 from leukoscope.biology.cells import HOW_MANY, OTHERS
 from leukoscope.errors import CheckpointError, visible
-from leukoscope.model.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, hash_of_answers, read_json
+from leukoscope.model.checkpoint import FIGURES_FOLDER, METRICS_FILE, ONNX_FILE, Spec, read_json
 from leukoscope.showing.wording import percent
 
 LABS = {
@@ -61,6 +63,20 @@ def model_name(classifier: Classifier) -> str:
     if source == str(classifier.folder):
         source = f"folder {classifier.folder.name}"
     return f"{classifier.spec.name} ({visible(source)})"
+
+
+def hash_of_answers(spec: Spec, graph: str | None = None) -> str:
+    """What tells the answers of two checkpoints apart, hexadecimal.
+
+    The hash of the graph, or, of a model that is tuned to a lab, of graph and offsets.
+
+    Args:
+        spec: of the checkpoint.
+        graph: the graph's hash; None: the manifest's.
+    """
+    graph = graph or spec.files[ONNX_FILE]
+    offsets = json.dumps([float(offset) for offset in spec.offsets])
+    return hashlib.sha256(f"{graph} {offsets}".encode()).hexdigest() if spec.offsets else graph
 
 
 def identity(classifier: Classifier) -> dict[str, str]:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leukoscope.model.checkpoint import METRICS_FILE, ONNX_FILE, hash_of_answers, read_spec, sha256, write_json
+from leukoscope.model.checkpoint import METRICS_FILE, ONNX_FILE, read_spec, sha256, write_json
+from leukoscope.showing.about import hash_of_answers
 
 if TYPE_CHECKING:
     from leukoscope.classifier import Classifier
