@@ -137,7 +137,10 @@ def _restore(content: bytes, name: str, file: Path, count: RunningCount) -> None
 
 def count_page(classifier: Classifier, count: RunningCount, watching: bool) -> None:
     """Build the tab."""
-    _take_files(classifier, count)
+    if other := count.other_model(classifier):
+        st.error(two_models(other))
+    else:
+        _take_files(classifier, count)
     running = count.progress().running
     st.session_state["was_running"] = running
     st.session_state["shown_cells"] = len(count.differential.cells)
@@ -166,6 +169,14 @@ def count_page(classifier: Classifier, count: RunningCount, watching: bool) -> N
     if count.differential.photos and not running:
         _downloads(classifier, count)
         _cells(count)
+
+
+def two_models(other: str) -> str:
+    """Why a count takes no more photos."""
+    return (
+        f"This count holds the answers of another model, {other}. Choose that model, or begin a new count: answers of "
+        "two models are no one count."
+    )
 
 
 def _take_files(classifier: Classifier, count: RunningCount) -> None:

@@ -69,6 +69,8 @@ def watch_folder(classifier: Classifier, count: RunningCount) -> bool:
     if not (on and named):
         st.session_state.pop("watch", None)
         return False
+    if count.other_model(classifier):  # which the count's own tab says
+        return False
     try:
         folder = allowed(named)
     except ValueError as error:

@@ -102,6 +102,11 @@ class RunningCount:
         with self._lock:
             return name in self._copies or any(name == given for _, given in self._given)
 
+    def other_model(self, classifier: Classifier) -> str:
+        """A model, other than this, that answered photos of the count; empty if there is none that is known."""
+        others = {origin.model for origin in self.differential.origins.values()} - {model_identity(classifier)}
+        return min(others, default="")
+
     def progress(self) -> Progress:
         """How far it is."""
         with self._lock:

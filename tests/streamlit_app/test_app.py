@@ -22,6 +22,7 @@ from leukoscope.counting.differential import NOT_COUNTED, Differential
 from leukoscope.drawn.synthetic import draw_cell, draw_photo
 from leukoscope.showing import about, wording
 from leukoscope.showing.draw import jpeg
+from leukoscope.tuning import Tuning, write_tuned
 from tests.space.conftest import start_app, stop_app
 from tests.streamlit_app.conftest import APP, ROOT
 
@@ -306,6 +307,35 @@ def test_another_folder_answers_and_is_named(app, tmp_path, classifier):
     assert not app.warning
     assert "mine-own (folder mine)" in str([caption.value for caption in app.caption])
     assert "mine-own (folder mine)" in page(app), "About tells of it too"
+
+
+def test_a_count_takes_no_answers_of_a_second_model(app, tmp_path, classifier):
+    app.file_uploader(key="files").set_value([("one.jpg", drawn(1), "image/jpeg")]).run()
+    counted(app, tmp_path / "sessions" / "session.jsonl", 1)
+    (tmp_path / "camera").mkdir()
+    settled(tmp_path / "camera" / "new.jpg", drawn(7))
+    folder = tmp_path / "tuned"
+    write_tuned(classifier, Tuning((0.5, -0.5, 0.0, 0.0), dict.fromkeys(CELL_TYPES, 5), 0.8, 0.9), "lab", folder)
+    app.radio(key="model_kind").set_value("folder").run()
+    app.text_input(key="model_folder").set_value(str(folder)).run()
+    wanted = f"This count holds the answers of another model, {about.model_identity(classifier)}. Choose that model"
+    assert [error.value for error in app.error if error.value.startswith(wanted)]
+    assert not [element for element in app.get("file_uploader") if element.key == "files"]
+    app.text_input(key="watched_folder").set_value("camera").run()
+    app.toggle(key="watching").set_value(True).run()
+    assert "Watching" not in str([caption.value for caption in app.caption])
+    app.button(key="new_count").click().run()
+    assert not [error.value for error in app.error if "two models" in error.value]
+    assert [element for element in app.get("file_uploader") if element.key == "files"]
+
+
+def test_a_checkpoint_that_is_written_anew_answers(app, tmp_path, classifier):
+    folder = tmp_path / "tuned"
+    app.radio(key="model_kind").set_value("folder").run()
+    for lab in ("first lab", "second lab"):
+        write_tuned(classifier, Tuning((0.5, -0.5, 0.0, 0.0), dict.fromkeys(CELL_TYPES, 5), 0.8, 0.9), lab, folder)
+        app.text_input(key="model_folder").set_value(str(folder)).run()
+        assert f"{lab}, by 20 of its cells" in page(app)
 
 
 def test_a_model_that_cannot_be_had_is_said_and_the_embedded_one_answers(app, tmp_path):
