@@ -7,6 +7,7 @@ LeukoscopeError
   ModelUnavailable    a model that cannot be had from the Hub
   PublishError        an upload that the Hub does not take
   DifferentialError   a count, or a file of one, that cannot be used
+  TuneError           cells that a model cannot be tuned by
 """
 
 NO_RAY = "the engine ray is not installed: pip install 'leukoscope[cluster]'"
@@ -39,6 +40,10 @@ class PublishError(LeukoscopeError, OSError):
 
 class DifferentialError(LeukoscopeError):
     """A file that holds no count, or a damaged one; the message names the line and the column."""
+
+
+class TuneError(LeukoscopeError, ValueError):
+    """Cells that a model cannot be tuned by; the message says what is missing."""
 
 
 def visible(text: str) -> str:

@@ -2,7 +2,7 @@
 
 In a lab that a model never saw it mistakes one type for another more often than the other way round: what is pink there
 makes eosinophils of neutrophils, or neutrophils of eosinophils, and which of the two nobody knows beforehand. A number
-for each type, added to its logit, takes most of that back, and so few numbers can be learned from a dozen cells. The
+for each type, added to its logit, takes part of that back, and so few numbers can be learned from a dozen cells. The
 network stays as it is, so nothing is forgotten, and neither Keras nor minutes are needed, as they are for
 `training.finetune`, which learns more from more cells.
 
@@ -21,7 +21,7 @@ import numpy as np
 
 from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.classifier import Classifier, Framed
-from leukoscope.errors import CheckpointError, LeukoscopeError
+from leukoscope.errors import CheckpointError, TuneError
 from leukoscope.model.ahead import BATCH
 from leukoscope.model.calibration import probabilities
 from leukoscope.model.checkpoint import (
@@ -42,10 +42,6 @@ NEVER = 1e-30  # a probability is no lower, so that it has a logarithm
 STEPS, NEAR = 100, 1e-6  # of Newton's method at most, and how near is near enough
 PARTS = 20  # at most, in which cells are answered as the others say
 MOST_WEIGHT = 2  # of a cell, so that no three of them outweigh hundreds of others
-
-
-class TuneError(LeukoscopeError):
-    """Cells that a model cannot be tuned by; the message says what is missing."""
 
 
 @dataclass(frozen=True)

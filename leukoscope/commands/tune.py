@@ -14,14 +14,13 @@ from leukoscope.biology.cells import CELL_TYPES
 from leukoscope.classifier import Classifier, Framed
 from leukoscope.commands.shared import BAD_INPUT, INTERRUPTED, complain, load
 from leukoscope.counting.differential import Differential
-from leukoscope.errors import ImageError, LeukoscopeError, visible
+from leukoscope.errors import ImageError, LeukoscopeError, TuneError, visible
 from leukoscope.model.checkpoint import check_replaceable
 from leukoscope.scanning.classes import class_files
 from leukoscope.scanning.photos import is_photo, read_photos
 from leukoscope.showing.about import model_identity
 from leukoscope.tuning import (
     GOOD,
-    TuneError,
     Tuning,
     logits_of_cells,
     logits_of_predictions,

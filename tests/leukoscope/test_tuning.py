@@ -13,14 +13,14 @@ from leukoscope import CELL_TYPES, Classifier, Differential, cli, tuning
 from leukoscope.classifier import Framed
 from leukoscope.counting.counted import NOT_COUNTED, Origin
 from leukoscope.drawn.synthetic import Stain, draw_photo
-from leukoscope.errors import CheckpointError
+from leukoscope.errors import CheckpointError, TuneError
 from leukoscope.model.calibration import probabilities
 from leukoscope.model.checkpoint import read_spec
 from leukoscope.model.hub import EMBEDDED
 from leukoscope.scanning.photos import digest_of
 from leukoscope.showing import about
 from leukoscope.showing.explain import heatmap
-from leukoscope.tuning import TuneError, Tuning, balanced_accuracy, fit_offsets, parts_of, write_tuned
+from leukoscope.tuning import Tuning, balanced_accuracy, fit_offsets, parts_of, write_tuned
 from training.publishing.card import unseen_labs
 from training.scoring.metrics import MetricsError, read_metrics, record
 
