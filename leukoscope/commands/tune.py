@@ -137,7 +137,7 @@ def decided(classifier: Classifier, file: Path) -> list[Named]:
                 f"{file} holds the answers of another model, {visible(min(others))}, and this is {ours}: "
                 "name it by --model"
             )
-        note(f"{file}: {sum(strange):,} cells that another model answered are left out")
+        note(f"{file}: left out what another model answered: {sum(strange):,} of {len(strange):,} cells")
         told = [cell for cell, other in zip(told, strange, strict=True) if not other]
         origins = [origin for origin, other in zip(origins, strange, strict=True) if not other]
     if None in origins:

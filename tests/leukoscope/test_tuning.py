@@ -341,7 +341,7 @@ def test_a_count_that_says_too_little_is_told(cells, tmp_path, capsys):
     other = {name: replace(origin, model="other 0") for name, origin in mixed.origins.items() if "monocyte/0" in name}
     replace(mixed, origins=mixed.origins | other).write_csv(file)
     assert cli.main(["tune", str(file), "--out", str(tmp_path / "model")]) == 0
-    assert "1 cells that another model answered are left out" in capsys.readouterr().err
+    assert "left out what another model answered: 1 of 15 cells" in capsys.readouterr().err
     Differential().write_csv(file)
     assert cli.main(["tune", str(file), "--out", str(tmp_path / "other")]) == 2
     said = capsys.readouterr().err
