@@ -24,6 +24,7 @@ from leukoscope.model.checkpoint import (
     copy_checkpoint,
     read_json,
     read_spec,
+    write_json,
 )
 from leukoscope.model.graphs import open_graph, open_locator
 from leukoscope.model.hub import Source, find, upload
@@ -305,6 +306,19 @@ class Classifier:
         """Run the network on framed crops, uint8 (N, S, S, 3), for the outputs named."""
         given: list[np.ndarray] = self._session.run(outputs, {"image": normalise(crops, self.spec.normalisation)})
         return given
+
+    def record_golden(self) -> None:
+        """Write what this checkpoint answers to its own test picture, so that any copy of it can prove itself."""
+        prediction = self.predict(self.folder / GOLDEN_PICTURE)
+        write_json(
+            self.folder / GOLDEN_FILE,
+            {
+                "note": "a drawn cell and what this checkpoint answers to it; a check of the software, not of accuracy",
+                "label": prediction.label,
+                "probabilities": prediction.probabilities,
+                "box": prediction.box,
+            },
+        )
 
     def replay_golden(self) -> float:
         """Answer the checkpoint's own test picture.

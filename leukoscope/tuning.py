@@ -26,11 +26,8 @@ from leukoscope.model.ahead import BATCH
 from leukoscope.model.calibration import probabilities
 from leukoscope.model.checkpoint import (
     FORMAT_VERSION,
-    GOLDEN_FILE,
     GOLDEN_PICTURE,
-    read_json,
     replace_checkpoint,
-    write_json,
     write_spec,
 )
 from leukoscope.model.prediction import Prediction
@@ -197,8 +194,5 @@ def write_tuned(classifier: Classifier, found: Tuning, lab: str, folder: Path) -
         for name in (*spec.files, GOLDEN_PICTURE):
             shutil.copyfile(classifier.folder / name, fresh / name)
         write_spec(fresh, spec)
-        prediction = Classifier.from_pretrained(fresh).predict(fresh / GOLDEN_PICTURE)
-        golden = read_json(classifier.folder / GOLDEN_FILE)
-        answer = {"label": prediction.label, "probabilities": prediction.probabilities, "box": prediction.box}
-        write_json(fresh / GOLDEN_FILE, golden | answer)
+        Classifier.from_pretrained(fresh).record_golden()
         replace_checkpoint(fresh, folder)

@@ -62,8 +62,12 @@ def _answering(kind: str, name: str, revision: str | None) -> tuple[Classifier, 
         problem = f"There is no folder {name!r}."
     else:
         try:
-            spec = Path(name) / SPEC_FILE
-            return loaded(name, revision, spec.stat().st_mtime_ns if spec.is_file() else 0), ""
+            return _as_written(name, revision), ""
         except (LeukoscopeError, OSError) as error:
             problem = f"{error}."
-    return loaded(os.fspath(EMBEDDED)), problem
+    return _as_written(os.fspath(EMBEDDED)), problem
+
+
+def _as_written(name: str, revision: str | None = None) -> Classifier:
+    spec = Path(name) / SPEC_FILE
+    return loaded(name, revision, spec.stat().st_mtime_ns if spec.is_file() else 0)

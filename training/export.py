@@ -29,7 +29,6 @@ import numpy as np
 from leukoscope.errors import CheckpointError
 from leukoscope.model.calibration import Sizes
 from leukoscope.model.checkpoint import (
-    GOLDEN_FILE,
     GOLDEN_PICTURE,
     HISTORY_FILE,
     KERAS_FILES,
@@ -40,7 +39,6 @@ from leukoscope.model.checkpoint import (
     read_spec,
     replace_checkpoint,
     sha256,
-    write_json,
     write_spec,
 )
 from training.attributes.scores import fit_sure
@@ -303,16 +301,7 @@ def write_golden(folder: Path, config: Config) -> None:
 
     picture, _ = draw_photo(["neutrophil"], seed=7, width=320, height=240, red_cell_px=48.0)
     Image.fromarray(picture).save(folder / GOLDEN_PICTURE)
-    prediction = Classifier.from_pretrained(folder).predict(folder / GOLDEN_PICTURE)
-    write_json(
-        folder / GOLDEN_FILE,
-        {
-            "note": "a drawn cell and what this checkpoint answers to it; a check of the software, not of accuracy",
-            "label": prediction.label,
-            "probabilities": prediction.probabilities,
-            "box": prediction.box,
-        },
-    )
+    Classifier.from_pretrained(folder).record_golden()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -124,26 +124,23 @@ def decided(classifier: Classifier, file: Path) -> list[Named]:
         DifferentialError: if it is none.
         TuneError: if all were answered by other models.
     """
-    count, ours = Differential.read_csv(file), model_identity(classifier)
-    told = [cell for cell in count.cells if cell.corrected in CELL_TYPES]
+    count, model = Differential.read_csv(file), model_identity(classifier)
+    told = [(cell, count.origins.get(cell.photo)) for cell in count.cells if cell.corrected in CELL_TYPES]
     if not told:
         note(f"in {file} nobody decided on a cell")
         return []
-    origins = [count.origins.get(cell.photo) for cell in told]
-    if others := {origin.model for origin in origins if origin} - {ours}:
-        strange = [origin is not None and origin.model != ours for origin in origins]
-        if all(strange):
-            raise TuneError(
-                f"{file} holds the answers of another model, {visible(min(others))}, and this is {ours}: "
-                "name it by --model"
-            )
-        note(f"{file}: left out what another model answered: {sum(strange):,} of {len(strange):,} cells")
-        told = [cell for cell, other in zip(told, strange, strict=True) if not other]
-        origins = [origin for origin, other in zip(origins, strange, strict=True) if not other]
-    if None in origins:
+    ours = [(cell, origin) for cell, origin in told if origin is None or origin.model == model]
+    if not ours:
+        other = min(origin.model for _, origin in told if origin)
+        raise TuneError(
+            f"{file} holds the answers of another model, {visible(other)}, and this is {model}: name it by --model"
+        )
+    if others := len(told) - len(ours):
+        note(f"{file}: left out what another model answered: {others:,} of {len(told):,} cells")
+    if any(origin is None for _, origin in ours):
         note(f"{file} does not say of all cells which model answered: it is taken for this one")
     note(f"{file}: cells that a person decided on are mostly doubtful ones, of which fewer are right than of all")
-    logits = logits_of_predictions(classifier, [cell.prediction for cell in told])
+    logits = logits_of_predictions(classifier, [cell.prediction for cell, _ in ours])
     return [
         Named(
             f"{file}, cell {cell.number} of {cell.photo}",
@@ -152,7 +149,7 @@ def decided(classifier: Classifier, file: Path) -> list[Named]:
             (origin.sha256, cell.prediction.box) if origin else None,
             values,
         )
-        for cell, origin, values in zip(told, origins, logits, strict=True)
+        for (cell, origin), values in zip(ours, logits, strict=True)
     ]
 
 

@@ -238,7 +238,8 @@ def replace_checkpoint(fresh: Path, target: Path) -> None:
         CheckpointError: as `check_replaceable`.
     """
     check_replaceable(target)
-    shutil.rmtree(target, ignore_errors=not target.exists())
+    if target.exists():
+        shutil.rmtree(target)
     os.replace(fresh, target)
 
 
@@ -248,9 +249,8 @@ def check_replaceable(target: Path) -> None:
     Raises:
         CheckpointError: if it holds something that is no checkpoint, naming what lies beside one.
     """
-    if not target.exists():
-        return
-    if not target.is_dir() or target.is_symlink() or (any(target.iterdir()) and not (target / SPEC_FILE).exists()):
+    empty_or_older = target.is_dir() and ((target / SPEC_FILE).exists() or not any(target.iterdir()))
+    if target.exists() and (target.is_symlink() or not empty_or_older):
         raise CheckpointError(f"{target} holds something that is no checkpoint: not replaced")
     strangers = {path.relative_to(target).as_posix() for path in target.rglob("*") if not path.is_dir()}
     if strangers := strangers - set(files_of(target)):

@@ -128,7 +128,7 @@ def tuned_labs(models: list[UnseenModel], examples, seed: int) -> dict[str, dict
     """`tuned` by lab, and of labs that are only scored by "lab, without another"; each with its `locator`."""
     answers = {}
     for model in models:
-        photos = held_out(f"without-{model.lab}", model.config, examples)
+        photos = held_out(model.trial, model.config, examples)
         answers[model.lab] = answers_of(model.classifier, photos, model.measured)
     rows = {}
     for model in models:

@@ -56,10 +56,12 @@ SCORED = ("n", "accuracy", "accuracy_95", "balanced_accuracy", "balanced_accurac
 class UnseenModel(NamedTuple):
     """A model that never saw a lab.
 
+    trial: of `training.studies.compare`, that trained it. lab: that it never saw.
     locator: the file of the locator that never saw it either; empty: its cells are found by one that did.
     measured: whether its red cells are told by a locator that never saw them, as of `Answered`.
     """
 
+    trial: str
     lab: str
     config: Config
     classifier: Classifier
@@ -91,19 +93,19 @@ def unseen_models(runs: Path, variant: str, locators: Path | None) -> Iterator[U
         DataError: if there are fewer than two.
     """
     folders = {trial: checkpoint_folder(runs, variant, trial) for trial in UNSEEN}
-    missing = [trial for trial, folder in folders.items() if not folder.is_dir()]
-    if len(UNSEEN) - len(missing) < 2:
+    there = {trial: folder for trial, folder in folders.items() if folder.is_dir()}
+    if len(there) < 2:
+        missing = [trial for trial in UNSEEN if trial not in there]
         raise DataError(
             f"{runs} lacks {', '.join(missing)}: python -m training.studies.compare --variants {variant} "
             f"--trials {' '.join(missing)}; two labs at least are needed"
         )
-    for trial in (trial for trial in UNSEEN if trial not in missing):
-        folder = folders[trial]
+    for trial, folder in there.items():
         own = locators / f"{trial}.onnx" if locators else None
         left_out = own is None or own.is_file()
         classifier = opened(folder, own if left_out else EMBEDDED / LOCATOR_FILE)
         config = recorded(read_spec(folder).trained, str(folder))
-        yield UnseenModel(UNSEEN[trial], config, classifier, own.name if own and left_out else "", left_out)
+        yield UnseenModel(trial, UNSEEN[trial], config, classifier, own.name if own and left_out else "", left_out)
 
 
 def opened(checkpoint: Path, locator: Path | None) -> Classifier:
@@ -182,7 +184,7 @@ def main(argv: list[str] | None = None) -> int:
         for model in models:
             recipes.append(of_the_recipe(model.config))
             locators[model.lab] = model.locator
-            asked[model.lab] = model.classifier, held_out(f"without-{model.lab}", model.config, examples)
+            asked[model.lab] = model.classifier, held_out(model.trial, model.config, examples)
             labs[model.lab] = answers_of(*asked[model.lab], model.measured)
         if any(recipe != recipes[0] for recipe in recipes):
             raise DataError(
